@@ -1,0 +1,144 @@
+"""A CSV file as a frame, with the line of every row at hand for error messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gdbench.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame and what an error message needs: the source's name, and where a row stands in the file."""
+
+    label: str
+    frame: pd.DataFrame
+    locate: Callable[[int], tuple[int, list[str]]]  # row (from 0) -> line (from 1) and its fields
+    labels: tuple[str, ...] = ()  # what the loader calls the classes 0, 1, .. of its own target
+
+
+def read_csv(source: str) -> Table:
+    """Read a CSV file once, into a frame whose columns carry the header's names, unique and not empty."""
+    import pandas as pd
+
+    raw = _read_bytes(source)
+    label = source
+    separator, header, header_line = _layout(label, raw)
+    index = header[0] in ("", "Unnamed: 0")
+    if index:
+        header[0] = "Unnamed: 0"
+    for position, column in enumerate(header):
+        if not column:
+            raise DataError(f"{label}, line {header_line}: column {position + 1} has no name: name it or remove it")
+        if column in header[:position]:
+            first = header.index(column) + 1
+            raise DataError(
+                f"{label}, line {header_line}: the column name '{column}' is used twice (columns {first} and "
+                f"{position + 1}): rename one of them"
+            )
+
+    def locate(row: int) -> tuple[int, list[str]]:
+        return next(itertools.islice(_records(raw, separator), row + 1, None), (header_line + 1 + row, []))
+
+    # pandas forgives a row with too many fields when it comes first or ends in empty fields: look at that one here
+    first_row = next(itertools.islice(_records(raw, separator), 1, None), (0, []))
+    try:
+        if len(first_row[1]) > len(header):
+            raise ValueError
+        frame = pd.read_csv(
+            io.BytesIO(raw),
+            sep=separator,
+            header=0,
+            names=header,
+            index_col=False,
+            skipinitialspace=True,
+            low_memory=False,  # one type per column, whatever the file's length
+            na_values=["?"],
+            encoding="utf-8-sig",
+        )
+    except ValueError:
+        for line, fields in _records(raw, separator):
+            if len(fields) > len(header):
+                found = f"line {line} has {len(fields)} fields where the header names {len(header)}"
+                raise DataError(f"{label}, {found} (separator: {SEPARATORS[separator]})") from None
+        raise DataError(f'{label} cannot be read as CSV: a quoted field (") is never closed') from None
+    if index:
+        values = frame.iloc[:, 0]
+        counts = np.arange(len(frame))
+        if len(frame) and pd.api.types.is_integer_dtype(values) and values.iloc[0] in (0, 1):
+            index = bool((values.to_numpy() == counts + values.iloc[0]).all())
+        else:
+            index = False
+        if not index:
+            raise DataError(f"{label}, line {header_line}: column 1 has no name: name it or remove it")
+        frame = frame.iloc[:, 1:]
+    return Table(label, frame, locate)
+
+
+def _read_bytes(source: str) -> bytes:
+    """The file's bytes, certain to be UTF-8 text, or a DataError that says why not."""
+    path = Path(source)
+    try:
+        if path.is_dir():
+            raise DataError(f"{source} is a folder: give the CSV file itself")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        hint = f"the folder {path.parent} does not exist"
+        if path.parent.is_dir():
+            close = nearest(path.name, [entry.name for entry in path.parent.glob("*") if entry.is_file()])
+            hint = f"did you mean '{path.with_name(close)}'?" if close else f"nothing in {path.parent} is named like it"
+        raise DataError(f"no file '{source}'; {hint}") from None
+    except (OSError, ValueError) as reason:
+        raise DataError(f"{source!r} cannot be read: {getattr(reason, 'strerror', None) or reason}") from None
+    try:
+        raw.decode()
+    except UnicodeDecodeError as problem:
+        line = raw.count(b"\n", 0, problem.start) + 1
+        byte = f"0x{raw[problem.start]:02x}"
+        raise DataError(f"{source}, line {line}: byte {byte} is not UTF-8 text: save it as CSV in UTF-8") from None
+    if b"\0" in raw:
+        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+        raise DataError(f"{source}, line {line}: byte 0x00 is not text: save it as CSV in UTF-8")
+    return raw
+
+
+def _records(raw: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not blank, the header first: the line that it starts on (from 1) and its fields."""
+    text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    line = 1
+    try:
+        for fields in reader:
+            if len(fields) > 1 or "".join(fields).strip():
+                yield line, [field.strip() for field in fields]
+            line = reader.line_num + 1
+    except csv.Error:
+        return  # a field of more than 128 KiB: a quote that is never closed, which pandas reports
+
+
+def _layout(label: str, raw: bytes) -> tuple[str, list[str], int]:
+    """The separator, the header's names and its line: the separator that splits the first two records alike."""
+    best: tuple[tuple[bool, int], str, list[str], int] | None = None
+    for separator in SEPARATORS:
+        first = list(itertools.islice(_records(raw, separator), 2))
+        if first:
+            width = len(first[0][1])
+            score = (width > 1 and width == len(first[-1][1]), width)
+            if best is None or score > best[0]:
+                best = (score, separator, first[0][1], first[0][0])
+    if best is None:
+        raise DataError(f"{label} is empty: expected a line of column names and a line per example")
+    return best[1:]

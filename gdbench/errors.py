@@ -1,0 +1,45 @@
+"""Errors made for the user: what is wrong, where, and the nearest valid choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GdbenchError(Exception):
+    """Base of every error that the command line prints as one sentence.
+
+    `exit_code` is what the process ends with: 1 for a failure while running, 2 for a usage error.
+    """
+
+    exit_code = 1
+
+
+class UsageError(GdbenchError):
+    """The request itself is wrong: an unknown name, an impossible number, a file that is not there."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """A table cannot become an error surface: a missing value, an absent column, too few rows."""
+
+
+class ResultError(UsageError):
+    """A result folder cannot be written or read."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The valid choice closest in spelling to `name`, or None when nothing is close."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[found[0]] if found else None
+
+
+def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> UsageError:
+    """The error for a name that is not among `choices`, with the nearest one or, failing that, all of them."""
+    choices = sorted(choices)
+    close = nearest(name, choices)
+    hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(choices) or '(none)'}"
+    place = f" {where}" if where else ""
+    return UsageError(f"unknown {kind} '{name}'{place}; {hint}")

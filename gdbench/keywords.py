@@ -1,0 +1,56 @@
+"""The keyword arguments of a decorated function: which are traced numbers, which are structure."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from gdbench.errors import UsageError
+
+
+def as_number(value: Any, what: str) -> float:
+    """`value` as a finite float, or a `UsageError` that names `what`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{what} must be a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{what} must be a finite number, not {value!r}")
+    return number
+
+
+def as_option(value: Any, default: Any, what: str) -> Any:
+    """`value` as the type of `default` (bool, int or str), or a `UsageError` that names `what`."""
+    if isinstance(default, bool):
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if str(value).lower() in words:
+            return words[str(value).lower()]
+        raise UsageError(f"{what} must be true or false, not {value!r}")
+    if isinstance(default, int):
+        number = as_number(value, what)
+        if number != int(number):
+            raise UsageError(f"{what} must be a whole number, not {value!r}")
+        return int(number)
+    return str(value)
+
+
+def split_keywords(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keyword-only arguments of `function` as (floats, options): traced numbers and static structure.
+
+    A float without a default gets None: the caller has to give it.
+    """
+    floats: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        default = None if parameter.default is inspect.Parameter.empty else parameter.default
+        if default is None or isinstance(default, float):
+            floats[name] = default
+        elif isinstance(default, int | bool | str):
+            options[name] = default
+        else:
+            raise UsageError(f"{what}: the default of '{name}' must be a float, an int, a bool or a str")
+    return floats, options

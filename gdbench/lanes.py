@@ -1,0 +1,271 @@
+"""The compiled heart: lanes that advance side by side and are refilled as their runs end.
+
+One call of the compiled program runs segments of `SEGMENT` steps in a `while_loop`. At the start of a segment idle
+lanes take the next runs of the queue; at its end the records of finished runs are written out. A lane is finished when
+it did not advance through the whole segment. Nothing here depends on how many runs there are, so that a single run and
+a sweep of a million get the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from gdbench.oracle import Evaluations
+from gdbench.step import Signature, Step
+
+SEGMENT = 64
+LEVELS = 8
+DRAWN = 16
+# up to so many numbers, a lane's state is packed in one [rows, lanes] array: one fusion a step instead of many
+PACKED_ROWS = 24
+# one thread a program: the threads are ours, and the order of a sum must not depend on them
+COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
+
+
+class Lanes(NamedTuple):
+    """What the lanes carry from segment to segment; the lane is the last axis of everything but the records."""
+
+    state: Any  # (x, solver state, count of steps) of every lane, in its layout
+    constants: Array  # [constants, lanes]: see Step, then the ladder of targets
+    run: Array  # [lanes]: position of the lane's run in the program, -1 when idle
+    best: Array  # [lanes]: lowest loss so far
+    hits: Array  # [LEVELS, lanes]: first step at each target, infinity before
+    records: Array  # [record rows, queue + 2 lanes]: a whole block of lanes fits behind the last record
+    record_runs: Array  # [queue + 2 lanes]
+    finished: Array  # records written in this call
+    taken: Array  # runs of the queue taken in this call
+    segments: Array  # segments run in this call
+    losses: Array  # [SEGMENT, lanes]: of the last segment
+    paths: Array  # [SEGMENT, n, drawn]: iterates of the last segment, of the first lanes
+    norms: Array  # [SEGMENT, drawn]: squared gradient norms, likewise
+
+
+class Queue(NamedTuple):
+    """The next runs: `columns` `[n + constants, queue]` of which `count` are there, and the first one's position."""
+
+    columns: Array
+    count: Array
+    base: Array
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A compiled program and the sizes that its caller needs.
+
+    `advance(lanes, queue, arguments, segments, drain)` runs until the queue is empty and a lane idle (with `drain`
+    until all lanes are) or `segments` are over; `arguments` are the shared settings, the data, the budget of steps and
+    the squared gradient tolerance.
+    """
+
+    advance: Callable[..., Lanes]
+    empty: Callable[[], Lanes]
+    lanes: int
+    queue: int
+    drawn: int
+    columns: int
+    evaluations: Evaluations
+
+
+def lane_count(dimension: int) -> int:
+    """How many lanes a program advances side by side.
+
+    Enough to fill the vector units, few enough to stay in the cache. It follows from the dimension alone: at another
+    count XLA emits other code, whose last bits differ.
+    """
+    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension))))
+
+
+class Layout:
+    """How the lanes' trees of arrays are stored in the loop: packed in one array when small, else as they are.
+
+    A packed step takes and gives single numbers, so that every one is a vector over lanes and XLA has no lane-first
+    layout to choose: three times faster than packing inside the step.
+    """
+
+    def __init__(self, template: Any, lanes: int, dtype: Any) -> None:
+        self.leaves, self.tree = jax.tree.flatten(template)
+        self.lanes, self.dtype = lanes, dtype
+        ends = np.cumsum([leaf.size for leaf in self.leaves])
+        self.spans = [slice(int(end - leaf.size), int(end)) for leaf, end in zip(self.leaves, ends, strict=True)]
+        self.rows = int(ends[-1])
+        self.packed = self.rows <= PACKED_ROWS
+
+    def pack(self, tree: Any) -> Any:
+        """From a tree with the lane as last axis to what the loop carries."""
+        if not self.packed:
+            return tree
+        return jnp.concatenate([leaf.reshape(-1, self.lanes).astype(self.dtype) for leaf in jax.tree.leaves(tree)])
+
+    def unpack(self, stored: Any) -> Any:
+        """The inverse of `pack`."""
+        if not self.packed:
+            return stored
+        parts = [
+            stored[span].reshape(*leaf.shape, self.lanes).astype(leaf.dtype)
+            for leaf, span in zip(self.leaves, self.spans, strict=True)
+        ]
+        return jax.tree.unflatten(self.tree, parts)
+
+    def map(self, step: Callable[..., Any], stored: Any, constants: Sequence[Array], *rest: Any) -> Any:
+        """`step(lane, constants, *rest) -> lane, loss, norm2` for every lane."""
+        if not self.packed:
+            return jax.vmap(lambda lane, own: step(lane, own, *rest), (-1, 0), (-1, 0, 0))(stored, constants)
+
+        def one(numbers: list[Array], own: list[Array]) -> Any:
+            lane, loss, norm2 = step(self._tree_of(numbers), own, *rest)
+            return self._numbers_of(lane), loss, norm2
+
+        rows, loss, norm2 = jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants))
+        return jnp.stack(rows), loss, norm2
+
+    def frozen(self) -> Any:
+        """Idle lanes: their count of steps is above every budget, so that they never move."""
+        parts = [np.zeros((*leaf.shape, self.lanes), leaf.dtype) for leaf in self.leaves[:-1]]
+        parts.append(np.full(self.lanes, np.inf, self.dtype))
+        if not self.packed:
+            return jax.tree.unflatten(self.tree, parts)
+        return np.concatenate([part.reshape(-1, self.lanes).astype(self.dtype) for part in parts])
+
+    def _tree_of(self, numbers: list[Array]) -> Any:
+        parts = [
+            (numbers[span.start] if leaf.shape == () else jnp.stack(numbers[span]).reshape(leaf.shape)).astype(
+                leaf.dtype
+            )
+            for leaf, span in zip(self.leaves, self.spans, strict=True)
+        ]
+        return jax.tree.unflatten(self.tree, parts)
+
+    def _numbers_of(self, tree: Any) -> list[Array]:
+        return [number.astype(self.dtype) for leaf in jax.tree.leaves(tree) for number in leaf.reshape(-1)]
+
+
+class _Loop:
+    """The loop over segments, as traced; `machine` compiles its `advance`."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.step = Step(signature)
+        self.n, self.dtype = signature.dimension, jnp.dtype(signature.dtype)
+        self.lanes = lane_count(self.n)
+        self.queue, self.drawn = 4 * self.lanes, min(DRAWN, self.lanes)
+        template, self.evaluations = self.step.probe()
+        self.layout = Layout(template, self.lanes, self.dtype)
+        self.ladder = len(signature.swept) + 3  # where the ladder of targets begins among the constants
+        self.constants = self.ladder + LEVELS
+        self.record_rows = 4 + self.n + LEVELS
+
+    def empty(self) -> Lanes:
+        """All lanes idle."""
+        lanes, dtype, records = self.lanes, self.dtype, self.queue + 2 * self.lanes
+        return Lanes(
+            state=self.layout.frozen(),
+            constants=np.zeros((self.constants, lanes), dtype),
+            run=np.full(lanes, -1, np.int32),
+            best=np.full(lanes, np.inf, dtype),
+            hits=np.full((LEVELS, lanes), np.inf, dtype),
+            records=np.zeros((self.record_rows, records), dtype),
+            record_runs=np.zeros(records, np.int32),
+            finished=np.int32(0),
+            taken=np.int32(0),
+            segments=np.int32(0),
+            losses=np.zeros((SEGMENT, lanes), dtype),
+            paths=np.zeros((SEGMENT, self.n, self.drawn), dtype),
+            norms=np.zeros((SEGMENT, self.drawn), dtype),
+        )
+
+    def advance(self, lanes: Lanes, queue: Queue, arguments: Any, segments: Array, drain: Array) -> Lanes:
+        """See `Machine`."""
+        zero = jnp.int32(0)
+        lanes = lanes._replace(finished=zero, taken=zero, segments=zero)
+
+        def going(c: Lanes) -> Array:
+            busy = c.run >= 0
+            over = (c.taken >= queue.count) & jnp.where(drain, ~jnp.any(busy), ~jnp.all(busy))
+            return ~over & (c.segments < segments)
+
+        def body(c: Lanes) -> Lanes:
+            wanted = (c.taken < queue.count) & jnp.any(c.run < 0)
+            c = lax.cond(wanted, lambda: self.refill(c, queue), lambda: c)
+            return self.segment(c, arguments)
+
+        return lax.while_loop(going, body, lanes)
+
+    def refill(self, c: Lanes, queue: Queue) -> Lanes:
+        """Start the next runs of the queue in the idle lanes."""
+        idle = c.run < 0
+        position = c.taken + jnp.cumsum(idle, dtype=jnp.int32) - 1
+        take = idle & (position < queue.count)
+        new = queue.columns[:, jnp.clip(position, 0, self.queue - 1)]
+        started = self.layout.pack(jax.vmap(self.step.fresh, -1, -1)(new[: self.n]))
+        return c._replace(
+            state=jax.tree.map(lambda old, fresh: jnp.where(take, fresh, old), c.state, started),
+            constants=jnp.where(take, new[self.n :], c.constants),
+            run=jnp.where(take, queue.base + position, c.run),
+            best=jnp.where(take, jnp.inf, c.best),
+            hits=jnp.where(take, jnp.inf, c.hits),
+            taken=c.taken + jnp.sum(take, dtype=jnp.int32),
+        )
+
+    def segment(self, c: Lanes, arguments: Any) -> Lanes:
+        """`SEGMENT` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
+        constants = [c.constants[i] for i in range(self.ladder)]
+        before = self.layout.unpack(c.state)[2]
+
+        def body(state: Any, _: None) -> Any:
+            x = state[: self.n] if self.layout.packed else state[0]
+            new, loss, norm2 = self.layout.map(self.step, state, constants, *arguments)
+            return new, (loss, x[:, : self.drawn], norm2[: self.drawn])
+
+        state, (losses, paths, norms) = lax.scan(body, c.state, None, length=SEGMENT)
+        best = jnp.minimum(c.best, jnp.min(jnp.where(jnp.isnan(losses), jnp.inf, losses), axis=0))
+        c = c._replace(state=state, best=best, losses=losses, paths=paths, norms=norms, segments=c.segments + 1)
+        crossing = jnp.any(self.crossed(c) & (c.run >= 0))
+        c = c._replace(hits=lax.cond(crossing, lambda: self.hits(c, before), lambda: c.hits))
+        done = (c.run >= 0) & (self.layout.unpack(state)[2] < before + SEGMENT)
+        return lax.cond(jnp.any(done), lambda: self.record(c, done, arguments), lambda: c)
+
+    def crossed(self, c: Lanes) -> Array:
+        """Which targets `[LEVELS, lanes]` were met for the first time in this segment."""
+        return (c.best <= c.constants[self.ladder :]) & jnp.isinf(c.hits)
+
+    def hits(self, c: Lanes, before: Array) -> Array:
+        """The first step at each target, found in the losses of the segment."""
+        first = jnp.argmax(c.losses[:, None, :] <= c.constants[self.ladder :][None], axis=0)
+        return jnp.where(self.crossed(c), before + first.astype(self.dtype), c.hits)
+
+    def record(self, c: Lanes, done: Array, arguments: Any) -> Lanes:
+        """Write the finished lanes' records behind those already written, and set the lanes idle."""
+        shared, data = arguments[:2]
+        x, _, count = self.layout.unpack(c.state)
+        norm2 = jax.vmap(lambda x, own: self.step.norm2(x, own, shared, data), (-1, -1))(x, c.constants)
+        table = jnp.concatenate([jnp.stack([count, c.losses[-1], c.best, jnp.sqrt(norm2)]), x, c.hits])
+        order = jnp.nonzero(done, size=self.lanes, fill_value=0)[0]
+        return c._replace(
+            records=lax.dynamic_update_slice(c.records, table[:, order], (jnp.int32(0), c.finished)),
+            record_runs=lax.dynamic_update_slice(c.record_runs, c.run[order], (c.finished,)),
+            finished=c.finished + jnp.sum(done, dtype=jnp.int32),
+            run=jnp.where(done, -1, c.run),
+        )
+
+
+@lru_cache(maxsize=512)
+def machine(signature: Signature) -> Machine:
+    """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
+    loop = _Loop(signature)
+    return Machine(
+        advance=jax.jit(loop.advance, compiler_options=COMPILER_OPTIONS),
+        empty=loop.empty,
+        lanes=loop.lanes,
+        queue=loop.queue,
+        drawn=loop.drawn,
+        columns=loop.n + loop.constants,
+        evaluations=loop.evaluations,
+    )

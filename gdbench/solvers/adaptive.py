@@ -1,0 +1,73 @@
+"""One rate per weight, from the gradients seen so far: `adagrad`, `rmsprop`, `adam`."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from gdbench.oracle import Oracle
+from gdbench.solvers.base import solver
+
+
+@solver(
+    init=jnp.zeros_like,
+    formula="s ← s + g²;  x ← x - lr g / √(s + eps)",
+    source="Duchi, Hazan and Singer 2011; Ruder 2016, arXiv:1609.04747, section 4.3",
+)
+def adagrad(
+    oracle: Oracle, x: Array, sum_of_squares: Array, *, learning_rate: float, eps: float = 1e-8
+) -> tuple[Array, Array]:
+    """Adagrad: each weight's rate shrinks with the squared gradients that it has seen."""
+    gradient = oracle.grad(x)
+    sum_of_squares = sum_of_squares + gradient * gradient
+    # eps stands inside the root, as Ruder writes it
+    return x - learning_rate * gradient / jnp.sqrt(sum_of_squares + eps), sum_of_squares
+
+
+@solver(
+    init=jnp.zeros_like,
+    formula="s ← d s + (1 - d) g²;  x ← x - lr g / √(s + eps)",
+    source="Tieleman and Hinton 2012, lecture 6.5; Ruder 2016, arXiv:1609.04747, section 4.5",
+)
+def rmsprop(
+    oracle: Oracle, x: Array, mean_square: Array, *, learning_rate: float, decay: float = 0.9, eps: float = 1e-8
+) -> tuple[Array, Array]:
+    """RMSprop: Adagrad that forgets, by a running mean of the squared gradients."""
+    gradient = oracle.grad(x)
+    mean_square = decay * mean_square + (1 - decay) * gradient * gradient
+    # eps stands inside the root, as Ruder writes it
+    return x - learning_rate * gradient / jnp.sqrt(mean_square + eps), mean_square
+
+
+def _adam_state(x: Array) -> tuple[Array, Array, Array, Array]:
+    one = jnp.ones((), x.dtype)
+    return jnp.zeros_like(x), jnp.zeros_like(x), one, one
+
+
+@solver(
+    init=_adam_state,
+    formula="m ← b1 m + (1 - b1) g;  v ← b2 v + (1 - b2) g²;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
+    source="Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Ruder 2016, arXiv:1609.04747, section 4.6",
+)
+def adam(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    mean_square: Array,
+    b1_power: Array,
+    b2_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Adam: momentum on the gradient over RMSprop's rate, both corrected for their start at zero."""
+    gradient = oracle.grad(x)
+    mean = b1 * mean + (1 - b1) * gradient
+    mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
+    # the powers are carried: one product a step is cheaper than raising b to the step's number
+    b1_power, b2_power = b1 * b1_power, b2 * b2_power
+    # eps stands outside the root, as Kingma and Ba write it
+    root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
+    return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power

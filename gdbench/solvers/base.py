@@ -1,0 +1,96 @@
+"""A solver: an update rule, `init` and `step`, over an oracle."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gdbench.errors import UsageError
+from gdbench.keywords import split_keywords
+from gdbench.registry import Registry
+
+
+@dataclass(frozen=True, eq=False)
+class Solver:
+    """An update rule `function(oracle, x, *state, **hyperparameters) -> x, *state`.
+
+    hyperparameters : float keyword arguments with their defaults, None where one must be given; all traced.
+    options : int, bool and str keyword arguments; each combination is a program of its own.
+    init : `init(x)` gives the state before the first step: one value, or a tuple with one per entry of `state`.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    init: Callable[..., Any] | None = None
+    hyperparameters: Mapping[str, float | None] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    state: tuple[str, ...] = ()
+    summary: str = ""
+    formula: str = ""
+    source: str = ""
+
+    def initial_state(self, x: Any) -> tuple[Any, ...]:
+        """The state before the first step, one entry per name in `state`."""
+        if self.init is None:
+            return ()
+        made = self.init(x)
+        return (made,) if len(self.state) == 1 else tuple(made)
+
+    def step(self, oracle: Any, x: Any, state: tuple[Any, ...], **settings: Any) -> tuple[Any, tuple[Any, ...]]:
+        """One update: the new iterate `[n]` and the new state."""
+        made = self.function(oracle, x, *state, **settings)
+        if not self.state:
+            return (made[0] if isinstance(made, tuple) else made), ()
+        if not isinstance(made, tuple) or len(made) != 1 + len(self.state):
+            raise UsageError(
+                f"solver '{self.name}' must return x and {len(self.state)} state entries ({', '.join(self.state)})"
+            )
+        return made[0], tuple(made[1:])
+
+
+SOLVERS: Registry[Solver] = Registry("solver")
+
+
+def solver(
+    *,
+    init: Callable[..., Any] | None = None,
+    name: str | None = None,
+    formula: str = "",
+    source: str = "",
+    register: bool = True,
+) -> Callable[[Callable[..., Any]], Solver]:
+    """Make a solver of a function `f(oracle, x, *state, *, learning_rate, ...)` and register it under its name.
+
+    The positional arguments after `oracle` and `x` name the entries of the state; `init(x)` makes their first values.
+    """
+
+    def make(function: Callable[..., Any]) -> Solver:
+        title = name or function.__name__.replace("_", "-")
+        positional = [
+            key
+            for key, parameter in inspect.signature(function).parameters.items()
+            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        ]
+        if len(positional) < 2:
+            raise UsageError(f"solver '{title}': its first two arguments must be the oracle and x")
+        if (init is None) != (len(positional) == 2):
+            raise UsageError(f"solver '{title}': arguments after the oracle and x are its state, and need `init`")
+        hyperparameters, options = split_keywords(function, f"solver '{title}'")
+        made = Solver(
+            name=title,
+            function=function,
+            init=init,
+            hyperparameters=hyperparameters,
+            options=options,
+            state=tuple(positional[2:]),
+            summary=(inspect.getdoc(function) or "").split("\n")[0],
+            formula=formula,
+            source=source,
+        )
+        if register:
+            SOLVERS.add(title, made)
+        return made
+
+    return make

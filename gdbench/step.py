@@ -1,0 +1,145 @@
+"""One step of one run: test the iterate, and go on unless the run ends there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gdbench.errors import UsageError
+from gdbench.oracle import Evaluations, Oracle
+from gdbench.solvers.base import Solver
+from gdbench.sums import squared_norm
+
+PARAMETER = "surface."
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What one compiled program is made for; two programs with equal signatures share it.
+
+    `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
+    under their own name and parameters as `surface.NAME`.
+    """
+
+    surface_name: str
+    function: Callable[..., Any]
+    solver: Solver
+    surface_options: tuple[tuple[str, Any], ...]
+    solver_options: tuple[tuple[str, Any], ...]
+    swept: tuple[str, ...]
+    shared: tuple[str, ...]
+    data_shapes: tuple[tuple[int, ...], ...]
+    dimension: int
+    dtype: str
+
+
+class Step:
+    """The step of a signature, for one lane: `(x, state, count)` and its constants to the same after one update.
+
+    A lane's constants are its swept settings in the order of the signature, then the loss at which it has reached the
+    target, the loss at which it has diverged, and its seed.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self.solver = signature.solver
+        self.dtype = jnp.dtype(signature.dtype)
+
+    def settings(self, constants: Sequence[Any], shared: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Hyperparameters and parameters of a lane, each under its own name."""
+        swept = {name: constants[i] for i, name in enumerate(self.signature.swept)}
+        return split_settings({**shared, **swept})
+
+    def objective(self, parameters: Mapping[str, Any], data: Sequence[Any]) -> Callable[[Array], Array]:
+        """The surface as a function of x alone."""
+        signature = self.signature
+        options = dict(signature.surface_options)
+        return lambda x: jnp.asarray(signature.function(x, *data, **parameters, **options))
+
+    def fresh(self, x: Array) -> tuple[Array, tuple[Any, ...], Array]:
+        """The lane of a run at its start."""
+        return x, self.solver.initial_state(x), jnp.zeros((), self.dtype)
+
+    def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
+        """The solver's own step: the new iterate and the new state."""
+        return self.solver.step(oracle, x, state, **hyperparameters, **dict(self.signature.solver_options))
+
+    def __call__(
+        self, lane: Any, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
+    ) -> tuple[Any, Array, Array]:
+        """The lane after one step, or unchanged where its run ends; and the loss and squared gradient norm before.
+
+        A lane that has ended stays as it is however often this is called: the loop needs no flag for it.
+        """
+        x, state, count = lane
+        hyperparameters, parameters = self.settings(constants, shared)
+        target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
+        f = self.objective(parameters, data)
+        loss, gradient = jax.value_and_grad(f)(x)
+        norm2 = squared_norm(gradient)
+        # the gradient that was measured is the one that the solver uses: computed once
+        oracle = Oracle(f, key=lambda: step_key(seed, count), known=(x, loss, gradient))
+        new = self.update(oracle, x, state, hyperparameters)
+        ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (norm2 <= gtol2) | (count >= budget)
+        kept = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
+        return (*kept, count + (~ends).astype(self.dtype)), loss, norm2
+
+    def norm2(self, x: Array, constants: Sequence[Any], shared: Any, data: Any) -> Array:
+        """The squared gradient norm at `x`."""
+        return squared_norm(jax.grad(self.objective(self.settings(constants, shared)[1], data))(x))
+
+    def probe(self) -> tuple[Any, Evaluations]:
+        """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.
+
+        Raises `UsageError` where the surface is no scalar, or the solver returns another shape or type than it got.
+        """
+        signature, solver = self.signature, self.solver
+        counted: list[Evaluations] = []
+
+        def one(lane: Any, settings: Any, data: Any) -> Any:
+            hyperparameters, parameters = split_settings(settings)
+            f = self.objective(parameters, data)
+            loss = f(lane[0])
+            if loss.shape != () or loss.dtype != self.dtype:
+                raise UsageError(
+                    f"surface '{signature.surface_name}' returned shape {loss.shape} and type {loss.dtype}, "
+                    f"expected one number of type {self.dtype}"
+                )
+            oracle = Oracle(f)
+            new = self.update(oracle, lane[0], lane[1], hyperparameters)
+            counted.append(oracle.evaluations)
+            return new
+
+        lane = jax.eval_shape(self.fresh, jax.ShapeDtypeStruct((signature.dimension,), self.dtype))
+        settings = dict.fromkeys((*signature.swept, *signature.shared), jax.ShapeDtypeStruct((), self.dtype))
+        data = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in signature.data_shapes)
+        x, state = jax.eval_shape(one, lane, settings, data)
+        _require_same(f"the iterate of solver '{solver.name}'", x, lane[0])
+        _require_same(f"the state of solver '{solver.name}'", state, lane[1])
+        return lane, counted[0]
+
+
+def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hyperparameters and parameters apart, the parameters without their prefix."""
+    parameters = {name.removeprefix(PARAMETER): v for name, v in settings.items() if name.startswith(PARAMETER)}
+    return {name: v for name, v in settings.items() if not name.startswith(PARAMETER)}, parameters
+
+
+def step_key(seed: Array, count: Array) -> Array:
+    """The random key of a run's step: of its seed and the step's number alone."""
+    return jax.random.fold_in(jax.random.key(seed.astype(jnp.uint32)), count.astype(jnp.uint32))
+
+
+def _require_same(what: str, found: Any, wanted: Any) -> None:
+    if jax.tree.structure(found) != jax.tree.structure(wanted):
+        raise UsageError(f"{what} changed its structure in one step")
+    for new, old in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        if new.shape != old.shape or new.dtype != old.dtype:
+            raise UsageError(
+                f"{what} has shape {new.shape} and type {new.dtype} after a step, expected {old.shape} and {old.dtype}"
+            )

@@ -1,0 +1,175 @@
+"""An error surface: a scalar function of a flat weight vector and all that is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gdbench.errors import UsageError, unknown
+from gdbench.keywords import as_number, as_option, split_keywords
+from gdbench.registry import Registry
+
+Points = Sequence[Sequence[float]] | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A scalar function `function(x, *data, **parameters)` of `x` `[n]`, and its facts.
+
+    parameters : float keyword arguments with their defaults; traced, so that sweeping them compiles nothing.
+    options : int, bool and str keyword arguments; each combination is a program of its own.
+    start : the default start `[n]`, or a function of the dimension.
+    minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension and the parameters.
+    box : `(low, high)`, numbers or vectors: where random starts are drawn and where a picture looks.
+    data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    start: Sequence[float] | Callable[[int], Points]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    minimisers: Points | Callable[..., Points] | None = None
+    box: tuple[Any, Any] = (-2.0, 2.0)
+    dimension: int = 2
+    any_dimension: bool = False
+    data: tuple[np.ndarray, ...] = ()
+    labels: tuple[str, ...] = ()
+    summary: str = ""
+    formula: str = ""
+    source: str = ""
+    note: str = ""
+
+    def start_point(self, dimension: int) -> np.ndarray:
+        """The default start `[n]`."""
+        point = self.start(dimension) if callable(self.start) else self.start
+        return np.asarray(point, dtype=np.float64).reshape(-1)
+
+    def minimiser_points(self, dimension: int, parameters: Mapping[str, float]) -> np.ndarray:
+        """The known minimisers `[m, n]` at these parameters, the global ones first; `[0, n]` if none is known."""
+        points = self.minimisers
+        if callable(points):
+            points = points(dimension, **parameters)
+        if points is None:
+            return np.zeros((0, dimension))
+        return np.asarray(points, dtype=np.float64).reshape(-1, dimension)
+
+    def box_bounds(self, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner of the box, each `[n]`."""
+        low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.box)
+        return low, high
+
+    def axis_labels(self, dimension: int) -> list[str]:
+        """A name for every weight."""
+        return list(self.labels) if len(self.labels) == dimension else [f"x{i}" for i in range(dimension)]
+
+    def with_parameters(self, **values: Any) -> Surface:
+        """The same surface with other defaults; a name that it lacks is a `UsageError`."""
+        parameters, options, dimension = dict(self.parameters), dict(self.options), self.dimension
+        for name, value in values.items():
+            if name == "dimension":
+                dimension = self._checked_dimension(value)
+            elif name in parameters:
+                parameters[name] = as_number(value, f"parameter '{name}' of surface '{self.name}'")
+            elif name in options:
+                options[name] = as_option(value, options[name], f"option '{name}' of surface '{self.name}'")
+            else:
+                names = [*parameters, *options, *(["dimension"] if self.any_dimension else [])]
+                raise unknown("parameter", name, names, f"of surface '{self.name}'")
+        return replace(self, parameters=parameters, options=options, dimension=dimension)
+
+    def _checked_dimension(self, value: Any) -> int:
+        dimension = as_option(value, 1, f"the dimension of surface '{self.name}'")
+        if dimension == self.dimension:
+            return dimension
+        if not self.any_dimension:
+            raise UsageError(f"surface '{self.name}' has dimension {self.dimension} and no other")
+        if dimension < 1:
+            raise UsageError(f"the dimension of surface '{self.name}' must be at least 1, not {dimension}")
+        return dimension
+
+    def fingerprint(self, probe_values: np.ndarray) -> str:
+        """A hash of the name, the parameters and the surface's `probe_values` (see `probe_points`), 12 hex digits.
+
+        Values are rounded to nine significant digits first, so that another processor's last bits change nothing.
+        """
+        values = ",".join(f"{value:.8e}" for value in np.asarray(probe_values, dtype=np.float64))
+        settings = sorted({**self.parameters, **self.options}.items())
+        text = f"{self.name}|{settings}|{self.dimension}|{values}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def probe_points(self) -> np.ndarray:
+        """Fixed points `[8, n]` of the box at which `fingerprint` reads the surface."""
+        low, high = self.box_bounds(self.dimension)
+        fractions = (np.arange(8)[:, None] * 0.618034 + np.arange(self.dimension)[None, :] * 0.754878) % 1.0
+        return low + (high - low) * fractions
+
+    def __call__(self, x: Any, **parameters: Any) -> Any:
+        """The value at `x` `[n]`."""
+        return self.function(x, *self.data, **{**self.parameters, **self.options, **parameters})
+
+
+SURFACES: Registry[Surface] = Registry("surface")
+
+
+def surface(
+    *,
+    start: Sequence[float] | Callable[[int], Points],
+    name: str | None = None,
+    minimisers: Points | Callable[..., Points] | None = None,
+    box: tuple[Any, Any] = (-2.0, 2.0),
+    dimension: int | None = None,
+    any_dimension: bool = False,
+    data: Sequence[Any] = (),
+    labels: Sequence[str] = (),
+    summary: str = "",
+    formula: str = "",
+    source: str = "",
+    note: str = "",
+    register: bool = True,
+) -> Callable[[Callable[..., Any]], Surface]:
+    """Make a surface of a function `f(x, *data, *, float_parameter=1.0, ...)` and register it under its name.
+
+    The name is the function's, with `-` for `_`, and the summary its docstring's first line, unless given;
+    `dimension` is the length of `start`.
+    """
+
+    def make(function: Callable[..., Any]) -> Surface:
+        title = name or function.__name__.replace("_", "-")
+        parameters, options = split_keywords(function, f"surface '{title}'")
+        missing = [key for key, value in parameters.items() if value is None]
+        if missing:
+            raise UsageError(f"surface '{title}': parameter '{missing[0]}' needs a default")
+        if callable(start):
+            size = 2 if dimension is None else dimension
+        else:
+            size = len(start)
+            if dimension not in (None, size):
+                raise UsageError(f"surface '{title}': its start has {size} numbers and its dimension is {dimension}")
+        made = Surface(
+            name=title,
+            function=function,
+            start=start,
+            parameters=parameters,
+            options=options,
+            minimisers=minimisers,
+            box=box,
+            dimension=size,
+            any_dimension=any_dimension,
+            data=tuple(np.asarray(array, dtype=np.float64) for array in data),
+            labels=tuple(labels),
+            summary=summary or (inspect.getdoc(function) or "").split("\n")[0],
+            formula=formula,
+            source=source,
+            note=note,
+        )
+        if register:
+            SURFACES.add(title, made)
+        return made
+
+    return make
