@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
+import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gdbench.errors import DataError, nearest
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+UNNAMED = r"(Unnamed: 0(\.\d+)*)?"  # how pandas and R name the row index that they write
+UNCLOSED = 'cannot be read as CSV: a quoted field (") is never closed'
 
 
 @dataclass(frozen=True)
@@ -26,66 +29,66 @@ class Table:
 
     label: str
     frame: pd.DataFrame
-    locate: Callable[[int], tuple[int, list[str]]]  # row (from 0) -> line (from 1) and its fields
+    locate: Callable[[int], tuple[int, dict[str, str]]]  # row (from 0) -> line (from 1) and its cells
     labels: tuple[str, ...] = ()  # what the loader calls the classes 0, 1, .. of its own target
 
 
 def read_csv(source: str) -> Table:
-    """Read a CSV file once, into a frame whose columns carry the header's names, unique and not empty."""
+    """Read a CSV file once, into a frame whose columns carry the header's names, all different and none empty.
+
+    Leading columns without a name (or with pandas' "Unnamed: 0") that count the rows from 0 or 1 are left out.
+    """
     import pandas as pd
 
     raw = _read_bytes(source)
-    label = source
-    separator, header, header_line = _layout(label, raw)
-    index = header[0] in ("", "Unnamed: 0")
-    if index:
-        header[0] = "Unnamed: 0"
+    separator, header, header_line = _layout(source, raw)
+    unnamed = 0
+    while unnamed < len(header) and re.fullmatch(UNNAMED, header[unnamed]):
+        header[unnamed] = f"Unnamed: {unnamed}"
+        unnamed += 1
     for position, column in enumerate(header):
         if not column:
-            raise DataError(f"{label}, line {header_line}: column {position + 1} has no name: name it or remove it")
+            raise DataError(_nameless(source, header_line, position))
         if column in header[:position]:
-            first = header.index(column) + 1
-            raise DataError(
-                f"{label}, line {header_line}: the column name '{column}' is used twice (columns {first} and "
-                f"{position + 1}): rename one of them"
-            )
+            places = f"columns {header.index(column) + 1} and {position + 1}"
+            raise DataError(f"{source}, line {header_line}: two columns are named '{column}' ({places}): rename one")
 
-    def locate(row: int) -> tuple[int, list[str]]:
-        return next(itertools.islice(_records(raw, separator), row + 1, None), (header_line + 1 + row, []))
+    def locate(row: int) -> tuple[int, dict[str, str]]:
+        line, fields = next(itertools.islice(_records(raw, separator), row + 1, None), (header_line + 1 + row, []))
+        return line, dict(zip(header, fields, strict=False))
 
-    # pandas forgives a row with too many fields when it comes first or ends in empty fields: look at that one here
-    first_row = next(itertools.islice(_records(raw, separator), 1, None), (0, []))
     try:
-        if len(first_row[1]) > len(header):
-            raise ValueError
-        frame = pd.read_csv(
-            io.BytesIO(raw),
-            sep=separator,
-            header=0,
-            names=header,
-            index_col=False,
-            skipinitialspace=True,
-            low_memory=False,  # one type per column, whatever the file's length
-            na_values=["?"],
-            encoding="utf-8-sig",
-        )
-    except ValueError:
+        with warnings.catch_warnings():
+            # pandas only warns when the first row has more fields than the header, and forgets them
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(raw),
+                sep=separator,
+                header=0,
+                names=header,
+                index_col=False,
+                skipinitialspace=True,
+                low_memory=False,  # one type per column, whatever the file's length
+                na_values=["?"],
+                encoding="utf-8-sig",
+            )
+    except (ValueError, pd.errors.ParserWarning):
         for line, fields in _records(raw, separator):
             if len(fields) > len(header):
                 found = f"line {line} has {len(fields)} fields where the header names {len(header)}"
-                raise DataError(f"{label}, {found} (separator: {SEPARATORS[separator]})") from None
-        raise DataError(f'{label} cannot be read as CSV: a quoted field (") is never closed') from None
-    if index:
-        values = frame.iloc[:, 0]
-        counts = np.arange(len(frame))
-        if len(frame) and pd.api.types.is_integer_dtype(values) and values.iloc[0] in (0, 1):
-            index = bool((values.to_numpy() == counts + values.iloc[0]).all())
-        else:
-            index = False
-        if not index:
-            raise DataError(f"{label}, line {header_line}: column 1 has no name: name it or remove it")
-        frame = frame.iloc[:, 1:]
-    return Table(label, frame, locate)
+                raise DataError(f"{source}, {found} (separator: {SEPARATORS[separator]})") from None
+        raise DataError(f"{source} {UNCLOSED}") from None
+    for position in range(unnamed):
+        values = frame.iloc[:, position]
+        counted = pd.api.types.is_integer_dtype(values) and values.iloc[0] in (0, 1) and (values.diff()[1:] == 1).all()
+        if len(frame) and not counted:
+            raise DataError(_nameless(source, header_line, position))
+    return Table(source, frame.iloc[:, unnamed:], locate)
+
+
+def _nameless(source: str, line: int, position: int) -> str:
+    """The sentence for a column that has no name and is no row index."""
+    return f"{source}, line {line}: column {position + 1} has no name: name it or remove it"
 
 
 def _read_bytes(source: str) -> bytes:
@@ -93,7 +96,7 @@ def _read_bytes(source: str) -> bytes:
     path = Path(source)
     try:
         if path.is_dir():
-            raise DataError(f"{source} is a folder: give the CSV file itself")
+            raise DataError(f"{source!r} is a folder: give the CSV file itself")
         raw = path.read_bytes()
     except FileNotFoundError:
         hint = f"the folder {path.parent} does not exist"
@@ -129,7 +132,7 @@ def _records(raw: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
         return  # a field of more than 128 KiB: a quote that is never closed, which pandas reports
 
 
-def _layout(label: str, raw: bytes) -> tuple[str, list[str], int]:
+def _layout(source: str, raw: bytes) -> tuple[str, list[str], int]:
     """The separator, the header's names and its line: the separator that splits the first two records alike."""
     best: tuple[tuple[bool, int], str, list[str], int] | None = None
     for separator in SEPARATORS:
@@ -138,7 +141,10 @@ def _layout(label: str, raw: bytes) -> tuple[str, list[str], int]:
             width = len(first[0][1])
             score = (width > 1 and width == len(first[-1][1]), width)
             if best is None or score > best[0]:
-                best = (score, separator, first[0][1], first[0][0])
+                names = [" ".join(name.split()) for name in first[0][1]]  # spreadsheets break lines in names
+                best = (score, separator, names, first[0][0])
     if best is None:
-        raise DataError(f"{label} is empty: expected a line of column names and a line per example")
+        if raw.removeprefix(codecs.BOM_UTF8).strip():
+            raise DataError(f"{source} {UNCLOSED}")
+        raise DataError(f"{source} is empty: expected a line of column names and a line per example")
     return best[1:]

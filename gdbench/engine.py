@@ -8,9 +8,8 @@ from dataclasses import dataclass, fields
 import jax
 import numpy as np
 
-from gdbench.lanes import LEVELS, SEGMENT, Lanes, Machine, Queue, machine
+from gdbench.lanes import LEVELS, SEGMENT, Lanes, Queue, machine
 from gdbench.program import Program
-from gdbench.step import Signature
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
 REACHED, DIVERGED, STATIONARY, BUDGET, ERROR = range(5)
@@ -48,7 +47,7 @@ class Records:
 
 
 @dataclass(frozen=True)
-class Path:
+class Trajectory:
     """Every iterate of one run: `x` `[steps + 1, n]`, `loss` and `grad_norm` `[steps + 1]`."""
 
     x: np.ndarray
@@ -61,23 +60,6 @@ class _Thresholds:
     target: np.ndarray
     limit: np.ndarray
     ladder: np.ndarray
-
-
-def _machine_of(program: Program) -> Machine:
-    return machine(
-        Signature(
-            surface_name=program.surface.name,
-            function=program.surface.function,
-            solver=program.solver,
-            surface_options=tuple(sorted(program.surface_options.items())),
-            solver_options=tuple(sorted(program.solver_options.items())),
-            swept=tuple(sorted(program.swept)),
-            shared=tuple(sorted(program.shared)),
-            data_shapes=tuple(array.shape for array in program.data),
-            dimension=program.dimension,
-            dtype=program.dtype,
-        )
-    )
 
 
 def threshold(f_star: np.ndarray, tolerance: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -125,7 +107,7 @@ class _Feed:
 
     def __init__(self, program: Program, thresholds: _Thresholds, budget: float) -> None:
         self.program, self.thresholds = program, thresholds
-        self.machine = _machine_of(program)
+        self.machine = machine(program.signature)
         dtype = np.dtype(program.dtype)
         self.arguments = (
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
@@ -218,15 +200,15 @@ def execute(program: Program, on_advance: Callable[[int], None] | None = None) -
     )
 
 
-def trace(program: Program) -> list[Path]:
+def trace(program: Program) -> list[Trajectory]:
     """Every iterate of every run of `program`, by the same compiled program as `execute` and so bit for bit its runs.
 
     The compiled program keeps the first lanes' iterates of its last segment; this calls it one segment at a time.
     """
-    paths: list[Path] = []
+    paths: list[Trajectory] = []
     with jax.enable_x64(True):
         thresholds = _thresholds(program, _loss_at_start(program))
-        drawn = _machine_of(program).drawn
+        drawn = machine(program.signature).drawn
         for first in range(0, len(program), drawn):
             rows = np.arange(first, min(first + drawn, len(program)))
             chosen = _Thresholds(thresholds.target[rows], thresholds.limit[rows], thresholds.ladder[:, rows])
@@ -234,7 +216,7 @@ def trace(program: Program) -> list[Path]:
     return paths
 
 
-def _trace_lanes(feed: _Feed) -> list[Path]:
+def _trace_lanes(feed: _Feed) -> list[Trajectory]:
     count = len(feed.program)
     ends = np.zeros(count, np.int64)
     xs, losses, norms = [], [], []
@@ -249,4 +231,4 @@ def _trace_lanes(feed: _Feed) -> list[Path]:
         losses.append(np.array(lanes.losses[:, :count], dtype=np.float64))
         norms.append(np.array(lanes.norms[:, :count], dtype=np.float64))
     x, loss, norm = np.concatenate(xs), np.concatenate(losses), np.sqrt(np.concatenate(norms))
-    return [Path(x[: end + 1, :, i], loss[: end + 1, i], norm[: end + 1, i]) for i, end in enumerate(ends)]
+    return [Trajectory(x[: end + 1, :, i], loss[: end + 1, i], norm[: end + 1, i]) for i, end in enumerate(ends)]

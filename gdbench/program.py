@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.solvers.base import Solver
+from gdbench.step import PARAMETER, Signature
 from gdbench.surfaces.base import Surface
 
 Setting = float | np.ndarray
@@ -62,7 +63,23 @@ class Program:
     @property
     def settings(self) -> dict[str, Setting]:
         """Every hyperparameter under its own name and every parameter as `surface.NAME`."""
-        return {**self.hyperparameters, **{f"surface.{name}": value for name, value in self.parameters.items()}}
+        return {**self.hyperparameters, **{PARAMETER + name: value for name, value in self.parameters.items()}}
+
+    @property
+    def signature(self) -> Signature:
+        """What this program is compiled for."""
+        return Signature(
+            surface_name=self.surface.name,
+            function=self.surface.function,
+            solver=self.solver,
+            surface_options=tuple(sorted(self.surface_options.items())),
+            solver_options=tuple(sorted(self.solver_options.items())),
+            swept=tuple(sorted(self.swept)),
+            shared=tuple(sorted(self.shared)),
+            data_shapes=tuple(array.shape for array in self.data),
+            dimension=self.dimension,
+            dtype=self.dtype,
+        )
 
     def take(self, rows: np.ndarray) -> Program:
         """The program of the chosen runs alone; it compiles to the same XLA program."""

@@ -13,7 +13,6 @@ from jax import Array
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
 from gdbench.solvers.base import Solver
-from gdbench.sums import squared_norm
 
 PARAMETER = "surface."
 
@@ -81,7 +80,7 @@ class Step:
         target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
         f = self.objective(parameters, data)
         loss, gradient = jax.value_and_grad(f)(x)
-        norm2 = squared_norm(gradient)
+        norm2 = jnp.sum(gradient * gradient)
         # the gradient that was measured is the one that the solver uses: computed once
         oracle = Oracle(f, key=lambda: step_key(seed, count), known=(x, loss, gradient))
         new = self.update(oracle, x, state, hyperparameters)
@@ -91,7 +90,8 @@ class Step:
 
     def norm2(self, x: Array, constants: Sequence[Any], shared: Any, data: Any) -> Array:
         """The squared gradient norm at `x`."""
-        return squared_norm(jax.grad(self.objective(self.settings(constants, shared)[1], data))(x))
+        gradient = jax.grad(self.objective(self.settings(constants, shared)[1], data))(x)
+        return jnp.sum(gradient * gradient)
 
     def probe(self) -> tuple[Any, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gdbench.sums import total
 from gdbench.surfaces.base import surface
 
 
@@ -34,4 +33,4 @@ def ellipse(x: Array, *, condition: float = 100.0, angle: float = 0.0) -> Array:
         cosine, sine = jnp.cos(turn), jnp.sin(turn)
         turned = jnp.stack([cosine * x[0] + sine * x[1], cosine * x[1] - sine * x[0]])
         x = jnp.concatenate([turned, x[2:]]) if x.shape[0] > 2 else turned
-    return 0.5 * total(_eigenvalues(condition, x.shape[0]).astype(x.dtype) * x * x)
+    return 0.5 * jnp.sum(_eigenvalues(condition, x.shape[0]).astype(x.dtype) * x * x)

@@ -1,0 +1,54 @@
+"""Benchmark optimizers on error surfaces: tuned with equal budgets, checked against closed forms, in seconds."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gdbench.api import run
+    from gdbench.benchmark import Result
+    from gdbench.errors import GdbenchError
+    from gdbench.oracle import Oracle
+    from gdbench.solvers import SOLVERS, Solver, solver
+    from gdbench.surfaces import SURFACES, Surface, surface
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GdbenchError": "gdbench.errors",
+    "Oracle": "gdbench.oracle",
+    "Result": "gdbench.benchmark",
+    "SOLVERS": "gdbench.solvers",
+    "SURFACES": "gdbench.surfaces",
+    "Solver": "gdbench.solvers",
+    "Surface": "gdbench.surfaces",
+    "run": "gdbench.api",
+    "solver": "gdbench.solvers.base",
+    "surface": "gdbench.surfaces.base",
+}
+
+__all__ = [
+    "SOLVERS",
+    "SURFACES",
+    "GdbenchError",
+    "Oracle",
+    "Result",
+    "Solver",
+    "Surface",
+    "__version__",
+    "run",
+    "solver",
+    "surface",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import gdbench` itself loads neither JAX nor pandas."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'gdbench' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

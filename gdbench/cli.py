@@ -1,0 +1,366 @@
+"""The command line. Heavy imports stand inside the commands, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gdbench.errors import GdbenchError, UsageError
+
+if TYPE_CHECKING:
+    from gdbench.benchmark import Result
+    from gdbench.plan import Plan
+
+app = typer.Typer(
+    name="gdbench",
+    help="Benchmark optimizers on error surfaces: tuned with equal budgets, checked against closed forms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PluginOption = Annotated[
+    list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers (repeat).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        from gdbench import __version__
+
+        typer.echo(f"gdbench {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    surface: Annotated[
+        list[str] | None, typer.Option("--surface", "-f", help="An error surface; repeat to compare.")
+    ] = None,
+    solver: Annotated[list[str] | None, typer.Option("--solver", "-s", help="A solver; repeat to compare.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A CSV file, or sklearn:NAME: its regression is the surface.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the data to predict.")] = None,
+    model: Annotated[str | None, typer.Option(help="linear or logistic regression on the data [linear].")] = None,
+    preprocess: Annotated[
+        str | None, typer.Option(metavar="LIST", help="raw,center,scale,standardize: a surface for each [raw].")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Fix the learning rate; without it every solver's is tuned.")
+    ] = None,
+    rates: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH,NUM", help="The log grid for tuning [1e-6,10,64].")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, NAME or SOLVER.NAME (repeat)."),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter, NAME or SURFACE.NAME (repeat)."),
+    ] = None,
+    start: Annotated[str | None, typer.Option(metavar="X,Y,..", help="One start for every surface.")] = None,
+    starts: Annotated[int | None, typer.Option(metavar="N", help="N random starts in each surface's box.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the random starts [0].")] = None,
+    steps: Annotated[int | None, typer.Option(help="The budget of steps of one run [10000].")] = None,
+    rtol: Annotated[float | None, typer.Option(help="Target relative to the gap at the start [1e-6].")] = None,
+    atol: Annotated[float | None, typer.Option(help="Absolute target [0].")] = None,
+    gtol: Annotated[float | None, typer.Option(help="Gradient norm that counts as stationary [1e-12].")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32 [float64].")] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="YAML with these options; a flag given here wins.")
+    ] = None,
+    plugin: PluginOption = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")] = Path("results"),
+    name: Annotated[str | None, typer.Option(help="The result folder's name; made from the request if absent.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a result folder of the same name.")] = False,
+    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Tune, run, draw and tabulate: solvers on surfaces, into a result folder."""
+    from gdbench.config import make_spec, read_config
+
+    flags: dict[str, Any] = {
+        "surface": surface,
+        "solver": solver,
+        "data": data,
+        "target": target,
+        "model": model,
+        "preprocess": None if preprocess is None else [part.strip() for part in preprocess.split(",")],
+        "learning_rate": learning_rate,
+        "rates": None if rates is None else _rates(rates),
+        "set": _pairs(set_, "--set"),
+        "param": _pairs(param, "--param"),
+        "start": None if start is None else _numbers(start, "--start"),
+        "starts": starts,
+        "seed": seed,
+        "steps": steps,
+        "rtol": rtol,
+        "atol": atol,
+        "gtol": gtol,
+        "dtype": dtype,
+        "plugin": plugin,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    values = read_config(config) if config else {}
+    if config:
+        make_spec(values, config)  # the file is judged by itself first, so that a sentence names the right place
+    spec = make_spec({**values, **given}, "" if given else config or "")
+    _load_plugins(spec.plugin)
+    _use_compilation_cache()
+
+    from gdbench.plan import make_plan
+    from gdbench.store import create_folder, free_name
+
+    plan = make_plan(spec)
+    parent = Path(out)
+    if name is not None and (Path(name).name != name or name in (".", "..")):
+        raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
+    folder = create_folder(parent / (name or free_name(parent, _default_name(plan))), force=force)
+    result = _execute(plan, folder)
+    _report(result, plan, json=json)
+    if not no_plots:
+        _draw(result, folder)
+    _say(f"Written to {folder}")
+    if result.failures:
+        raise GdbenchError(f"{len(result.failures)} of {len(plan.blocks)} failed: " + "; ".join(result.failures))
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="surfaces|solvers", help="What to list; both without it.")] = "all",
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the surfaces and the solvers."""
+    from gdbench import describe
+
+    if what not in ("all", *describe.KINDS):
+        from gdbench.errors import unknown
+
+        raise unknown("list", what, describe.KINDS)
+    _load_plugins(plugin or [])
+    chosen = list(describe.KINDS) if what == "all" else [what]
+    if json:
+        _print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
+    else:
+        for kind in chosen:
+            _print(describe.listing(kind))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A surface or a solver.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter (repeat).")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the surface into a PNG file instead of the terminal.")
+    ] = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a surface (formula, parameters, start, minimisers, source, contour) or a solver (formula, defaults, source)."""
+    from gdbench import describe
+
+    _load_plugins(plugin or [])
+    _use_compilation_cache()
+    thing = describe.find(name)
+    if isinstance(thing, describe.Solver):
+        if png is not None or param:
+            raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
+        shown = describe.solver_facts(thing)
+        if json:
+            _print_json(shown)
+        else:
+            _print(describe.sheet(shown))
+        return
+    surface = thing.with_parameters(**(_pairs(param, "--param") or {}))
+    shown = describe.surface_facts(surface)
+    if json:
+        _print_json(shown)
+    else:
+        _print(describe.sheet(shown))
+        if png is None:
+            _print(describe.contour_text(surface))
+    if png is not None:
+        describe.contour_png(surface, png)
+        _say(f"Written to {png}")
+
+
+@app.command()
+def plot(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder.")],
+) -> None:
+    """Draw a result's pictures again from its files, without computing anything."""
+    from gdbench.store import read_frames
+
+    _draw(read_frames(result), result)
+    _say(f"Written to {result}")
+
+
+def _rates(text: str) -> dict[str, Any]:
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise UsageError(f"--rates takes LOW,HIGH,NUM such as 1e-6,10,64, not '{text}'")
+    low, high = _numbers(",".join(parts[:2]), "--rates")
+    if not parts[2].strip().isdigit():
+        raise UsageError(f"--rates: NUM must be a whole number, not '{parts[2]}'")
+    return {"low": low, "high": high, "num": int(parts[2])}
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    numbers = []
+    for part in text.split(","):
+        try:
+            numbers.append(float(part))
+        except ValueError:
+            raise UsageError(f"{option}: '{part.strip()}' is not a number") from None
+    return numbers
+
+
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
+    if not texts:
+        return None
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _load_plugins(files: list[str]) -> None:
+    from gdbench import plugins
+
+    for problem in plugins.load_installed():
+        _say(problem)
+    for file in files:
+        plugins.load_file(file)
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder; the process is ours, so its JAX configuration is too."""
+    import jax
+
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("GDBENCH_CACHE") or home / "gdbench") / "xla"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # a read-only home costs compile time, nothing else
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _default_name(plan: Plan) -> str:
+    parts = [[item.name for item in plan.surfaces], [item.name for item in plan.solvers]]
+    words = ["+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}more" for names in parts]
+    return "-".join(words).replace("/", "_")
+
+
+def _execute(plan: Plan, folder: Path) -> Result:
+    """Run the plan under a progress line; tables are on disk before anything is drawn, also after Ctrl-C."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from gdbench.benchmark import benchmark, write_preamble, write_tables
+    from gdbench.store import write_frame
+
+    write_preamble(folder, plan.spec)
+    console = Console(stderr=True)
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("runs", total=plan.runs)
+        result = benchmark(
+            plan,
+            on_advance=lambda count: progress.update(task, advance=count),
+            on_partial=lambda runs: write_frame(folder, "runs", runs),
+        )
+    write_tables(folder, result)
+    return result
+
+
+def _report(result: Result, plan: Plan, *, json: bool) -> None:
+    from gdbench import tables
+
+    if json:
+        import json as encoder
+
+        _print_json(encoder.loads(result.table.to_json(orient="records", double_precision=15)))
+        return
+    spec = plan.spec
+    _print(tables.results_table(result.table))
+    _print("")
+    _print(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
+    _print(tables.budget_sentence(result.table))
+    for surface in plan.surfaces:
+        if surface.note and spec.data:
+            _print(f"{surface.name}: {surface.note}")
+
+
+def _draw(frames: Any, folder: Path) -> None:
+    from gdbench import plots
+
+    try:
+        plots.draw(frames, folder)
+    except GdbenchError:
+        raise
+    except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback
+        raise GdbenchError(
+            f"the tables are in '{folder}', but drawing failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _print(what: Any) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(what, highlight=False)
+
+
+def _print_json(what: Any) -> None:
+    import json as encoder
+
+    typer.echo(encoder.dumps(what, indent=2, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def main() -> None:
+    """The `gdbench` command: exit 0 done, 1 a failure while running, 2 a usage error, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except GdbenchError as error:
+        _say(f"gdbench: {error}")
+        code = error.exit_code
+    except BrokenPipeError:
+        code = 1
+    except MemoryError:
+        _say("gdbench: out of memory; ask for fewer runs at once")
+        code = 1
+    except Exception as error:
+        # typer's own errors carry their sentence; which class they are depends on typer's version
+        if not hasattr(error, "format_message"):
+            raise
+        _say(f"gdbench: {error.format_message()} Try 'gdbench --help'.")
+        code = getattr(error, "exit_code", 2)
+    if code == 130:
+        _say("gdbench: interrupted; what had finished is in the result folder")
+    # compiled programs still running in other threads must not hold up the end
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,187 @@
+"""What `gdbench list` and `gdbench show` say of a surface or a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from gdbench.errors import unknown
+from gdbench.facts import facts_of
+from gdbench.landscape import landscape_of
+from gdbench.solvers import SOLVERS, Solver
+from gdbench.surfaces import SURFACES, Surface
+from gdbench.tables import number
+
+KINDS = ("surfaces", "solvers")
+# from the minimum up; a terminal's own colours carry no meaning here
+SHADES = " ·:-=+*#%@"
+
+
+def find(name: str) -> Surface | Solver:
+    """The surface or the solver of that name."""
+    if name in SURFACES:
+        return SURFACES[name]
+    if name in SOLVERS:
+        return SOLVERS[name]
+    raise unknown("surface or solver", name, [*SURFACES, *SOLVERS])
+
+
+def facts_of_kind(kind: str) -> list[dict[str, Any]]:
+    """Name, one line, settings and source of everything of a kind."""
+    things = SURFACES.values() if kind == "surfaces" else SOLVERS.values()
+    return [
+        {"name": thing.name, "summary": thing.summary, **_settings(thing), "source": thing.source} for thing in things
+    ]
+
+
+def _settings(thing: Surface | Solver) -> dict[str, Any]:
+    if isinstance(thing, Solver):
+        return {"hyperparameters": {**thing.hyperparameters, **thing.options}}
+    return {"dimension": thing.dimension, "parameters": {**thing.parameters, **thing.options}}
+
+
+def listing(kind: str) -> Table:
+    """A kind as a table for the terminal."""
+    table = Table(box=None, pad_edge=False, title=kind, title_justify="left", title_style="bold")
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("settings")
+    for facts in facts_of_kind(kind):
+        settings = facts.get("hyperparameters", facts.get("parameters", {}))
+        table.add_row(facts["name"], facts["summary"], _words(settings))
+    return table
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {'tuned' if value is None else value}" for name, value in settings.items())
+
+
+def solver_facts(solver: Solver) -> dict[str, Any]:
+    """All that is known of a solver."""
+    return {
+        "name": solver.name,
+        "kind": "solver",
+        "summary": solver.summary,
+        "formula": solver.formula,
+        "hyperparameters": {**solver.hyperparameters, **solver.options},
+        "state": list(solver.state),
+        "source": solver.source,
+    }
+
+
+def surface_facts(surface: Surface) -> dict[str, Any]:
+    """All that is known of a surface, its facts computed at its parameters."""
+    facts = facts_of(surface)
+    low, high = surface.box_bounds(surface.dimension)
+    known = np.isfinite(facts.condition_number)
+    return {
+        "name": surface.name,
+        "kind": "surface",
+        "summary": surface.summary,
+        "formula": surface.formula,
+        "parameters": {**surface.parameters, **surface.options},
+        "dimension": surface.dimension,
+        "any_dimension": surface.any_dimension,
+        "start": surface.start_point(surface.dimension).tolist(),
+        "box": [low.tolist(), high.tolist()],
+        "minimisers": [
+            {"x": point.tolist(), "loss": float(loss)}
+            for point, loss in zip(facts.minimisers, facts.minimum_losses, strict=True)
+        ],
+        "f_star": None if np.isnan(facts.f_star) else facts.f_star,
+        "condition_number": facts.condition_number if known else None,
+        "fingerprint": facts.fingerprint,
+        "source": surface.source,
+        "note": surface.note,
+    }
+
+
+def sheet(facts: Mapping[str, Any]) -> Table:
+    """`surface_facts` or `solver_facts` as a sheet for the terminal."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in facts.items():
+        if name in ("kind", "any_dimension") or value in (None, "", [], {}):
+            continue
+        table.add_row(name.replace("_", " "), Text(_value(name, value)))
+    return table
+
+
+def _value(name: str, value: Any) -> str:
+    if name == "minimisers":
+        return "\n".join(f"{_point(item['x'])}  loss {item['loss']:.15g}" for item in value)
+    if name == "box":
+        return f"{_point(value[0])} to {_point(value[1])}"
+    if isinstance(value, dict):
+        return _words(value)
+    if isinstance(value, list):
+        return _point(value) if value and not isinstance(value[0], str) else ", ".join(value)
+    return number(value, 8) if isinstance(value, float) else str(value)
+
+
+def _point(numbers: list[float]) -> str:
+    shown = [f"{value:.10g}" for value in numbers[:8]]
+    return f"({', '.join(shown)}{', ..' if len(numbers) > 8 else ''})"
+
+
+def _box_landscape(surface: Surface) -> dict[str, Any]:
+    low, high = surface.box_bounds(surface.dimension)
+    start = surface.start_point(surface.dimension)
+    corners = np.stack([low, high, start])
+    facts = facts_of(surface)
+    if surface.dimension > 2:
+        # no path to take components of: the first two axes, the other weights at the minimiser
+        corners = np.concatenate([corners[:, :2], np.broadcast_to(corners[2, 2:], (3, surface.dimension - 2))], axis=1)
+    return landscape_of(surface, facts, [corners], float(np.asarray(surface(start))))
+
+
+def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
+    """A small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
+    picture = _box_landscape(surface)
+    if picture["kind"] == "line":
+        return _profile_text(picture, columns, rows)
+    u, v, loss = picture["u"], picture["v"], picture["loss"]
+    across = np.linspace(0, len(u) - 1, columns).round().astype(int)
+    up = np.linspace(len(v) - 1, 0, rows).round().astype(int)
+    grid = loss[np.ix_(up, across)]
+    floor = np.nanmin(loss) if np.isnan(picture["f_star"]) else picture["f_star"]
+    height = np.log1p(np.maximum(grid - floor, 0) / max(np.nanmedian(loss - floor), 1e-300) * 100)
+    top = np.nanmax(height)
+    shade = np.nan_to_num(height / top * (len(SHADES) - 1) if top > 0 else height, nan=len(SHADES) - 1)
+    lines = [[SHADES[int(level)] for level in row] for row in shade]
+    points = [(point, "x") for point in picture["minimisers"]]
+    points.append((surface.start_point(surface.dimension), "o"))
+    for point, mark in points:
+        flat = point[:2] if picture["kind"] == "plane" else (point - picture["origin"]) @ picture["axes"].T
+        column = round((flat[0] - u[0]) / (u[-1] - u[0]) * (columns - 1))
+        row = round((v[-1] - flat[1]) / (v[-1] - v[0]) * (rows - 1))
+        if 0 <= column < columns and 0 <= row < rows:
+            lines[row][column] = mark
+    names = picture["labels"] if picture["kind"] == "plane" else ["component 1", "component 2"]
+    caption = f"{names[0]} {u[0]:.3g} to {u[-1]:.3g} across, {names[1]} {v[0]:.3g} to {v[-1]:.3g} up"
+    return "\n".join(["".join(line).rstrip() for line in lines] + [f"o start  x minimiser  {caption}"])
+
+
+def _profile_text(picture: Mapping[str, Any], columns: int, rows: int) -> str:
+    u, loss = picture["u"], picture["loss"]
+    across = np.linspace(0, len(u) - 1, columns).round().astype(int)
+    heights = loss[across]
+    scale = (heights - heights.min()) / max(float(np.ptp(heights)), 1e-300)
+    lines = [[" "] * columns for _ in range(rows)]
+    for column, height in enumerate(scale):
+        lines[rows - 1 - round(height * (rows - 1))][column] = "·"
+    caption = f"{picture['labels'][0]} {u[0]:.3g} to {u[-1]:.3g}, loss {loss.min():.3g} to {loss.max():.3g}"
+    return "\n".join(["".join(line).rstrip() for line in lines] + [caption])
+
+
+def contour_png(surface: Surface, file: Path) -> None:
+    """The surface alone as a picture."""
+    from gdbench import plots
+
+    plots.draw_surface(surface.name, surface.formula, _box_landscape(surface), file)

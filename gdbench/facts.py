@@ -1,0 +1,95 @@
+"""What is true of a surface before any solver runs: its minimum, its condition number, its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from gdbench.surfaces.base import Surface
+
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts at a surface's parameters.
+
+    minimisers : `[m, n]`, global ones first; minimum_losses : `[m]`; f_star : the lowest of them, NaN where none is
+    known; condition_number : largest over smallest Hessian eigenvalue at the first minimiser, NaN where there is none.
+    """
+
+    minimisers: np.ndarray
+    minimum_losses: np.ndarray
+    f_star: float
+    hessian: np.ndarray
+    condition_number: float
+    fingerprint: str
+
+    @property
+    def global_minimisers(self) -> np.ndarray:
+        """Those minimisers `[g, n]` whose loss is `f_star`, up to rounding."""
+        close = self.minimum_losses <= self.f_star + 1e-9 * (1 + abs(self.f_star))
+        return self.minimisers[close]
+
+
+@lru_cache(maxsize=256)
+def _compiled(
+    function: Callable[..., Any], options: tuple[tuple[str, Any], ...], what: str
+) -> Callable[[np.ndarray, Any, Any], Any]:
+    """`what` ("value" or "hessian") of a surface's function, over points `[.., n]`; parameters and data are traced."""
+
+    def value(x: Any, parameters: Mapping[str, Any], data: Any) -> Any:
+        return function(x, *data, **parameters, **dict(options))
+
+    if what == "hessian":
+        return jax.jit(jax.hessian(value))
+    return jax.jit(jax.vmap(value, (0, None, None)))
+
+
+def _call(surface: Surface, what: str, points: np.ndarray) -> np.ndarray:
+    options = tuple(sorted(surface.options.items()))
+    parameters = {name: np.float64(value) for name, value in surface.parameters.items()}
+    with jax.enable_x64(True):
+        return np.asarray(_compiled(surface.function, options, what)(points, parameters, surface.data))
+
+
+def values(surface: Surface, points: np.ndarray) -> np.ndarray:
+    """f at `points` `[p, n]` in float64, `[p]`; padded to whole chunks, so that any number of points compiles once."""
+    points = np.asarray(points, dtype=np.float64)
+    padded = np.zeros((-(-max(len(points), 1) // CHUNK) * CHUNK, points.shape[1]))
+    padded[: len(points)] = points
+    found = [_call(surface, "value", padded[first : first + CHUNK]) for first in range(0, len(padded), CHUNK)]
+    return np.concatenate(found)[: len(points)]
+
+
+def facts_of(surface: Surface) -> Facts:
+    """The facts of `surface` at its parameters and dimension. Raises what a plug-in raises."""
+    n = surface.dimension
+    minimisers = surface.minimiser_points(n, surface.parameters)
+    losses = values(surface, np.concatenate([minimisers, surface.probe_points()]))
+    minimum_losses, probes = losses[: len(minimisers)], losses[len(minimisers) :]
+    hessian = _call(surface, "hessian", minimisers[0]) if len(minimisers) else np.full((n, n), np.nan)
+    return Facts(
+        minimisers=minimisers,
+        minimum_losses=minimum_losses,
+        f_star=float(minimum_losses.min()) if len(minimisers) else float("nan"),
+        hessian=hessian,
+        condition_number=_condition(hessian),
+        fingerprint=surface.fingerprint(probes),
+    )
+
+
+def _condition(hessian: np.ndarray) -> float:
+    if not np.all(np.isfinite(hessian)):
+        return float("nan")
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    low, high = eigenvalues[0], eigenvalues[-1]
+    # below rounding of the largest one, the smallest eigenvalue is zero for all that the Hessian can say
+    if low <= high * len(eigenvalues) * np.finfo(np.float64).eps:
+        return float("inf") if high > 0 else float("nan")
+    return float(high / low)

@@ -1,0 +1,54 @@
+"""Pictures of a result: frames in, PNG files out. Drawing never computes a result and never imports jax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gdbench.plots import convergence, profile, sensitivity, trajectory
+from gdbench.plots.style import look, save
+
+
+class Frames(Protocol):
+    """What the pictures are drawn from; the frames are those that a result folder holds.
+
+    `contours` maps a surface to its frame: `dimension`, `kind` (plane, line, pca or none), `u` `[gu]`, `v` `[gv]`,
+    `loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
+    and for pca `origin` `[n]`, `axes` `[2, n]`, `share` `[2]`.
+    """
+
+    runs: pd.DataFrame
+    table: pd.DataFrame
+    trajectory: pd.DataFrame
+    curves: pd.DataFrame
+    contours: dict[str, dict[str, Any]]
+
+
+def figures(frames: Frames) -> dict[str, Figure]:
+    """The pictures by file name, as `draw` writes them."""
+    with look(), np.errstate(all="ignore"):
+        return dict(_figures(frames))
+
+
+def draw(frames: Frames, folder: Path) -> list[Path]:
+    """Write every picture that the frames allow into `folder` and return the files, `trajectory.png` first.
+
+    `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
+    `sensitivity.png` when a solver ran at several learning rates, `profile.png` for at least two surfaces and solvers.
+    """
+    # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
+    with look(), np.errstate(all="ignore"):
+        return [save(figure, Path(folder) / file) for file, figure in _figures(frames)]
+
+
+def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:
+    """One figure at a time: dozens of surfaces would otherwise wait in memory together."""
+    yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
+    yield from convergence.figures(frames.runs, frames.table, frames.curves)
+    yield from sensitivity.figures(frames.runs, frames.table)
+    yield from profile.figures(frames.table)

@@ -1,0 +1,167 @@
+"""The ground that paths are drawn on: contours or, in one dimension, the curve; the frame; the minimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from gdbench.plots.style import INK, human, note, set_ticks
+
+GREYS = LinearSegmentedColormap.from_list("greys", ["#ffffff", "#eef0f2", "#cfd5da"])
+LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The frame of one surface and what is known inside it."""
+
+    kind: str
+    labels: tuple[str, str]
+    low: np.ndarray  # lower left corner of the frame, [2]
+    high: np.ndarray
+    minimisers: np.ndarray  # in the coordinates of the frame, [m, 2]
+    is_global: np.ndarray  # [m]
+    origin: np.ndarray | None = None
+    directions: np.ndarray | None = None  # [2, n]
+
+    def place(self, x: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        """Weights `[k, n]` with their losses `[k]` as points of the frame `[k, 2]`."""
+        if self.kind == "pca" and self.origin is not None and self.directions is not None:
+            return (x - self.origin) @ self.directions.T
+        if self.kind == "line" or x.shape[1] == 1:
+            return np.column_stack([x[:, 0], loss])
+        return x[:, :2]
+
+    @property
+    def ratio(self) -> float:
+        """Width over height of the frame in its own units."""
+        width, height = self.high - self.low
+        return float(width / height)
+
+
+def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray) -> Ground:
+    """The frame of a surface, from its contours or, where there are none, from the drawn weights `[k, n]`."""
+    kind = str(surface.get("kind", "none"))
+    dimension = int(surface.get("dimension", points.shape[1]) or 1)
+    names = [str(label) for label in surface.get("labels", [])] or [f"x{i}" for i in range(max(dimension, 2))]
+    minimisers = np.asarray(surface.get("minimisers", []), dtype=float).reshape(-1, dimension)
+    bottoms = np.resize(np.asarray(surface.get("minimum_loss", [np.nan]), dtype=float), len(minimisers))
+    known = bottoms[np.isfinite(bottoms)]
+    slack = 1e-9 * (1 + abs(known.min())) if len(known) else 0.0
+    is_global = ~(bottoms > (known.min() if len(known) else 0.0) + slack)
+    if kind == "line" or (kind == "none" and dimension == 1):
+        u = np.asarray(surface.get("u", points[:, 0] if points.size else [0, 1]), dtype=float)
+        low, high = _heights(surface, losses)
+        places = np.column_stack([minimisers[:, 0], bottoms])
+        return Ground(
+            "line",
+            (names[0], "loss"),
+            *_corners([u.min(), low], [u.max(), high]),
+            minimisers=places,
+            is_global=is_global,
+        )
+    if kind == "none":
+        usable = points[np.isfinite(points).all(axis=1)][:, :2]
+        usable = usable if len(usable) else np.array([[0.0, 0.0], [1.0, 1.0]])
+        middle, reach = np.median(usable, axis=0), np.ptp(usable, axis=0) * 0.6
+        corners = _corners(middle - reach, middle + reach)
+        return Ground(kind, (names[0], names[1]), *corners, minimisers=minimisers[:, :2], is_global=is_global)
+    u, v = np.asarray(surface["u"], dtype=float), np.asarray(surface["v"], dtype=float)
+    corners = _corners([u.min(), v.min()], [u.max(), v.max()])
+    if kind == "plane":
+        return Ground(kind, (names[0], names[1]), *corners, minimisers=minimisers, is_global=is_global)
+    origin, axes = np.asarray(surface["origin"], dtype=float), np.asarray(surface["axes"], dtype=float)
+    shares = np.resize(np.asarray(surface.get("share", np.nan), dtype=float), 2)
+    labels = [
+        f"principal component {i + 1}" + (f" ({100 * share:.0f} % of variance)" if np.isfinite(share) else "")
+        for i, share in enumerate(shares)
+    ]
+    places = (minimisers - origin) @ axes.T
+    return Ground(
+        kind, (labels[0], labels[1]), *corners, minimisers=places, is_global=is_global, origin=origin, directions=axes
+    )
+
+
+def _corners(low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a frame, moved apart where they coincide: a frame without width cannot be drawn."""
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    flat = ~(high - low > 1e-12 * (np.abs(low) + np.abs(high)))
+    pad = np.where(flat, 0.5 * (1 + np.abs(low) * 1e-3), 0.0)
+    return low - pad, high + pad
+
+
+def _heights(surface: Mapping[str, Any], losses: np.ndarray) -> tuple[float, float]:
+    """The range of losses that a curve is shown in: from its bottom to somewhat above the start."""
+    curve = np.asarray(surface.get("loss", losses), dtype=float).ravel()
+    curve = curve[np.isfinite(curve)]
+    if not len(curve):
+        return 0.0, 1.0
+    low, high = float(curve.min()), float(curve.max())
+    start = float(surface.get("loss_start", np.nan))
+    if np.isfinite(start):
+        high = min(high, max(low + 1.6 * (start - low), float(np.quantile(curve, 0.6))))
+    pad = 0.06 * (high - low)
+    return low - pad, high + pad
+
+
+def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
+    """Draw contours or curve into the frame and return a remark on the levels ('' where nothing could be drawn)."""
+    axes.set_xlim(ground.low[0], ground.high[0])
+    axes.set_ylim(ground.low[1], ground.high[1])
+    axes.set_xlabel(ground.labels[0])
+    axes.set_ylabel(ground.labels[1])
+    set_ticks(axes.xaxis)
+    set_ticks(axes.yaxis)
+    remark = ""
+    loss = np.asarray(surface.get("loss", []), dtype=float)
+    if ground.kind == "line" and loss.size:
+        axes.plot(np.asarray(surface["u"], dtype=float), loss, color="#9aa3ab", linewidth=2.2, zorder=1)
+    elif ground.kind in ("plane", "pca") and loss.size:
+        remark = _contours(axes, surface, loss)
+    for place, is_global in zip(ground.minimisers, ground.is_global, strict=True):
+        face = INK if is_global else "white"
+        edge = "white" if is_global else INK
+        axes.plot(*place, "*", markersize=12, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.9, zorder=6)
+    return remark
+
+
+def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
+    """Contours at log-spaced heights above the minimum, from the lowest of the frame to the start's and beyond."""
+    finite = loss[np.isfinite(loss)]
+    if not finite.size or np.ptp(finite) == 0:
+        note(axes, "the surface is flat or not finite here", 0.08)
+        return ""
+    f_star = float(surface.get("f_star", np.nan))
+    known = np.isfinite(f_star)
+    base = f_star if known else float(finite.min())
+    heights = finite - base
+    heights = heights[heights > 0]
+    top = float(heights.max())
+    start = float(surface.get("loss_start", np.nan)) - base
+    # A start at the bottom or outside the frame would leave no room for levels: then the frame's median serves.
+    start = start if start > heights.min() * 2 else float(np.median(heights))
+    start = min(start, top)
+    low = max(float(heights.min()), start * 1e-6)
+    if not low < start:
+        low = start / 10
+    step = (np.log10(start) - np.log10(low)) / (LEVELS - 1)
+    above = min(int((np.log10(top) - np.log10(start)) / step), LEVELS)
+    levels = np.log10(low) + step * np.arange(LEVELS + above)
+    # Logarithms are contoured, not losses: interpolation between grid points is then true to the spacing.
+    ceiling = levels[-1] + step
+    heights = np.nan_to_num(loss, nan=np.inf, posinf=np.inf) - base
+    logs = np.log10(np.clip(heights, low / 10.0 ** (step / 2), 10.0**ceiling))
+    u, v = np.asarray(surface["u"], dtype=float), np.asarray(surface["v"], dtype=float)
+    bounds = np.concatenate([[levels[0] - step], levels, [ceiling + step]])
+    axes.contourf(u, v, logs, levels=bounds, cmap=GREYS, zorder=0)
+    if logs.min() < levels[-1] and logs.max() > levels[0]:
+        axes.contour(u, v, logs, levels=levels, colors="#9aa3ab", linewidths=0.5, linestyles="solid", zorder=0.5)
+    above_what = "loss − f*" if known else "loss above the lowest in the frame"
+    return (
+        f"contours: {above_what} from {human(low, 2)} to {human(10.0 ** levels[-1], 2)}, log-spaced, darker is higher"
+    )

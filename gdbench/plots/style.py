@@ -1,0 +1,271 @@
+"""One look for every picture: fixed solver styles, number formats, page layout in inches, reproducible files."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+DPI = 120
+INK, MUTED = "#1a1a1a", "#5f6770"
+GRID: dict[str, Any] = {"color": "#e6e9ec", "linewidth": 0.6}
+# Past this ratio of the longest to the shortest run the short ones would be a vertical line on a linear axis.
+LINEAR = 15.0
+
+# Okabe and Ito's colours for all kinds of colour vision, without their yellow: too pale for a line on white.
+COLOURS = ("#000000", "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+# No plain dots: those are the predicted rates.
+DASHES: tuple[Any, ...] = ("-", (0, (7, 2)), (0, (7, 1.5, 1.5, 1.5)), (0, (3.5, 1.5)), (0, (12, 2.5)))
+DASHES += ((0, (5, 1.2, 1.2, 1.2, 1.2, 1.2)),)
+# No star, cross or x: those are minimisers and diverged runs.
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "p", "<", "h", "d")
+PLUGIN_MARKERS = (">", "8", "H")
+AREAS = {"s": 0.9, "D": 0.95, "^": 1.15, "v": 1.15, "<": 1.15, ">": 1.15, "P": 1.3, "p": 1.15, "h": 1.1, "d": 1.15}
+
+# The place in this list is the style: append, never reorder.
+SOLVERS: tuple[str, ...] = (
+    "sgd",
+    "momentum",
+    "nesterov",
+    "rmsprop",
+    "adagrad",
+    "adam",
+    "gains",
+    "rprop",
+    "newton",
+    "adagrad-full",
+)
+SOLVERS += ("adadelta", "adamax", "nadam", "amsgrad", "adamw", "qhadam", "aggmo", "adabelief", "lion", "radam")
+SOLVERS += ("yogi", "nadamw", "lbfgs", "backtracking")
+
+RC: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.edgecolor": "#8a9199",
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 3.4,
+    "legend.labelspacing": 0.7,
+    "legend.borderpad": 0.0,
+    "legend.title_fontsize": 8.5,
+    "lines.dash_capstyle": "butt",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a solver looks in every picture."""
+
+    colour: str
+    dashes: Any
+    marker: str
+
+    def size(self, points: float) -> float:
+        """The marker size at which this marker looks as large as a circle of `points`."""
+        return points * AREAS.get(self.marker, 1.0)
+
+
+def style_of(solver: str) -> Style:
+    """The fixed style of a solver; a plug-in's follows from its name alone and never equals a built-in one."""
+    if solver in SOLVERS:
+        i = SOLVERS.index(solver)
+        dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]  # with 4, no pair of colour and dashes before 42
+        return Style(COLOURS[i % len(COLOURS)], dashes, MARKERS[i % len(MARKERS)])
+    digest = hashlib.sha256(solver.encode()).digest()  # hash() changes from process to process
+    return Style(
+        COLOURS[digest[0] % len(COLOURS)],
+        DASHES[digest[1] % len(DASHES)],
+        PLUGIN_MARKERS[digest[2] % len(PLUGIN_MARKERS)],
+    )
+
+
+def handle(solver: str, width: float = 1.8) -> Line2D:
+    """What stands for a solver in a legend."""
+    style = style_of(solver)
+    line = Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=width)
+    line.set(marker=style.marker, markersize=style.size(5.5), markeredgecolor="white", markeredgewidth=0.5)
+    return line
+
+
+def sign(marker: str, colour: str = INK, face: str | None = None, size: float = 6.5) -> Line2D:
+    """A legend entry for a lone marker."""
+    line = Line2D([], [], color=colour, linestyle="none", marker=marker, markersize=size)
+    line.set_markerfacecolor(colour if face is None else face)
+    return line
+
+
+def in_order(*columns: Iterable[Any]) -> list[str]:
+    """The distinct names in the order in which they first appear."""
+    return list(dict.fromkeys(str(name) for column in columns for name in column))
+
+
+def names(frame: pd.DataFrame, column: str) -> list[str]:
+    """The distinct names of a column; none when it is absent."""
+    return in_order(frame[column].dropna()) if column in frame.columns else []
+
+
+def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The rows in which a column holds a name; none when the column is absent."""
+    return frame[frame[column].astype(str) == name] if column in frame.columns else frame.iloc[:0]
+
+
+def human(number: float, digits: int = 3) -> str:
+    """A number as people write it: 0.01, 1e-4, 137, 10 000, 2.5e7."""
+    number = float(number)
+    if math.isnan(number):
+        return "unknown"
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    size = abs(number)
+    if size >= 10**digits and number != round(number):
+        size = float(f"{size:.{digits}g}")
+    if 1000 <= size < 1e6 and size == round(size):
+        text = f"{size:,.0f}".replace(",", "\u2009")
+    elif size == 0 or 1e-3 <= size < 1e6:
+        text = f"{size:.{digits}g}"
+    else:
+        mantissa, exponent = f"{size:.{digits - 1}e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa}e{int(exponent)}"
+    return "−" + text if number < 0 else text
+
+
+def count(number: float, noun: str = "step") -> str:
+    """`1 step`, `10 000 steps`."""
+    return f"{human(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
+    """Round ticks within `low..high` of a log axis: whole decades, or 1-2-5 within less than two of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = math.log10(high) - math.log10(low)
+    mantissas = (1, 2, 5) if decades < 2 else (1,)
+    stride = max(1, math.ceil(decades / most)) if decades >= 2 else 1
+    first = math.ceil(first / stride) * stride
+    ticks = np.array([float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in mantissas])
+    inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+    return inside if len(inside) > 1 else np.unique([float(f"{low:.2g}"), float(f"{high:.2g}")])
+
+
+def set_ticks(axis: Axis, ticks: Sequence[float] | np.ndarray | None = None, whole: bool = False) -> None:
+    """Ticks at the given places (else a few round ones), written for people and without mathtext, which is slow."""
+    few = MaxNLocator(6, steps=[1, 2, 5, 10], integer=whole)
+    axis.set_major_locator(few if ticks is None else FixedLocator(list(ticks)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: human(value, 6)))
+
+
+def scale_steps(axis: Axis, lengths: Sequence[float]) -> float:
+    """Scale an axis of steps for runs of these lengths and return the longest.
+
+    Linear, where a constant rate is a straight line, unless the lengths differ too much for that.
+    """
+    counted = [length for length in lengths if length > 0] or [1.0]
+    last = float(max(counted))
+    name = axis.axis_name  # type: ignore[attr-defined]
+    if last <= LINEAR * min(counted):
+        axis.axes.set(**{f"{name}lim": (-0.02 * last, 1.03 * last)})
+        set_ticks(axis, whole=True)
+        return last
+    # Logarithmic from 1 on; step 0, which has no logarithm, stands one short linear unit before it.
+    getattr(axis.axes, f"set_{name}scale")("symlog", linthresh=1.0, linscale=0.35)
+    axis.axes.set(**{f"{name}lim": (-0.1, last * 1.25)})
+    set_ticks(axis, [0.0, *log_ticks(1.0, max(last, 2.0), 5)])
+    return last
+
+
+def note(axes: Axes, text: str, height: float = 0.5) -> None:
+    """A remark in a panel that lacks something: in its middle, or at a height where it hides nothing."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2.0}
+    axes.text(0.5, height, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, bbox=box, zorder=7)
+
+
+def look() -> AbstractContextManager[None]:
+    """The settings all pictures are drawn under: matplotlib's defaults and ours, nothing of the user's."""
+    # The backend stays: choosing one would load it.
+    skip: set[str] = {"backend", "backend_fallback", "interactive", "toolbar", "timezone", "date.epoch", "webagg.port"}
+    settings: dict[Any, Any] = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in skip}
+    return matplotlib.rc_context(settings | RC)
+
+
+def page(
+    panels: int,
+    size: tuple[float, float],
+    entries: Sequence[tuple[Line2D, str]],
+    title: str,
+    subtitle: str,
+    grows: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `panels` axes of `size` inches in a grid, title above, legend in a column of its own at the right.
+
+    `grows` lets a lone panel become as high as a long legend.
+    All places are computed in inches, because matplotlib's layout engines draw the figure several times.
+    """
+    columns = panels if panels <= 3 else 2 if panels == 4 else 3 if panels <= 9 else 4
+    rows = math.ceil(panels / columns)
+    left, gap_x, gap_y, bottom, top = 0.8, 0.85, 0.85, 0.6, 0.75
+    if panels > 1:
+        top += 0.3
+    figure = Figure(dpi=DPI)
+    canvas = FigureCanvasAgg(figure)
+    legend = figure.legend(
+        [entry[0] for entry in entries],
+        [entry[1] for entry in entries],
+        loc="upper left",
+        borderaxespad=0.0,
+    )
+    box = legend.get_window_extent(canvas.get_renderer())
+    if grows and panels == 1:
+        size = (size[0], max(size[1], min(box.height / DPI, 6.0)))
+    grid_w = columns * size[0] + (columns - 1) * gap_x
+    grid_h = max(rows * size[1] + (rows - 1) * gap_y, box.height / DPI)
+    width = max(left + grid_w + 0.3 + box.width / DPI + 0.2, 7.2)  # room for the subtitle
+    height = top + grid_h + bottom
+    figure.set_size_inches(width, height)
+    legend.set_bbox_to_anchor(((left + grid_w + 0.3) / width, 1 - top / height))
+    figure.text(left / width, 1 - 0.3 / height, title, fontsize=12, fontweight="bold", color=INK)
+    figure.text(left / width, 1 - 0.55 / height, subtitle, fontsize=8.5, color=MUTED)
+    axes = []
+    for i in range(panels):
+        x = left + (i % columns) * (size[0] + gap_x)
+        y = height - top - size[1] - (i // columns) * (size[1] + gap_y)
+        axes.append(figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)))
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a PNG: whole or not at all, and the same bytes for the same data."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        # Software would name matplotlib's version.
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,182 @@
+"""trajectory.png: the path of every drawn run over the contours of its surface."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gdbench.plots.contours import Ground, draw_ground
+from gdbench.plots.curve import draw_curve
+from gdbench.plots.style import (
+    INK,
+    MUTED,
+    count,
+    handle,
+    human,
+    in_order,
+    names,
+    note,
+    only,
+    page,
+    sign,
+    style_of,
+)
+from gdbench.plots.tracks import Track, calmness, exit_of, inside, leaves, scene_of, solvers_of, within_reach
+
+Scene = tuple[Ground, list[Track]]
+SIDE = 4.6  # inches of the longer side of a panel that stands alone
+
+
+def figures(
+    runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Figure]]:
+    """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own."""
+    surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
+    by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
+    scenes = {name: scene_of(contours.get(name, {}), only(runs, "surface", name), by_run) for name in surfaces}
+    if len(surfaces) > 1:
+        yield "trajectory.png", _grid(contours, scenes, names(runs, "solver"))
+    for name in surfaces:
+        file = "trajectory.png" if len(surfaces) == 1 else "trajectory-" + re.sub(r"[^\w.-]+", "-", name) + ".png"
+        yield file, _single(name, contours.get(name, {}), scenes[name], only(runs, "surface", name))
+
+
+def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFrame) -> Figure:
+    """One surface on a page of its own; the legend tells how each solver fared."""
+    ground, tracks = scene
+    entries = []
+    for solver in names(rows, "solver"):
+        own = [track for track in tracks if track.solver == solver]
+        entries.append((handle(solver), _label(solver, own, ground, only(rows, "solver", solver))))
+    side = float(np.clip(0.36 * len(entries), SIDE, 6.2))  # a panel not much lower than its legend
+    size = (side, side)
+    if 1 / 3 <= ground.ratio <= 3 and ground.kind != "line":
+        size = (side, side / ground.ratio) if ground.ratio > 1 else (side * ground.ratio, side)
+    elif ground.kind == "line":
+        size = (side * 1.15, side * 1.1)
+    entries += _signs([ground], tracks, any(leaves(track, ground) for track in tracks))
+    figure, (axes,) = page(1, size, entries, f"Paths on {name}", " ")
+    remark = _panel(axes, surface, ground, tracks, 1.5)
+    figure.texts[-1].set_text(remark)
+    return figure
+
+
+def _grid(contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene], order: Sequence[str]) -> Figure:
+    """All surfaces side by side, with one legend."""
+    tracks = [track for _, own in scenes.values() for track in own]
+    solvers = [solver for solver in order if solver in solvers_of(tracks)]
+    entries = [(handle(solver), solver) for solver in solvers]
+    outside = any(leaves(track, ground) for ground, own in scenes.values() for track in own)
+    entries += _signs([ground for ground, _ in scenes.values()], tracks, outside)
+    subtitle = "contours log-spaced above the minimum, darker is higher; settings and outcomes: trajectory-NAME.png"
+    figure, panels = page(len(scenes), (2.9, 2.6), entries, "Paths on every surface", subtitle)
+    for axes, (surface, (ground, own)) in zip(panels, scenes.items(), strict=True):
+        _panel(axes, contours.get(surface, {}), ground, own, 1.2)
+        axes.set_title(surface)
+        axes.set_xlabel(_short(axes.get_xlabel()))
+        axes.set_ylabel(_short(axes.get_ylabel()))
+    return figure
+
+
+def _short(label: str) -> str:
+    """An axis label that fits a small panel."""
+    return label.replace("principal component", "PC").replace(" of variance", "")
+
+
+def _signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:
+    """The legend entries of the marks that occur."""
+    entries = []
+    if tracks:
+        entries.append((sign("o", INK, "white", 8.5), "start"))
+    if any(ground.is_global.any() for ground in grounds):
+        entries.append((sign("*", INK, INK, 12), "minimum"))
+    if any((~ground.is_global).any() for ground in grounds):
+        entries.append((sign("*", INK, "white", 12), "local minimum"))
+    if outside:
+        entries.append((sign("X", MUTED, size=7.5), "leaves the frame"))
+    return entries
+
+
+def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFrame) -> str:
+    """Two lines for the legend: solver and learning rate, then the outcome and the distance between markers."""
+    if not tracks:
+        failed = (rows["status"] == "error").any() if "status" in rows.columns else False
+        return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
+    rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
+    first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
+    first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
+    if len(tracks) == 1:
+        return f"{first}\n{_outcome(tracks[0], ground)}"
+    hits = np.array([track.number("steps_to_target") for track in tracks])
+    reached = np.isfinite(hits)
+    steps = f", median {count(np.median(hits[reached]))}" if reached.any() else ""
+    return f"{first}\n{reached.sum()} of {len(tracks)} starts reached{steps}"
+
+
+def _outcome(track: Track, ground: Ground) -> str:
+    """How a run ended, in words."""
+    steps, loss = track.number("steps"), track.number("loss_final")
+    steps = float(track.steps[-1]) if np.isnan(steps) else steps
+    outside = ", leaves the frame" if leaves(track, ground) else ""
+    ending = f", loss {human(loss)}" if np.isfinite(loss) else ""
+    if track.status == "reached":
+        return count(steps) + outside
+    if track.status == "diverged":
+        return f"diverged after {count(steps)}{outside}"
+    if track.status == "stationary":
+        return f"stuck after {count(steps)}{ending}{outside}"
+    if track.status == "error":
+        return f"raised an error after {count(steps)}"
+    return f"not reached in {count(steps)}{ending}{outside}"
+
+
+def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track], width: float) -> str:
+    """Draw the ground and the paths; returns the remark for the subtitle."""
+    if len(tracks) > len(solvers_of(tracks)):
+        width *= 0.6  # several starts
+    if ground.kind == "line":
+        return draw_curve(axes, surface, ground, tracks, width)
+    remark = draw_ground(axes, surface, ground)
+    if not tracks:
+        note(axes, "no path to draw", 0.92)
+    if 1 / 3 <= ground.ratio <= 3:
+        axes.set_aspect("equal", adjustable="box", anchor="NW")
+    for track in tracks:
+        style = style_of(track.solver)
+        shown = within_reach(track.points, ground)
+        calm = calmness(shown, ground)
+        axes.plot(*shown.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
+        axes.plot(*shown.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
+        marked = track.points[track.marked]
+        axes.plot(
+            *marked[inside(marked, ground)].T,
+            style.marker,
+            color=style.colour,
+            zorder=4,
+            markersize=style.size(2.8 + width),
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+        )
+        out = leaves(track, ground)
+        place = exit_of(track.points, ground) if out else track.points[-1]
+        if place is not None:
+            axes.plot(
+                *place,
+                "X" if out else style.marker,
+                color=style.colour,
+                clip_on=False,
+                zorder=5,
+                markersize=style.size(4.5 + 2 * width),
+                markeredgecolor="white",
+                markeredgewidth=0.8,
+            )
+    for track in tracks:
+        axes.plot(*track.points[0], "o", markersize=8, markerfacecolor="white", markeredgecolor=INK, zorder=4.5)
+    return remark

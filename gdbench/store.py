@@ -1,0 +1,151 @@
+"""The result folder: written so that a crash loses nothing, read without computing anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdbench.errors import ResultError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FRAMES = ("runs", "table", "trajectory", "curves")
+
+
+@dataclass
+class Frames:
+    """The tables of a result, and what its contour pictures need (see `landscape_of`), by surface."""
+
+    runs: pd.DataFrame
+    table: pd.DataFrame
+    trajectory: pd.DataFrame
+    curves: pd.DataFrame
+    contours: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def create_folder(folder: Path, *, force: bool = False) -> Path:
+    """An empty folder for a result. An existing one is refused unless `force`, which replaces a result, never more."""
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not force:
+                raise ResultError(f"'{folder}' already exists; choose another --name, or replace it with --force")
+            if not (folder / "config.yaml").is_file():
+                raise ResultError(f"'{folder}' is not a result folder, so --force does not replace it")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ResultError(f"the result folder '{folder}' cannot be written: {error.strerror or error}") from None
+    return folder
+
+
+def free_name(parent: Path, name: str) -> str:
+    """`name`, or `name-2`, `name-3`, .. where a folder of that name is there already."""
+    if not (parent / name).exists():
+        return name
+    number = 2
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return f"{name}-{number}"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never half."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ResultError(f"'{path}' cannot be written: {error.strerror or error}") from None
+
+
+def write_frame(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write `NAME.csv`; floats are written so that they read back exactly, an empty cell means "does not apply"."""
+    write_bytes(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_contours(folder: Path, contours: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write `contours.npz`: a zip of .npy arrays named `SURFACE/KEY`, with a fixed date so that its bytes repeat."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for surface, parts in contours.items():
+            for key, value in parts.items():
+                array = io.BytesIO()
+                np.lib.format.write_array(array, np.asarray(value), allow_pickle=False)
+                entry = zipfile.ZipInfo(f"{surface}/{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, array.getvalue(), compresslevel=1)
+    write_bytes(folder / "contours.npz", buffer.getvalue())
+
+
+def read_frames(folder: Path) -> Frames:
+    """The frames of a result folder; a `ResultError` says what is missing or damaged."""
+    import pandas as pd
+
+    if not folder.is_dir():
+        raise ResultError(f"there is no result folder '{folder}'")
+    missing = [f"{name}.csv" for name in FRAMES if not (folder / f"{name}.csv").is_file()]
+    if missing:
+        raise ResultError(f"'{folder}' is not a complete result: it has no {' and no '.join(missing)}")
+    frames = {}
+    for name in FRAMES:
+        try:
+            frames[name] = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        except (ValueError, OSError) as error:
+            raise ResultError(f"'{folder / name}.csv' cannot be read: {str(error).splitlines()[0]}") from None
+    return Frames(**frames, contours=read_contours(folder))
+
+
+def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
+    """What `write_contours` wrote; nothing where the file is absent."""
+    path = folder / "contours.npz"
+    contours: dict[str, dict[str, Any]] = {}
+    if not path.is_file():
+        return contours
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for entry in archive.files:
+                surface, _, key = entry.rpartition("/")
+                value = archive[entry]
+                contours.setdefault(surface, {})[key] = value.item() if value.ndim == 0 else value
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ResultError(f"'{path}' cannot be read: {error}") from None
+    for parts in contours.values():
+        parts["labels"] = [str(label) for label in parts.get("labels", [])]
+    return contours
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers may depend on besides the configuration: versions, processor, platform."""
+    from importlib.metadata import version
+
+    packages = ("gdbench", "jax", "jaxlib", "numpy", "pandas", "matplotlib", "scipy")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people: indented, with a final newline."""
+    write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -1,0 +1,89 @@
+"""Frames to what a terminal shows."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
+
+
+def number(value: object, digits: int = 4) -> str:
+    """A number as a person writes it: 444, 0.0198, 2.1e-07; nothing for what does not apply."""
+    if value is None or value is pd.NA:
+        return ""
+    real = float(value)  # type: ignore[arg-type]
+    if math.isnan(real):
+        return ""
+    if math.isinf(real):
+        return "∞" if real > 0 else "-∞"
+    if real == int(real) and abs(real) < 1e6:
+        return f"{int(real):,}".replace(",", " ")
+    return f"{real:.{digits}g}"
+
+
+def results_table(table: pd.DataFrame) -> Table:
+    """The table of a result: for each surface and solver its settings, outcome and rates."""
+    shown = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    several_starts = bool((table["starts"] > 1).any())
+    columns = ["surface", "solver", "learning rate", "steps to target"]
+    columns += ["reached"] if several_starts else []
+    columns += ["outcome", "loss", "rate seen", "rate predicted", "condition"]
+    for name in columns:
+        shown.add_column(name, justify="left" if name in ("surface", "solver", "outcome") else "right", no_wrap=True)
+    previous = None
+    for _, row in table.iterrows():
+        if previous is not None and row["surface"] != previous:
+            shown.add_row()
+        steps = row["steps_to_target"]
+        cells = [
+            str(row["surface"]) if row["surface"] != previous else "",
+            str(row["solver"]),
+            number(row.get("learning_rate")) + {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), ""),
+            number(steps) if math.isfinite(steps) else "never",
+            *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
+            _outcome(str(row["status"]), row["minimum"]),
+            number(row["loss_final"]),
+            number(row["rate_observed"], 5),
+            number(row["rate_predicted"], 5),
+            number(row["condition_number"]) if row["surface"] != previous else "",
+        ]
+        shown.add_row(*cells)
+        previous = row["surface"]
+    return shown
+
+
+def _outcome(status: str, minimum: object) -> Text:
+    text = Text(status, style=STATUS_STYLES.get(status, ""))
+    if not pd.isna(minimum) and int(minimum) > 0:  # type: ignore[call-overload]
+        text.append(f" in local minimum {int(minimum)}")  # type: ignore[call-overload]
+    return text
+
+
+def budget_sentence(table: pd.DataFrame) -> str:
+    """What tuning cost, and whether a winner sits on the edge of its grid."""
+    tuned = table[table["tuned"].astype(bool)]
+    if not len(tuned):
+        return "Nothing was tuned: the learning rate was fixed."
+    runs = sorted(set(tuned["tuning_runs"]))
+    trials = sorted(set(tuned["trials"]))
+    starts = sorted(set(tuned["starts"]))
+    words = f"Tuning budget of every solver on every surface: {trials[0]} learning rates × {starts[0]} "
+    words += f"start{'s' if starts[0] > 1 else ''} = {number(runs[0])} runs."
+    total = int(table["tuning_steps"].sum())
+    words += f" Steps computed in all: {total:,}.".replace(",", " ")
+    edges = tuned[tuned["tuning_edge"].fillna("") != ""]
+    if len(edges):
+        names = ", ".join(f"{row.solver} on {row.surface}" for row in edges.itertuples())
+        words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen --rates."
+    return words
+
+
+def target_sentence(rtol: float, atol: float, steps: int) -> str:
+    """The target in words."""
+    parts = [f"{rtol:g} × the gap at the start"] if rtol else []
+    parts += [f"{atol:g}"] if atol or not rtol else []
+    return f"Target: loss - f* <= {' + '.join(parts)}, within {number(steps)} steps."
