@@ -35,7 +35,7 @@ class Result(Frames):
     trajectory : every step of the drawn runs; curves : their loss at log-spaced steps; contours : by surface.
     """
 
-    spec: RunSpec = field(default_factory=RunSpec)
+    spec: RunSpec = field(kw_only=True)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Figure]:
@@ -162,15 +162,31 @@ def _finish(block: Block, records: Records) -> _Finished:
     rows = chosen["run"].to_numpy() - block.first_run
     drawn = rows[:DRAWN]
     paths = {int(block.first_run + row): path for row, path in zip(drawn, _replay(block, drawn), strict=True)}
-    facts = block.facts
-    if facts is not None and len(facts.minimisers):
-        runs["rate_predicted"] = rates_predicted(block.program, facts.minimisers[0], facts.hessian)
-        # the loss is known to rounding of its largest term only; below that the gap is noise
-        resolution = 64 * np.finfo(block.program.dtype).eps * abs(facts.f_star) + np.finfo(block.program.dtype).tiny
-        observed = [rate_observed(path.loss - facts.f_star, resolution) for path in paths.values()]
-        runs.loc[drawn, "rate_observed"] = observed
+    _compare_with_theory(block, runs, paths)
     chosen = runs.iloc[rows]
     return _Finished(runs, tables_of.table_row(block, runs, records.hits, chosen, edge), paths)
+
+
+def _compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> None:
+    """Fill `rate_predicted`, and for the drawn runs `rate_observed`, both at the minimum that a run arrived in.
+
+    A run that arrived nowhere is compared with the first minimum.
+    """
+    facts = block.facts
+    if facts is None or not len(facts.minimisers):
+        return
+    minimum = runs["minimum"].fillna(0).to_numpy(dtype=int)
+    for number in np.unique(minimum):
+        rows = np.flatnonzero(minimum == number)
+        predicted = rates_predicted(block.program.take(rows), facts.minimisers[number], facts.hessians[number])
+        runs.loc[rows, "rate_predicted"] = predicted
+    precision = np.finfo(block.program.dtype)
+    for run, path in paths.items():
+        row = run - block.first_run
+        floor = facts.minimum_losses[minimum[row]]
+        # the loss is known to the rounding of its largest term only; below that the gap is noise
+        resolution = 64 * precision.eps * abs(floor) + precision.tiny
+        runs.loc[row, "rate_observed"] = rate_observed(path.loss - floor, resolution)
 
 
 def _replay(block: Block, rows: np.ndarray) -> list[Trajectory]:

@@ -168,7 +168,7 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a surface (formula, parameters, start, minimisers, source, contour) or a solver (formula, defaults, source)."""
+    """Show a surface (formula, parameters, start, minimisers, source, contour) or a solver (formula, defaults)."""
     from gdbench import describe
 
     _load_plugins(plugin or [])
@@ -302,6 +302,8 @@ def _report(result: Result, plan: Plan, *, json: bool) -> None:
     spec = plan.spec
     _print(tables.results_table(result.table))
     _print("")
+    for sentence in tables.condition_sentences(result.table):
+        _print(sentence)
     _print(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
     _print(tables.budget_sentence(result.table))
     for surface in plan.surfaces:
@@ -325,7 +327,9 @@ def _draw(frames: Any, folder: Path) -> None:
 def _print(what: Any) -> None:
     from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file or a pipe has no width to fit
     console.print(what, highlight=False)
 
 

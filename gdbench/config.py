@@ -20,9 +20,9 @@ class Rates(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    low: float = Field(1e-6, gt=0, allow_inf_nan=False)
-    high: float = Field(10.0, gt=0, allow_inf_nan=False)
-    num: int = Field(64, ge=1, le=1_000_000)
+    low: float = Field(default=1e-6, gt=0, allow_inf_nan=False)
+    high: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    num: int = Field(default=64, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _ordered(self) -> Rates:
@@ -38,21 +38,25 @@ class RunSpec(BaseModel):
 
     surface: list[str] = Field(default_factory=list, description="error surfaces, by name")
     solver: list[str] = Field(default_factory=list, description="solvers, by name")
-    data: str | None = Field(None, description="a CSV file, or sklearn:NAME")
-    target: str | None = Field(None, description="the column of the data to predict")
-    model: Literal["linear", "logistic"] = Field("linear", description="the regression on the data")
+    data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
+    target: str | None = Field(default=None, description="the column of the data to predict")
+    model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
     preprocess: list[str] = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
-    learning_rate: float | None = Field(None, gt=0, allow_inf_nan=False, description="fix it; tuned when absent")
-    rates: Rates = Field(default_factory=Rates, description="the grid that a tuned learning rate is chosen from")
+    learning_rate: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="fix it; tuned when absent"
+    )
+    rates: Rates = Field(
+        default_factory=lambda: Rates(), description="the grid that a tuned learning rate is chosen from"
+    )
     set: dict[str, Setting] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
     param: dict[str, Setting] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
-    start: list[float] | None = Field(None, description="one start for every surface")
-    starts: int | None = Field(None, ge=1, le=1_000_000, description="random starts in each surface's box")
-    seed: int = Field(0, ge=0, lt=2**24, description="of the random starts")
-    steps: int = Field(10_000, ge=0, le=2**24, description="the budget of steps of one run")
-    rtol: float = Field(1e-6, ge=0, allow_inf_nan=False, description="target, relative to the gap at the start")
-    atol: float = Field(0.0, ge=0, allow_inf_nan=False, description="target, absolute")
-    gtol: float = Field(1e-12, ge=0, allow_inf_nan=False, description="gradient norm that counts as stationary")
+    start: list[float] | None = Field(default=None, description="one start for every surface")
+    starts: int | None = Field(default=None, ge=1, le=1_000_000, description="random starts in each surface's box")
+    seed: int = Field(default=0, ge=0, lt=2**24, description="of the random starts")
+    steps: int = Field(default=10_000, ge=0, le=2**24, description="the budget of steps of one run")
+    rtol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="target, relative to the gap at the start")
+    atol: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="target, absolute")
+    gtol: float = Field(default=1e-12, ge=0, allow_inf_nan=False, description="gradient norm that counts as stationary")
     dtype: Literal["float32", "float64"] = "float64"
     plugin: list[str] = Field(default_factory=list, description="Python files with surfaces and solvers")
 

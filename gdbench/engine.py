@@ -97,6 +97,8 @@ def _columns(program: Program, thresholds: _Thresholds, rows: slice) -> np.ndarr
         thresholds.limit[rows][None],
         program.seeds[rows][None],
         thresholds.ladder[:, rows],
+        # no loss seen and no target met yet
+        np.full((1 + LEVELS, len(thresholds.target[rows])), np.inf),
     ]
     with np.errstate(over="ignore"):
         return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(program.dtype)
@@ -142,13 +144,19 @@ def _exhaust(feed: _Feed, on_advance: Callable[[int], None] | None = None) -> np
     table = np.empty((len(feed.program), 4 + feed.program.dimension + LEVELS))
     done = 0
     while done < len(feed.program):
-        lanes = feed.advance()
-        count = int(lanes.finished)
-        table[np.asarray(lanes.record_runs)[:count]] = np.asarray(lanes.records)[:, :count].T
-        done += count
+        runs, records = finished(feed.advance())
+        table[runs] = records.T
+        done += len(runs)
         if on_advance is not None:
-            on_advance(count)
+            on_advance(len(runs))
     return table
+
+
+def finished(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
+    """The runs that ended in the last call, and their records `[rows, runs]`."""
+    owner = np.asarray(lanes.record_runs)
+    columns = np.flatnonzero(owner >= 0)
+    return owner[columns], np.asarray(lanes.records)[:, columns]
 
 
 def _loss_at_start(program: Program) -> np.ndarray:
@@ -219,16 +227,16 @@ def trace(program: Program) -> list[Trajectory]:
 def _trace_lanes(feed: _Feed) -> list[Trajectory]:
     count = len(feed.program)
     ends = np.zeros(count, np.int64)
-    xs, losses, norms = [], [], []
+    xs, measured = [], []
     done = 0
     while done < count:
         lanes = feed.advance(segments=1)
-        finished = int(lanes.finished)
-        ends[np.asarray(lanes.record_runs)[:finished]] = np.asarray(lanes.records)[0, :finished].astype(np.int64)
-        done += finished
-        # copies: the buffers are handed back to the program in the next call
+        runs, records = finished(lanes)
+        ends[runs] = records[0].astype(np.int64)
+        done += len(runs)
         xs.append(np.array(lanes.paths[:, :, :count], dtype=np.float64))
-        losses.append(np.array(lanes.losses[:, :count], dtype=np.float64))
-        norms.append(np.array(lanes.norms[:, :count], dtype=np.float64))
-    x, loss, norm = np.concatenate(xs), np.concatenate(losses), np.sqrt(np.concatenate(norms))
-    return [Trajectory(x[: end + 1, :, i], loss[: end + 1, i], norm[: end + 1, i]) for i, end in enumerate(ends)]
+        measured.append(np.array(lanes.measured[:, :, :count], dtype=np.float64))
+    x, (loss, norm2) = np.concatenate(xs), np.concatenate(measured).swapaxes(0, 1)
+    return [
+        Trajectory(x[: end + 1, :, i], loss[: end + 1, i], np.sqrt(norm2[: end + 1, i])) for i, end in enumerate(ends)
+    ]

@@ -20,13 +20,13 @@ class Facts:
     """Facts at a surface's parameters.
 
     minimisers : `[m, n]`, global ones first; minimum_losses : `[m]`; f_star : the lowest of them, NaN where none is
-    known; condition_number : largest over smallest Hessian eigenvalue at the first minimiser, NaN where there is none.
+    known; hessians : `[m, n, n]`; condition_number : largest over smallest eigenvalue of the first, NaN where none is.
     """
 
     minimisers: np.ndarray
     minimum_losses: np.ndarray
     f_star: float
-    hessian: np.ndarray
+    hessians: np.ndarray
     condition_number: float
     fingerprint: str
 
@@ -73,13 +73,13 @@ def facts_of(surface: Surface) -> Facts:
     minimisers = surface.minimiser_points(n, surface.parameters)
     losses = values(surface, np.concatenate([minimisers, surface.probe_points()]))
     minimum_losses, probes = losses[: len(minimisers)], losses[len(minimisers) :]
-    hessian = _call(surface, "hessian", minimisers[0]) if len(minimisers) else np.full((n, n), np.nan)
+    hessians = np.array([_call(surface, "hessian", point) for point in minimisers]).reshape(-1, n, n)
     return Facts(
         minimisers=minimisers,
         minimum_losses=minimum_losses,
         f_star=float(minimum_losses.min()) if len(minimisers) else float("nan"),
-        hessian=hessian,
-        condition_number=_condition(hessian),
+        hessians=hessians,
+        condition_number=_condition(hessians[0]) if len(hessians) else float("nan"),
         fingerprint=surface.fingerprint(probes),
     )
 

@@ -11,31 +11,10 @@ from gdbench.engine import STATUSES, Records, Trajectory
 from gdbench.plan import LADDER, Block
 from gdbench.tuning import median
 
-COLUMNS = [
-    "run",
-    "surface",
-    "solver",
-    "start",
-    "seed",
-    "status",
-    "steps",
-    "steps_to_target",
-    "loss_start",
-    "loss_final",
-    "loss_best",
-    "gap",
-    "distance",
-    "grad_norm",
-    "minimum",
-    "value_evals",
-    "grad_evals",
-    "hess_evals",
-    "rate_observed",
-    "rate_predicted",
-    "condition_number",
-    "fingerprint",
-    "message",
-]
+COLUMNS = (
+    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
+    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
+).split()
 TARGET_COLUMNS = [f"steps_at_1e-{k}" for k in range(1, len(LADDER) + 1)]
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2
@@ -117,7 +96,7 @@ def join_runs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def trajectory_frame(paths: Mapping[int, Trajectory]) -> pd.DataFrame:
-    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a path of too many numbers is thinned evenly."""
+    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a very large path is thinned evenly."""
     parts = []
     for run, path in paths.items():
         stride = -(-path.x.size // PATH_NUMBERS)
@@ -166,7 +145,7 @@ def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], f_star: Ma
 
 
 def table_row(block: Block, runs: pd.DataFrame, hits: np.ndarray, chosen: pd.DataFrame, edge: str) -> dict[str, object]:
-    """The row of `table.csv` for a block: its `runs`, their `hits` `[runs, targets]`, and the `chosen` ones among them."""
+    """The row of `table.csv` for a block: its `runs`, their `hits` `[runs, targets]`, and the `chosen` runs."""
     of_chosen = hits[chosen["run"].to_numpy() - block.first_run]
     steps = chosen["steps_to_target"].astype("Float64").fillna(np.inf)
     counts = chosen["status"].value_counts()
@@ -204,19 +183,7 @@ def table_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 _FIXED = {
-    *[
-        "surface",
-        "solver",
-        "tuned",
-        "trials",
-        "tuning_runs",
-        "tuning_steps",
-        "tuning_edge",
-        "starts",
-        "success",
-        "status",
-        "steps_to_target",
-    ],
+    *"surface solver tuned trials tuning_runs tuning_steps tuning_edge starts success status steps_to_target".split(),
     *TARGET_COLUMNS,
-    *["loss_final", "gap", "distance", "minimum", "rate_observed", "rate_predicted", "condition_number", "message"],
+    *"loss_final gap distance minimum rate_observed rate_predicted condition_number message".split(),
 }

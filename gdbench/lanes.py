@@ -32,30 +32,34 @@ PACKED_ROWS = 24
 COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 
 
+# arrays of JAX inside the compiled program, of numpy on their way in
+Numbers = Any
+
+
 class Lanes(NamedTuple):
     """What the lanes carry from segment to segment; the lane is the last axis of everything but the records."""
 
     state: Any  # (x, solver state, count of steps) of every lane, in its layout
-    constants: Array  # [constants, lanes]: see Step, then the ladder of targets
-    run: Array  # [lanes]: position of the lane's run in the program, -1 when idle
-    best: Array  # [lanes]: lowest loss so far
-    hits: Array  # [LEVELS, lanes]: first step at each target, infinity before
-    records: Array  # [record rows, queue + 2 lanes]: a whole block of lanes fits behind the last record
-    record_runs: Array  # [queue + 2 lanes]
-    finished: Array  # records written in this call
-    taken: Array  # runs of the queue taken in this call
-    segments: Array  # segments run in this call
-    losses: Array  # [SEGMENT, lanes]: of the last segment
-    paths: Array  # [SEGMENT, n, drawn]: iterates of the last segment, of the first lanes
-    norms: Array  # [SEGMENT, drawn]: squared gradient norms, likewise
+    own: (
+        Array  # [own rows, lanes]: constants (see Step), ladder of targets, best loss so far, first step at each target
+    )
+    run: Numbers  # [lanes]: number of the lane's run in the program, -1 when idle
+    slot: Numbers  # [lanes]: the column of its record
+    records: Numbers  # [record rows, queue + lanes]: one column for each run of this call
+    record_runs: Numbers  # [queue + lanes]: whose record a column is, -1 for none
+    busy: Numbers  # lanes with a run
+    taken: Numbers  # runs of the queue taken in this call
+    segments: Numbers  # segments run in this call
+    measured: Numbers  # [SEGMENT, 2, lanes]: loss and squared gradient norm in the last segment
+    paths: Numbers  # [SEGMENT, n, drawn]: iterates of the last segment, of the first lanes
 
 
 class Queue(NamedTuple):
-    """The next runs: `columns` `[n + constants, queue]` of which `count` are there, and the first one's position."""
+    """The next runs: `columns` `[n + own rows, queue]` of which `length` are there, and the first one's number."""
 
-    columns: Array
-    count: Array
-    base: Array
+    columns: Numbers
+    length: Numbers
+    base: Numbers
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,6 @@ class Layout:
         rows, loss, norm2 = jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants))
         return jnp.stack(rows), loss, norm2
 
-    def vmap_numbers(self, function: Callable[..., Array]) -> Callable[..., Array]:
-        """`function` over the lanes of `[.., lanes]` arrays, by single numbers where the layout is packed."""
-        return jax.vmap(by_scalars(function) if self.packed else function, -1)
-
     def frozen(self) -> Any:
         """Idle lanes: their count of steps is above every budget, so that they never move."""
         parts = [np.zeros((*leaf.shape, self.lanes), leaf.dtype) for leaf in self.leaves[:-1]]
@@ -163,41 +163,46 @@ class _Loop:
         self.queue, self.drawn = 4 * self.lanes, min(DRAWN, self.lanes)
         template, self.evaluations = self.step.probe()
         self.layout = Layout(template, self.lanes, self.dtype)
-        self.ladder = len(signature.swept) + 3  # where the ladder of targets begins among the constants
-        self.constants = self.ladder + LEVELS
+        # among a lane's own rows: where the ladder of targets begins, its best loss stands, its first hits begin
+        self.ladder = len(signature.swept) + 3
+        self.best = self.ladder + LEVELS
+        self.hits = self.best + 1
+        self.own = self.hits + LEVELS
         self.record_rows = 4 + self.n + LEVELS
 
     def empty(self) -> Lanes:
         """All lanes idle."""
-        lanes, dtype, records = self.lanes, self.dtype, self.queue + 2 * self.lanes
+        lanes, dtype, records = self.lanes, self.dtype, self.queue + self.lanes
         return Lanes(
             state=self.layout.frozen(),
-            constants=np.zeros((self.constants, lanes), dtype),
+            own=np.zeros((self.own, lanes), dtype),
             run=np.full(lanes, -1, np.int32),
-            best=np.full(lanes, np.inf, dtype),
-            hits=np.full((LEVELS, lanes), np.inf, dtype),
+            slot=np.zeros(lanes, np.int32),
             records=np.zeros((self.record_rows, records), dtype),
-            record_runs=np.zeros(records, np.int32),
-            finished=np.int32(0),
+            record_runs=np.full(records, -1, np.int32),
+            busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
-            losses=np.zeros((SEGMENT, lanes), dtype),
+            measured=np.zeros((SEGMENT, 2, lanes), dtype),
             paths=np.zeros((SEGMENT, self.n, self.drawn), dtype),
-            norms=np.zeros((SEGMENT, self.drawn), dtype),
         )
 
     def advance(self, lanes: Lanes, queue: Queue, arguments: Any, segments: Array, drain: Array) -> Lanes:
         """See `Machine`."""
-        zero = jnp.int32(0)
-        lanes = lanes._replace(finished=zero, taken=zero, segments=zero)
+        lanes = lanes._replace(
+            # a run that is still going gets a column behind those of the queue
+            slot=self.queue + jnp.arange(self.lanes, dtype=jnp.int32),
+            record_runs=jnp.full_like(lanes.record_runs, -1),
+            taken=jnp.int32(0),
+            segments=jnp.int32(0),
+        )
 
         def going(c: Lanes) -> Array:
-            busy = c.run >= 0
-            over = (c.taken >= queue.count) & jnp.where(drain, ~jnp.any(busy), ~jnp.all(busy))
+            over = (c.taken >= queue.length) & (c.busy < jnp.where(drain, 1, self.lanes))
             return ~over & (c.segments < segments)
 
         def body(c: Lanes) -> Lanes:
-            wanted = (c.taken < queue.count) & jnp.any(c.run < 0)
+            wanted = (c.taken < queue.length) & (c.busy < self.lanes)
             c = lax.cond(wanted, lambda: self.refill(c, queue), lambda: c)
             return self.segment(c, arguments)
 
@@ -207,57 +212,59 @@ class _Loop:
         """Start the next runs of the queue in the idle lanes."""
         idle = c.run < 0
         position = c.taken + _ranks(idle)
-        take = idle & (position < queue.count)
-        new = queue.columns[:, jnp.clip(position, 0, self.queue - 1)]
+        take = idle & (position < queue.length)
+        new = queue.columns[:, jnp.minimum(position, self.queue - 1)]
         started = self.layout.pack(jax.vmap(self.step.fresh, -1, -1)(new[: self.n]))
+        count = jnp.minimum(queue.length - c.taken, self.lanes - c.busy)
         return c._replace(
             state=jax.tree.map(lambda old, fresh: jnp.where(take, fresh, old), c.state, started),
-            constants=jnp.where(take, new[self.n :], c.constants),
+            own=jnp.where(take, new[self.n :], c.own),
             run=jnp.where(take, queue.base + position, c.run),
-            best=jnp.where(take, jnp.inf, c.best),
-            hits=jnp.where(take, jnp.inf, c.hits),
-            taken=c.taken + jnp.sum(take, dtype=jnp.int32),
+            slot=jnp.where(take, position, c.slot),
+            busy=c.busy + count,
+            taken=c.taken + count,
         )
 
     def segment(self, c: Lanes, arguments: Any) -> Lanes:
         """`SEGMENT` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
-        constants = [c.constants[i] for i in range(self.ladder)]
+        constants = [c.own[i] for i in range(self.ladder)]
         before = self.layout.unpack(c.state)[2]
 
         def body(state: Any, _: None) -> Any:
             x = state[: self.n] if self.layout.packed else state[0]
             new, loss, norm2 = self.layout.map(self.step, state, constants, *arguments)
-            return new, (loss, x[:, : self.drawn], norm2[: self.drawn])
+            return new, (jnp.stack([loss, norm2]), x[:, : self.drawn])
 
-        state, (losses, paths, norms) = lax.scan(body, c.state, None, length=SEGMENT)
-        best = jnp.minimum(c.best, jnp.min(jnp.where(jnp.isnan(losses), jnp.inf, losses), axis=0))
-        c = c._replace(state=state, best=best, losses=losses, paths=paths, norms=norms, segments=c.segments + 1)
-        crossing = jnp.any(self.crossed(c) & (c.run >= 0))
-        c = c._replace(hits=lax.cond(crossing, lambda: self.hits(c, before), lambda: c.hits))
+        state, (measured, paths) = lax.scan(body, c.state, None, length=SEGMENT)
+        losses = measured[:, 0]
+        best = jnp.minimum(c.own[self.best], jnp.min(jnp.where(jnp.isnan(losses), jnp.inf, losses), axis=0))
+        c = c._replace(state=state, measured=measured, paths=paths, segments=c.segments + 1)
+        own = lax.cond(jnp.any(self.crossed(c, best)), lambda: self.with_hits(c, best, before), lambda: c.own)
+        c = c._replace(own=own.at[self.best].set(best))
         done = (c.run >= 0) & (self.layout.unpack(state)[2] < before + SEGMENT)
-        return lax.cond(jnp.any(done), lambda: self.record(c, done, arguments), lambda: c)
+        ended = jnp.sum(done, dtype=jnp.int32)
+        return lax.cond(ended > 0, lambda: self.record(c, done, ended), lambda: c)
 
-    def crossed(self, c: Lanes) -> Array:
+    def crossed(self, c: Lanes, best: Array) -> Array:
         """Which targets `[LEVELS, lanes]` were met for the first time in this segment."""
-        return (c.best <= c.constants[self.ladder :]) & jnp.isinf(c.hits)
+        return (best <= c.own[self.ladder : self.best]) & jnp.isinf(c.own[self.hits :])
 
-    def hits(self, c: Lanes, before: Array) -> Array:
-        """The first step at each target, found in the losses of the segment."""
-        first = jnp.argmax(c.losses[:, None, :] <= c.constants[self.ladder :][None], axis=0)
-        return jnp.where(self.crossed(c), before + first.astype(self.dtype), c.hits)
+    def with_hits(self, c: Lanes, best: Array, before: Array) -> Array:
+        """The lanes' own rows with the first step at each target, found in the losses of the segment."""
+        first = jnp.argmax(c.measured[:, :1] <= c.own[self.ladder : self.best], axis=0)
+        hits = jnp.where(self.crossed(c, best), before + first.astype(self.dtype), c.own[self.hits :])
+        return jnp.concatenate([c.own[: self.hits], hits])
 
-    def record(self, c: Lanes, done: Array, arguments: Any) -> Lanes:
-        """Write the finished lanes' records behind those already written, and set the lanes idle."""
-        shared, data = arguments[:2]
+    def record(self, c: Lanes, done: Array, ended: Array) -> Lanes:
+        """Write the finished lanes' records and set the lanes idle."""
         x, _, count = self.layout.unpack(c.state)
-        norm2 = self.layout.vmap_numbers(lambda x, own: self.step.norm2(x, own, shared, data))(x, c.constants)
-        table = jnp.concatenate([jnp.stack([count, c.losses[-1], c.best, jnp.sqrt(norm2)]), x, c.hits])
-        slot = jnp.where(done, _ranks(done), self.lanes)
-        order = jnp.zeros(self.lanes, jnp.int32).at[slot].set(jnp.arange(self.lanes, dtype=jnp.int32), mode="drop")
+        loss, norm2 = c.measured[-1]
+        table = jnp.concatenate([jnp.stack([count, loss, c.own[self.best], jnp.sqrt(norm2)]), x, c.own[self.hits :]])
+        column = jnp.where(done, c.slot, self.queue + self.lanes)  # out of bounds: dropped
         return c._replace(
-            records=lax.dynamic_update_slice(c.records, table[:, order], (jnp.int32(0), c.finished)),
-            record_runs=lax.dynamic_update_slice(c.record_runs, c.run[order], (c.finished,)),
-            finished=c.finished + jnp.sum(done, dtype=jnp.int32),
+            records=c.records.at[:, column].set(table, mode="drop"),
+            record_runs=c.record_runs.at[column].set(c.run, mode="drop"),
+            busy=c.busy - ended,
             run=jnp.where(done, -1, c.run),
         )
 
@@ -275,16 +282,26 @@ def _ranks(mask: Array) -> Array:
     return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
 
 
+@lru_cache
+def compiler_options() -> dict[str, Any]:
+    """`COMPILER_OPTIONS`, or none of them on a backend or a release of XLA that does not know one."""
+    try:
+        jax.jit(lambda: 0, compiler_options=COMPILER_OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return COMPILER_OPTIONS
+
+
 @lru_cache(maxsize=512)
 def machine(signature: Signature) -> Machine:
     """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
     loop = _Loop(signature)
     return Machine(
-        advance=jax.jit(loop.advance, compiler_options=COMPILER_OPTIONS),
+        advance=jax.jit(loop.advance, compiler_options=compiler_options()),
         empty=loop.empty,
         lanes=loop.lanes,
         queue=loop.queue,
         drawn=loop.drawn,
-        columns=loop.n + loop.constants,
+        columns=loop.n + loop.own,
         evaluations=loop.evaluations,
     )

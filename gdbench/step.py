@@ -136,7 +136,7 @@ def step_key(seed: Array, count: Array) -> Array:
 
 
 def _require_same(what: str, found: Any, wanted: Any) -> None:
-    if jax.tree.structure(found) != jax.tree.structure(wanted):
+    if str(jax.tree.structure(found)) != str(jax.tree.structure(wanted)):
         raise UsageError(f"{what} changed its structure in one step")
     for new, old in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         if new.shape != old.shape or new.dtype != old.dtype:

@@ -26,40 +26,45 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def results_table(table: pd.DataFrame) -> Table:
-    """The table of a result: for each surface and solver its settings, outcome and rates."""
-    shown = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
     several_starts = bool((table["starts"] > 1).any())
-    columns = ["surface", "solver", "learning rate", "steps to target"]
-    columns += ["reached"] if several_starts else []
-    columns += ["outcome", "loss", "rate seen", "rate predicted", "condition"]
-    for name in columns:
-        shown.add_column(name, justify="left" if name in ("surface", "solver", "outcome") else "right", no_wrap=True)
-    previous = None
-    for _, row in table.iterrows():
-        if previous is not None and row["surface"] != previous:
+    names = ["solver", "learning rate", "steps to target", *(["reached"] if several_starts else []), "outcome", "loss"]
+    for name in [*names, "rate seen", "predicted"]:
+        shown.add_column(name, justify="left" if name in ("solver", "outcome") else "right", no_wrap=True)
+    for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
+        if index:
             shown.add_row()
-        steps = row["steps_to_target"]
-        cells = [
-            str(row["surface"]) if row["surface"] != previous else "",
-            str(row["solver"]),
-            number(row.get("learning_rate")) + {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), ""),
-            number(steps) if math.isfinite(steps) else "never",
-            *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
-            _outcome(str(row["status"]), row["minimum"]),
-            number(row["loss_final"]),
-            number(row["rate_observed"], 5),
-            number(row["rate_predicted"], 5),
-            number(row["condition_number"]) if row["surface"] != previous else "",
-        ]
-        shown.add_row(*cells)
-        previous = row["surface"]
+        shown.add_row(Text(str(surface), style="bold"))
+        for _, row in rows.iterrows():
+            edge = {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), "")
+            steps = row["steps_to_target"]
+            shown.add_row(
+                f"  {row['solver']}",
+                number(row.get("learning_rate")) + edge,
+                number(steps) if math.isfinite(steps) else "never",
+                *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
+                _outcome(str(row["status"]), row["minimum"]),
+                number(row["loss_final"]),
+                number(row["rate_observed"], 6),
+                number(row["rate_predicted"], 6),
+            )
     return shown
+
+
+def condition_sentences(table: pd.DataFrame) -> list[str]:
+    """The condition numbers, which are why one surface takes longer than another; in one line."""
+    known = table.drop_duplicates("surface").dropna(subset=["condition_number"])
+    if not len(known):
+        return []
+    pairs = [f"{row.surface} {number(row.condition_number)}" for row in known.itertuples()]
+    return [f"Condition number at the minimum: {', '.join(pairs)}."]
 
 
 def _outcome(status: str, minimum: object) -> Text:
     text = Text(status, style=STATUS_STYLES.get(status, ""))
     if not pd.isna(minimum) and int(minimum) > 0:  # type: ignore[call-overload]
-        text.append(f" in local minimum {int(minimum)}")  # type: ignore[call-overload]
+        text.append(", local minimum")
     return text
 
 

@@ -17,7 +17,7 @@ def score_rates(runs: pd.DataFrame) -> pd.DataFrame:
     failed = runs["status"].isin(["diverged", "error"])
     scored = pd.DataFrame(
         {
-            "learning_rate": runs["learning_rate"] if "learning_rate" in runs else np.nan,
+            "learning_rate": runs.get("learning_rate", np.nan),
             "reached": (runs["status"] == "reached").astype(int),
             "steps": runs["steps_to_target"].astype("Float64").fillna(np.inf).astype(float),
             "loss": runs["loss_final"].astype(float).where(~failed, np.inf).fillna(np.inf),

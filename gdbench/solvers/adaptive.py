@@ -66,8 +66,9 @@ def adam(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    # the powers are carried: one product a step is cheaper than raising b to the step's number
-    b1_power, b2_power = b1 * b1_power, b2 * b2_power
+    # The powers are carried: one product a step is cheaper than raising b to the step's number. Below 1e-30 they no
+    # longer change 1 - b; kept there, they never become subnormal, where arithmetic is many times slower.
+    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)
     # eps stands outside the root, as Kingma and Ba write it
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power

@@ -14,7 +14,7 @@ from gdbench.errors import UsageError, unknown
 from gdbench.keywords import as_number, as_option, split_keywords
 from gdbench.registry import Registry
 
-Points = Sequence[Sequence[float]] | np.ndarray
+Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
