@@ -202,12 +202,12 @@ def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExe
     def look(indices: Sequence[int]) -> dict[str, Any]:
         block = plan.blocks[indices[0]]
         paths = [path for index in indices for path in finished[index].paths.values()]
-        # a path that diverges leaves the frame rather than setting it
+        # a path that diverges leaves the frame rather than setting it; its start belongs in it
         calm = [path for path in paths if np.isfinite(path.loss[-1]) and path.loss[-1] <= 2 * abs(path.loss[0]) + 1]
-        start = paths[0].loss[0] if paths else np.nan
-        starts = [path.x[:1] for path in paths]
+        shown = [(path.x[:1], path.loss[:1]) for path in paths] + [(path.x, path.loss) for path in calm]
+        start = max((path.loss[0] for path in paths), default=np.nan)
         assert block.facts is not None
-        return landscape_of(block.surface, block.facts, [*starts, *(path.x for path in calm)], start)
+        return landscape_of(block.surface, block.facts, shown, float(start))
 
     known = {name: indices for name, indices in of_surface.items() if plan.blocks[indices[0]].facts is not None}
     return dict(zip(known, pool.map(look, known.values()), strict=True))

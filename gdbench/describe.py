@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gdbench.errors import unknown
-from gdbench.facts import facts_of
+from gdbench.facts import facts_of, values
 from gdbench.landscape import landscape_of
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.surfaces import SURFACES, Surface
@@ -138,14 +138,17 @@ def _box_landscape(surface: Surface) -> dict[str, Any]:
     if surface.dimension > 2:
         # no path to take components of: the first two axes, the other weights at the minimiser
         corners = np.concatenate([corners[:, :2], np.broadcast_to(corners[2, 2:], (3, surface.dimension - 2))], axis=1)
-    return landscape_of(surface, facts, [corners], float(np.asarray(surface(start))))
+    loss_start = float(values(surface, start[None])[0])
+    return landscape_of(surface, facts, [(corners, np.full(len(corners), loss_start))], loss_start)
 
 
 def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
     """A small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
     picture = _box_landscape(surface)
+    marks = [(point, "x") for point in picture["minimisers"]]
+    marks.append((surface.start_point(surface.dimension), "o"))
     if picture["kind"] == "line":
-        return _profile_text(picture, columns, rows)
+        return _profile_text(picture, marks, columns, rows)
     u, v, loss = picture["u"], picture["v"], picture["loss"]
     across = np.linspace(0, len(u) - 1, columns).round().astype(int)
     up = np.linspace(len(v) - 1, 0, rows).round().astype(int)
@@ -155,9 +158,7 @@ def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
     top = np.nanmax(height)
     shade = np.nan_to_num(height / top * (len(SHADES) - 1) if top > 0 else height, nan=len(SHADES) - 1)
     lines = [[SHADES[int(level)] for level in row] for row in shade]
-    points = [(point, "x") for point in picture["minimisers"]]
-    points.append((surface.start_point(surface.dimension), "o"))
-    for point, mark in points:
+    for point, mark in marks:
         flat = point[:2] if picture["kind"] == "plane" else (point - picture["origin"]) @ picture["axes"].T
         column = round((flat[0] - u[0]) / (u[-1] - u[0]) * (columns - 1))
         row = round((v[-1] - flat[1]) / (v[-1] - v[0]) * (rows - 1))
@@ -168,7 +169,8 @@ def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
     return "\n".join(["".join(line).rstrip() for line in lines] + [f"o start  x minimiser  {caption}"])
 
 
-def _profile_text(picture: Mapping[str, Any], columns: int, rows: int) -> str:
+def _profile_text(picture: Mapping[str, Any], marks: list[tuple[np.ndarray, str]], columns: int, rows: int) -> str:
+    """The curve of a one-dimensional surface."""
     u, loss = picture["u"], picture["loss"]
     across = np.linspace(0, len(u) - 1, columns).round().astype(int)
     heights = loss[across]
@@ -176,12 +178,18 @@ def _profile_text(picture: Mapping[str, Any], columns: int, rows: int) -> str:
     lines = [[" "] * columns for _ in range(rows)]
     for column, height in enumerate(scale):
         lines[rows - 1 - round(height * (rows - 1))][column] = "·"
+    for point, mark in marks:
+        column = round((point[0] - u[0]) / (u[-1] - u[0]) * (columns - 1))
+        if 0 <= column < columns:
+            lines[rows - 1 - round(scale[column] * (rows - 1))][column] = mark
     caption = f"{picture['labels'][0]} {u[0]:.3g} to {u[-1]:.3g}, loss {loss.min():.3g} to {loss.max():.3g}"
-    return "\n".join(["".join(line).rstrip() for line in lines] + [caption])
+    return "\n".join(["".join(line).rstrip() for line in lines] + [f"o start  x minimiser  {caption}"])
 
 
 def contour_png(surface: Surface, file: Path) -> None:
     """The surface alone as a picture."""
     from gdbench import plots
 
-    plots.draw_surface(surface.name, surface.formula, _box_landscape(surface), file)
+    start = surface.start_point(surface.dimension)
+    loss = float(values(surface, start[None])[0])
+    plots.draw_surface(surface.name, surface.formula, _box_landscape(surface), start, loss, file)

@@ -13,16 +13,22 @@ from gdbench.surfaces.base import Surface
 GRID = 128
 LINE = 1024
 MARGIN = 0.08
+# how far beyond a minimiser a frame goes, relative to the distance from which the paths come: closes the contours
+BEYOND = 0.4
+# an iterate this many times higher above the minimum than the start does not set the frame
+WILD = 4.0
 
 Landscape = dict[str, Any]
 
 
-def landscape_of(surface: Surface, facts: Facts, paths: Sequence[np.ndarray], loss_start: float) -> Landscape:
-    """What a picture of `surface` needs: axes, loss on a grid, minimisers; `paths` are iterates `[steps + 1, n]`.
+def landscape_of(
+    surface: Surface, facts: Facts, paths: Sequence[tuple[np.ndarray, np.ndarray]], loss_start: float
+) -> Landscape:
+    """What a picture of `surface` needs: axes, loss on a grid, minimisers.
 
-    One weight gives a "line", two a "plane". More give "pca": the plane through the best minimiser along the two
-    largest principal components of all iterates, each path weighing the same, with the share of variance that each
-    component holds.
+    `paths` are iterates `[steps + 1, n]` with their losses `[steps + 1]`. One weight gives a "line", two a "plane".
+    More give "pca": the plane through the best minimiser along the two largest principal components of all iterates,
+    each path weighing the same, with the share of variance that each component holds.
     """
     n = surface.dimension
     low, high = surface.box_bounds(n)
@@ -34,8 +40,11 @@ def landscape_of(surface: Surface, facts: Facts, paths: Sequence[np.ndarray], lo
         "loss_start": float(loss_start),
         "labels": surface.axis_labels(n),
     }
-    inside = [_inside(path, low, high) for path in paths]
+    inside = [_inside(x, loss, low, high, facts.f_star, loss_start) for x, loss in paths]
     points = np.concatenate([*inside, facts.minimisers]) if inside or len(facts.minimisers) else np.stack([low, high])
+    if len(facts.minimisers):
+        best = facts.minimisers[0]
+        points = np.concatenate([points, best - BEYOND * (points - best)])
     if n == 1:
         u = np.linspace(*_extent(np.concatenate([points[:, 0], low, high])), LINE)
         return {**made, "kind": "line", "u": u, "v": np.zeros(0), "loss": values(surface, u[:, None])}
@@ -53,11 +62,15 @@ def landscape_of(surface: Surface, facts: Facts, paths: Sequence[np.ndarray], lo
     return {**made, "kind": "pca", "u": u, "v": v, "loss": loss, "origin": origin, "axes": axes, "share": share}
 
 
-def _inside(path: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The iterates that a frame should hold: finite, and not more than a box's width outside the box."""
+def _inside(
+    path: np.ndarray, loss: np.ndarray, low: np.ndarray, high: np.ndarray, f_star: float, loss_start: float
+) -> np.ndarray:
+    """The iterates that set the frame: not wildly high, and not more than a box's width outside the box."""
+    width = high - low
+    floor = f_star if np.isfinite(f_star) else float(np.nanmin(loss))
     with np.errstate(invalid="ignore"):
-        width = high - low
         kept = np.all(np.isfinite(path) & (path >= low - width) & (path <= high + width), axis=1)
+        kept &= loss - floor <= WILD * max(loss_start - floor, 0)
     kept[0] = True
     return path[kept]
 

@@ -40,9 +40,7 @@ class Lanes(NamedTuple):
     """What the lanes carry from segment to segment; the lane is the last axis of everything but the records."""
 
     state: Any  # (x, solver state, count of steps) of every lane, in its layout
-    own: (
-        Array  # [own rows, lanes]: constants (see Step), ladder of targets, best loss so far, first step at each target
-    )
+    own: Numbers  # [own rows, lanes]: constants (see Step), ladder of targets, best loss, first step at each target
     run: Numbers  # [lanes]: number of the lane's run in the program, -1 when idle
     slot: Numbers  # [lanes]: the column of its record
     records: Numbers  # [record rows, queue + lanes]: one column for each run of this call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,14 @@ def draw(frames: Frames, folder: Path) -> list[Path]:
     # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
     with look(), np.errstate(all="ignore"):
         return [save(figure, Path(folder) / file) for file, figure in _figures(frames)]
+
+
+def draw_surface(
+    name: str, formula: str, contours: Mapping[str, Any], start: np.ndarray, loss_start: float, file: Path
+) -> Path:
+    """Write a picture of one surface alone: its contours or curve, its start `[n]` and its minimisers."""
+    with look(), np.errstate(all="ignore"):
+        return save(trajectory.surface_figure(name, formula, contours, start, loss_start), Path(file))
 
 
 def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.plots.contours import Ground, draw_ground
+from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
 from gdbench.plots.style import (
     INK,
@@ -65,6 +65,17 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFr
     figure, (axes,) = page(1, size, entries, f"Paths on {name}", " ")
     remark = _panel(axes, surface, ground, tracks, 1.5)
     figure.texts[-1].set_text(remark)
+    return figure
+
+
+def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: np.ndarray, loss_start: float) -> Figure:
+    """A surface without paths: its contours or curve, the start `[n]` and the minimisers."""
+    ground = ground_of(surface, start[None], np.array([loss_start]))
+    entries = [(sign("o", INK, "white", 8.5), "start"), *_signs([ground], [], False)]
+    figure, (axes,) = page(1, (SIDE, SIDE), entries, name, formula if len(formula) <= 100 else " ")
+    draw_ground(axes, surface, ground)
+    place = ground.place(start[None], np.array([loss_start]))[0]
+    axes.plot(*place, "o", markersize=8, markerfacecolor="white", markeredgecolor=INK, zorder=5)
     return figure
 
 

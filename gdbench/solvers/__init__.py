@@ -1,6 +1,8 @@
 """The update rules; importing this package registers them."""
 
-from gdbench.solvers import adaptive, momentum
 from gdbench.solvers.base import SOLVERS, Solver, solver
+
+# in the order in which `gdbench list` shows them
+from gdbench.solvers import momentum, adaptive  # isort: skip
 
 __all__ = ["SOLVERS", "Solver", "adaptive", "momentum", "solver"]

@@ -1,6 +1,8 @@
 """The error surfaces; importing this package registers them."""
 
-from gdbench.surfaces import classic, linear, minima, quadratic
 from gdbench.surfaces.base import SURFACES, Surface, surface
+
+# in the order in which `gdbench list` shows them
+from gdbench.surfaces import quadratic, linear, minima, classic  # isort: skip
 
 __all__ = ["SURFACES", "Surface", "classic", "linear", "minima", "quadratic", "surface"]
