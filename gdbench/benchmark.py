@@ -15,10 +15,11 @@ import pandas as pd
 from gdbench import frames as tables_of
 from gdbench.config import RunSpec, dump_config
 from gdbench.engine import Records, Trajectory, trace
+from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
 from gdbench.landscape import landscape_of
 from gdbench.lanes import DRAWN
-from gdbench.plan import Block, Plan, describe
+from gdbench.plan import Block, Plan
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.theory import rate_observed, rates_predicted
 from gdbench.tuning import choose
@@ -56,9 +57,13 @@ class Result(Frames):
         return path
 
     @property
-    def failures(self) -> list[str]:
-        """One sentence per surface and solver that raised."""
-        return sorted(set(self.table.loc[self.table["status"] == "error", "message"]))
+    def failure(self) -> str:
+        """One sentence on what raised, "" where nothing did."""
+        failed = self.table[self.table["status"] == "error"]
+        if not len(failed):
+            return ""
+        reasons = "; ".join(dict.fromkeys(failed["message"]))
+        return f"{len(failed)} of {len(self.table)} combinations of surface and solver failed: {reasons}"
 
 
 @dataclass
@@ -113,7 +118,7 @@ def benchmark(
             if isinstance(outcome, Exception):
                 block = plan.blocks[index]
                 finished[index] = _failed(
-                    block, f"solver '{block.solver.name}' on '{block.surface.name}' raised {describe(outcome)}"
+                    block, f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
                 )
             else:
                 records[index] = outcome

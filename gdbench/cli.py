@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="gdbench",
     help="Benchmark optimizers on error surfaces: tuned with equal budgets, checked against closed forms.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,12 +30,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout i
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
     if version:
         from gdbench import __version__
 
         typer.echo(f"gdbench {__version__}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -120,7 +123,11 @@ def run(
     from gdbench.plan import make_plan
     from gdbench.store import create_folder, free_name
 
-    plan = make_plan(spec)
+    try:
+        plan = make_plan(spec)
+    except UsageError as error:
+        # what no flag has overridden stands in the file
+        raise UsageError(f"{config}: {error}" if config and not given else str(error)) from None
     parent = Path(out)
     if name is not None and (Path(name).name != name or name in (".", "..")):
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
@@ -130,8 +137,8 @@ def run(
     if not no_plots:
         _draw(result, folder)
     _say(f"Written to {folder}")
-    if result.failures:
-        raise GdbenchError(f"{len(result.failures)} of {len(plan.blocks)} failed: " + "; ".join(result.failures))
+    if result.failure:
+        raise GdbenchError(result.failure)
 
 
 @app.command("list")
@@ -343,28 +350,34 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def main() -> None:
-    """The `gdbench` command: exit 0 done, 1 a failure while running, 2 a usage error, 130 interrupted."""
+def call(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0 done, 1 a failure while running, 2 a usage error, 130 Ctrl-C."""
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except GdbenchError as error:
         _say(f"gdbench: {error}")
-        code = error.exit_code
+        return error.exit_code
     except BrokenPipeError:
-        code = 1
+        return 1
     except MemoryError:
         _say("gdbench: out of memory; ask for fewer runs at once")
-        code = 1
+        return 1
     except Exception as error:
         # typer's own errors carry their sentence; which class they are depends on typer's version
         if not hasattr(error, "format_message"):
             raise
-        _say(f"gdbench: {error.format_message()} Try 'gdbench --help'.")
-        code = getattr(error, "exit_code", 2)
+        _say(f"gdbench: {error.format_message().rstrip('.')}. Try 'gdbench --help'.")
+        return getattr(error, "exit_code", 2)
     if code == 130:
-        _say("gdbench: interrupted; what had finished is in the result folder")
-    # compiled programs still running in other threads must not hold up the end
+        _say("gdbench: interrupted; the rows of what had finished are in the result folder")
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The `gdbench` command."""
+    code = call()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0)
+    # at once: programs still running in other threads after Ctrl-C must not hold up the end
+    os._exit(code)

@@ -43,3 +43,11 @@ def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> Us
     hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(choices) or '(none)'}"
     place = f" {where}" if where else ""
     return UsageError(f"unknown {kind} '{name}'{place}; {hint}")
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line: our own as the sentence that it is, any other as `raised TYPE: message`."""
+    lines = str(error).strip().split("\n")
+    if isinstance(error, GdbenchError):
+        return lines[0]
+    return f"raised {type(error).__name__}" + (f": {lines[0]}" if lines[0] else "")

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gdbench.surfaces.base import Surface
+from gdbench.surfaces.base import Surface, require_number
 
 CHUNK = 2048
 
@@ -64,7 +64,9 @@ def values(surface: Surface, points: np.ndarray) -> np.ndarray:
     padded = np.zeros((-(-max(len(points), 1) // CHUNK) * CHUNK, points.shape[1]))
     padded[: len(points)] = points
     found = [_call(surface, "value", padded[first : first + CHUNK]) for first in range(0, len(padded), CHUNK)]
-    return np.concatenate(found)[: len(points)]
+    joined = np.concatenate(found)[: len(points)]
+    require_number(surface.name, joined.shape[1:])
+    return joined
 
 
 def facts_of(surface: Surface) -> Facts:

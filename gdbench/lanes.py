@@ -81,10 +81,10 @@ class Machine:
 def lane_count(dimension: int) -> int:
     """How many lanes a program advances side by side.
 
-    Enough to fill the vector units, few enough to stay in the cache. It follows from the dimension alone: at another
-    count XLA emits other code, whose last bits differ.
+    Enough to fill the vector units, few enough to stay in the cache and not to keep a small benchmark waiting for idle
+    ones. It follows from the dimension alone: at another count XLA emits other code, whose last bits differ.
     """
-    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension))))
+    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension**2)))) if dimension < 64 else 64
 
 
 class Layout:

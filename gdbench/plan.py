@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.config import RunSpec
-from gdbench.errors import UsageError, unknown
+from gdbench.errors import UsageError, describe, unknown
 from gdbench.facts import Facts, facts_of
 from gdbench.keywords import as_number, as_option
 from gdbench.program import Program
@@ -83,13 +83,7 @@ def _facts(surface: Surface) -> tuple[Facts | None, str]:
     try:
         return facts_of(surface), ""
     except Exception as error:  # a plug-in may raise anything: its runs get a row that says so
-        return None, f"surface '{surface.name}' raised {describe(error)}"
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one line."""
-    first = (str(error).strip().split("\n") or [""])[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        return None, describe(error) if isinstance(error, UsageError) else f"surface '{surface.name}' {describe(error)}"
 
 
 def data_surfaces(spec: RunSpec) -> list[Surface]:
@@ -139,8 +133,13 @@ def _assign(things: Sequence[Any], settings: Mapping[str, Any], option: str) -> 
         chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
         takers = [i for i in chosen if name in _names(things[i])]
         if not takers:
+            if option == "set" and name == "learning_rate":
+                raise UsageError("fix the learning rate with --learning-rate rather than --set: it switches tuning off")
             known = sorted({known for i in chosen for known in _names(things[i])})
-            raise unknown(kind, name, known, f"of {' and '.join(names[i] for i in chosen)}")
+            owners = " and ".join(names[i] for i in chosen)
+            if not known:
+                raise UsageError(f"unknown {kind} '{name}': {owners} has none to set")
+            raise unknown(kind, name, known, f"of {owners}")
         for i in takers:
             assigned[i][name] = value
     return list(zip(things, assigned, strict=True))
@@ -148,7 +147,7 @@ def _assign(things: Sequence[Any], settings: Mapping[str, Any], option: str) -> 
 
 def _names(thing: Surface | Solver) -> list[str]:
     if isinstance(thing, Surface):
-        return [*thing.parameters, *thing.options, "dimension"]
+        return [*thing.parameters, *thing.options, *(["dimension"] if thing.any_dimension else [])]
     # the learning rate has an option of its own, because fixing it is what switches tuning off
     return [name for name in (*thing.hyperparameters, *thing.options) if name != "learning_rate"]
 

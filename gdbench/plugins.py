@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from gdbench.errors import UsageError, nearest
+from gdbench.errors import UsageError, describe, nearest
 
 GROUP = "gdbench.plugins"
 _loaded: set[Path] = set()
@@ -29,10 +29,8 @@ def load_file(path: str) -> None:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except UsageError as error:
-        raise UsageError(f"plug-in '{path}': {error}") from None
     except Exception as error:
-        raise UsageError(f"plug-in '{path}' raised {_where(error, file)}{_describe(error)}") from None
+        raise UsageError(f"plug-in '{path}'{_where(error, file)}: {describe(error)}") from None
     _loaded.add(file)
 
 
@@ -43,7 +41,7 @@ def load_installed() -> list[str]:
         try:
             entry.load()
         except Exception as error:
-            problems.append(f"the installed plug-in '{entry.name}' is left out: it raised {_describe(error)}")
+            problems.append(f"the installed plug-in '{entry.name}' is left out: {describe(error)}")
     return problems
 
 
@@ -54,9 +52,4 @@ def _where(error: Exception, file: Path) -> str:
         if trace.tb_frame.f_code.co_filename == str(file):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return f"at line {line}: " if line else ""
-
-
-def _describe(error: Exception) -> str:
-    first = (str(error).strip().split("\n") or [""])[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return f", line {line}" if line else ""

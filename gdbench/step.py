@@ -13,6 +13,7 @@ from jax import Array
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
 from gdbench.solvers.base import Solver
+from gdbench.surfaces.base import require_number
 
 PARAMETER = "surface."
 
@@ -105,10 +106,10 @@ class Step:
             hyperparameters, parameters = split_settings(settings)
             f = self.objective(parameters, data)
             loss = f(lane[0])
-            if loss.shape != () or loss.dtype != self.dtype:
+            require_number(signature.surface_name, loss.shape)
+            if loss.dtype != self.dtype:
                 raise UsageError(
-                    f"surface '{signature.surface_name}' returned shape {loss.shape} and type {loss.dtype}, "
-                    f"expected one number of type {self.dtype}"
+                    f"surface '{signature.surface_name}' returned type {loss.dtype} where it was given {self.dtype}"
                 )
             oracle = Oracle(f)
             new = self.update(oracle, lane[0], lane[1], hyperparameters)

@@ -114,6 +114,12 @@ class Surface:
         return self.function(x, *self.data, **{**self.parameters, **self.options, **parameters})
 
 
+def require_number(name: str, shape: tuple[int, ...]) -> None:
+    """Raise `UsageError` where the value of surface `name` has another shape than a single number's."""
+    if shape != ():
+        raise UsageError(f"surface '{name}' returned an array of shape {shape}, expected one number")
+
+
 SURFACES: Registry[Surface] = Registry("surface")
 
 

@@ -1,0 +1,150 @@
+"""The three ways to do the same sweep: gdbench, an expert's vectorised optax, a plain torch loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from gdbench.engine import BUDGET, DIVERGED, DIVERGENCE, ERROR, REACHED, STATIONARY
+from gdbench.executors import cores, execute_all
+from gdbench.lanes import COMPILER_OPTIONS
+from gdbench.program import Program
+
+# lanes a chunk of the expert's: the fastest of 512 to 32,768 on the machine of the README
+CHUNK = 2048
+TORCH_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Work:
+    """Momentum runs, as gdbench's program and as a plain function `loss` of a sequence of two numbers."""
+
+    name: str
+    program: Program
+    loss: Callable[[Sequence[Any]], Any]
+
+    @property
+    def settings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Learning rate and momentum `[runs]` each."""
+        chosen = self.program.hyperparameters
+        rate, momentum = (np.asarray(chosen[name], self.program.dtype) for name in ("learning_rate", "momentum"))
+        return np.broadcast_to(rate, len(self.program)), np.broadcast_to(momentum, len(self.program))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scheme did: `status` and `steps` `[runs]`, steps executed by all lanes, and wall seconds."""
+
+    status: np.ndarray
+    steps: np.ndarray
+    executed: float
+    seconds: float
+
+
+def gdbench(work: Work) -> Outcome:
+    """The path that `gdbench sweep` takes: a program, executed on a thread per core."""
+    began = time.perf_counter()
+    [(_, records)] = execute_all([work.program])
+    seconds = time.perf_counter() - began
+    if isinstance(records, Exception):
+        raise records
+    return Outcome(records.status, records.steps, records.executed, seconds)
+
+
+def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
+    """What a good JAX programmer writes around optax: `jit(vmap(scan))` of fixed length, or `vmap(while_loop)`.
+
+    Weights are a tuple of scalars, so that under `vmap` each is a vector over lanes: several times faster than
+    `[lanes, n]`. A run that has ended is frozen. Chunks that fit the cache are handed to one thread per core.
+    """
+    program = work.program
+    dtype, budget, x64 = jnp.dtype(program.dtype), program.steps, program.dtype == "float64"
+
+    def one(rate: jax.Array, momentum: jax.Array, start: jax.Array) -> tuple[jax.Array, jax.Array]:
+        transformation = optax.sgd(rate, momentum)
+        x = (start[0], start[1])
+        loss_start = work.loss(x)
+        target, limit = program.rtol * loss_start, DIVERGENCE * (1 + jnp.abs(loss_start))
+
+        def measured(x: Any) -> Any:
+            loss, gradient = jax.value_and_grad(work.loss)(x)
+            return loss, gradient, gradient[0] ** 2 + gradient[1] ** 2
+
+        def step(carry: Any, _: None = None) -> Any:
+            x, state, count, going = carry
+            loss, gradient, norm2 = measured(x)
+            going = going & (loss > target) & (loss <= limit) & (norm2 > program.gtol**2)
+            updates, after = transformation.update(gradient, state, x)
+            moved = optax.apply_updates(x, updates)
+            x, state = jax.tree.map(lambda new, old: jnp.where(going, new, old), (moved, after), (x, state))
+            return (x, state, count + going, going), None
+
+        first = (x, transformation.init(x), jnp.int32(0), jnp.bool_(True))
+        if early_exit:
+            last = lax.while_loop(lambda c: c[3] & (c[2] < budget), lambda c: step(c)[0], first)
+        else:
+            last = lax.scan(step, first, length=budget)[0]
+        loss, _, norm2 = measured(last[0])
+        ends = [loss <= target, ~(loss <= limit), last[2] >= budget, norm2 <= program.gtol**2]
+        return last[2], jnp.select(ends, [REACHED, DIVERGED, BUDGET, STATIONARY], ERROR)
+
+    chunked = jax.jit(jax.vmap(one, (0, 0, -1)), compiler_options=COMPILER_OPTIONS)
+    rates, momenta = work.settings
+    starts = np.ascontiguousarray(program.starts.T.astype(dtype))
+
+    def of_chunk(first: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = slice(first, first + CHUNK)
+        with jax.enable_x64(x64):
+            count, status = chunked(rates[rows], momenta[rows], starts[:, rows])
+            return np.asarray(count), np.asarray(status)
+
+    def go() -> Outcome:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(cores()) as pool:
+            parts = list(pool.map(of_chunk, range(0, len(program), CHUNK)))
+        seconds = time.perf_counter() - began
+        longest = [count.max() if early_exit else budget for count, _ in parts]
+        executed = float(sum(steps * len(count) for steps, (count, _) in zip(longest, parts, strict=True)))
+        steps, status = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Outcome(status, steps, executed, seconds)
+
+    return go
+
+
+def torch_loop(work: Work, rows: Sequence[int]) -> Outcome:
+    """The loop of every tutorial, one run at a time, for the runs `rows` and at most `TORCH_STEPS` steps each."""
+    import torch
+
+    torch.set_num_threads(1)
+    program = work.program
+    rates, momenta = work.settings
+    steps, status = [], []
+    began = time.perf_counter()
+    for row in rows:
+        x = torch.tensor(program.starts[row], dtype=getattr(torch, program.dtype), requires_grad=True)
+        optimizer = torch.optim.SGD([x], lr=float(rates[row]), momentum=float(momenta[row]))
+        target = limit = float("nan")
+        for count in range(TORCH_STEPS + 1):
+            optimizer.zero_grad()
+            loss = work.loss(x)
+            value = loss.item()
+            if count == 0:
+                target, limit = program.rtol * value, DIVERGENCE * (1 + abs(value))
+            ended = REACHED if value <= target else BUDGET if value <= limit else DIVERGED
+            if ended != BUDGET or count == TORCH_STEPS:
+                break
+            loss.backward()
+            optimizer.step()
+        steps.append(count)
+        status.append(ended)
+    seconds = time.perf_counter() - began
+    return Outcome(np.array(status), np.array(steps), float(sum(steps)), seconds)

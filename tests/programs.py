@@ -1,0 +1,97 @@
+"""Programs from names, and what the tests read out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import jax
+import numpy as np
+
+from gdbench.engine import Records, execute, trace
+from gdbench.facts import facts_of
+from gdbench.program import Program
+from gdbench.solvers import SOLVERS, Solver
+from gdbench.surfaces import SURFACES, Surface
+
+
+def program_of(
+    surface: str | Surface,
+    solver: str | Solver,
+    rates: float | Sequence[float] | np.ndarray = 1e-3,
+    *,
+    starts: Any = None,
+    param: Mapping[str, Any] | None = None,
+    known_minimum: bool = True,
+    seeds: Any = 0.0,
+    steps: int = 100,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    gtol: float = 0.0,
+    dtype: str = "float64",
+    targets: tuple[float, ...] = (),
+    **settings: Any,
+) -> Program:
+    """Runs of every rate from every start (both broadcast), the learning rate swept as `plan` lays it out.
+
+    `param` holds parameters, options and the dimension of the surface; `settings` the solver's; an array is swept.
+    """
+    surface = SURFACES[surface] if isinstance(surface, str) else surface
+    solver = SOLVERS[solver] if isinstance(solver, str) else solver
+    swept = {name: value for name, value in (param or {}).items() if isinstance(value, np.ndarray)}
+    surface = surface.with_parameters(**{name: v for name, v in (param or {}).items() if name not in swept})
+    points = np.atleast_2d(surface.start_point(surface.dimension) if starts is None else np.asarray(starts, float))
+    rates = np.atleast_1d(np.asarray(rates, float))
+    runs = max(len(points), len(rates), *(len(value) for value in swept.values()), 1)
+    hyperparameters = {**solver.hyperparameters, **{k: v for k, v in settings.items() if k in solver.hyperparameters}}
+    if "learning_rate" in hyperparameters:
+        hyperparameters["learning_rate"] = np.broadcast_to(rates, runs).copy()
+    return Program(
+        surface=surface,
+        solver=solver,
+        hyperparameters=hyperparameters,
+        parameters={**surface.parameters, **swept},
+        solver_options={**solver.options, **{k: v for k, v in settings.items() if k in solver.options}},
+        surface_options=dict(surface.options),
+        data=surface.data,
+        starts=np.broadcast_to(points, (runs, surface.dimension)).copy(),
+        seeds=np.broadcast_to(np.asarray(seeds, float), runs).copy(),
+        f_star=np.full(runs, facts_of(surface).f_star if known_minimum else np.nan),
+        steps=steps,
+        rtol=rtol,
+        atol=atol,
+        gtol=gtol,
+        dtype=dtype,
+        targets=targets,
+    )
+
+
+def iterates(surface: str | Surface, solver: str | Solver, rate: float, steps: int = 100, **more: Any) -> np.ndarray:
+    """The iterates `[steps + 1, n]` of one run that nothing stops early, by the compiled path itself."""
+    path = trace(program_of(surface, solver, rate, steps=steps, known_minimum=False, **more))[0]
+    assert len(path.x) == steps + 1
+    return path.x
+
+
+def assert_same_bits(found: Records, wanted: Records, rows: Any = slice(None)) -> None:
+    """Every field of `found` is `wanted` at `rows`, bit for bit."""
+    for item in fields(Records):
+        if item.name != "executed":
+            np.testing.assert_array_equal(getattr(found, item.name), getattr(wanted, item.name)[rows], item.name)
+
+
+def steps_to_target(program: Program) -> float:
+    """Of the first run: its steps where it reached the target, else infinity."""
+    records = execute(program)
+    return float(records.steps[0]) if records.status[0] == 0 else float("inf")
+
+
+def in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` called with 64-bit numbers switched on, as gdbench does around its own calls."""
+
+    def called(*args: Any, **settings: Any) -> Any:
+        with jax.enable_x64(True):
+            return function(*args, **settings)
+
+    return called
