@@ -20,7 +20,7 @@ from gdbench.lanes import COMPILER_OPTIONS
 from gdbench.program import Program
 
 # lanes a chunk of the expert's: the fastest of 512 to 32,768 on the machine of the README
-CHUNK = 2048
+CHUNK = 8192
 TORCH_STEPS = 2000
 
 
@@ -113,7 +113,7 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
             parts = list(pool.map(of_chunk, range(0, len(program), CHUNK)))
         seconds = time.perf_counter() - began
         longest = [count.max() if early_exit else budget for count, _ in parts]
-        executed = float(sum(steps * len(count) for steps, (count, _) in zip(longest, parts, strict=True)))
+        executed = float(sum(int(steps) * len(count) for steps, (count, _) in zip(longest, parts, strict=True)))
         steps, status = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return Outcome(status, steps, executed, seconds)
 

@@ -12,7 +12,7 @@ STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", 
 
 
 def number(value: object, digits: int = 4) -> str:
-    """A number as a person writes it: 444, 0.0198, 2.1e-07; nothing for what does not apply."""
+    """A number as a person writes it: 444, 40 012, 0.0198, 2.1e-07; nothing for what does not apply."""
     if value is None or value is pd.NA:
         return ""
     real = float(value)  # type: ignore[arg-type]
@@ -20,8 +20,9 @@ def number(value: object, digits: int = 4) -> str:
         return ""
     if math.isinf(real):
         return "∞" if real > 0 else "-∞"
-    if real == int(real) and abs(real) < 1e6:
-        return f"{int(real):,}".replace(",", " ")
+    whole = real == int(real) or abs(real) >= 10**digits
+    if whole and abs(real) < 1e6:
+        return f"{real:,.0f}".replace(",", " ")
     return f"{real:.{digits}g}"
 
 

@@ -14,6 +14,7 @@ from gdbench.plots.contours import Ground, ground_of
 from gdbench.statistics import floats
 
 MARKS = 12  # at most so many markers on a path
+PATHS = 18  # about so many paths in one panel; more hide each other
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def scene_of(
     raw = []
     dimension = int(surface.get("dimension", 0))
     drawn = rows[rows["run"].isin(list(by_run))] if "run" in rows.columns else rows.iloc[:0]
+    if len(drawn):
+        drawn = drawn.groupby("solver", sort=False).head(max(3, PATHS // drawn["solver"].nunique()))
     for _, run in drawn.iterrows():
         path = by_run[run["run"]]
         columns = sorted((name for name in path.columns if re.fullmatch(r"x\d+", name)), key=lambda name: int(name[1:]))

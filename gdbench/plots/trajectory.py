@@ -29,6 +29,7 @@ from gdbench.plots.style import (
     style_of,
 )
 from gdbench.plots.tracks import Track, calmness, exit_of, inside, leaves, scene_of, solvers_of, within_reach
+from gdbench.statistics import floats
 
 Scene = tuple[Ground, list[Track]]
 SIDE = 4.6  # inches of the longer side of a panel that stands alone
@@ -123,12 +124,15 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
     first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
-    if len(tracks) == 1:
+    chosen = rows[np.isclose(floats(rows, "learning_rate"), rate)] if np.isfinite(rate) else rows
+    if len(chosen) <= 1:
         return f"{first}\n{_outcome(tracks[0], ground)}"
-    hits = np.array([track.number("steps_to_target") for track in tracks])
+    hits = np.nan_to_num(floats(chosen, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
-    steps = f", median {count(np.median(hits[reached]))}" if reached.any() else ""
-    return f"{first}\n{reached.sum()} of {len(tracks)} starts reached{steps}"
+    median = np.median(hits)
+    steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
+    shown = f" ({len(tracks)} drawn)" if len(tracks) < len(chosen) else ""
+    return f"{first}\n{reached.sum()} of {len(chosen)} starts reached{steps}{shown}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:

@@ -1,0 +1,228 @@
+"""The command line as a user meets it: files, tables, exit codes, sentences."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gdbench.cli import call
+from gdbench.frames import COLUMNS
+
+QUICK = ["--no-plots", "--rates", "1e-3,1,8", "--steps", "500"]
+
+
+def gdbench(*arguments, env=None, **options):
+    environment = {**os.environ, **(env or {})}
+    return subprocess.run(
+        [sys.executable, "-m", "gdbench", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        **options,
+    )
+
+
+def test_the_main_job_writes_everything(here, capsys):
+    assert call(["run", "--surface", "ellipse", "--solver", "rmsprop"]) == 0
+    out, err = capsys.readouterr()
+    folder = here / "results" / "ellipse-rmsprop"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.yaml",
+        "contours.npz",
+        "convergence.png",
+        "curves.csv",
+        "environment.json",
+        "runs.csv",
+        "sensitivity.png",
+        "table.csv",
+        "timings.json",
+        "trajectory.csv",
+        "trajectory.png",
+    ]
+    assert "rmsprop" in out
+    assert "64 learning rates × 1 start = 64 runs" in out
+    assert str(Path("results/ellipse-rmsprop")) in err
+    runs = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values=[""])
+    assert list(runs.columns[: len(COLUMNS)]) == COLUMNS
+    rest = ["learning_rate", "decay", "eps", "surface.condition", "surface.angle", "surface.dimension"]
+    assert list(runs.columns[len(COLUMNS) :]) == [*rest, "start.0", "start.1"]
+    assert list(runs["run"]) == list(range(64))
+    table = pd.read_csv(folder / "table.csv")
+    best = runs[runs["status"] == "reached"].sort_values(["steps_to_target", "loss_final"]).iloc[0]
+    assert table["learning_rate"].item() == best["learning_rate"]
+    assert table["steps_to_target"].item() == best["steps_to_target"]
+    trajectory = pd.read_csv(folder / "trajectory.csv")
+    assert list(trajectory.columns) == ["run", "step", "x0", "x1", "loss", "grad_norm"]
+    assert list(trajectory["run"].unique()) == [best["run"]]
+    assert trajectory["loss"].iloc[-1] == best["loss_final"]
+    assert len(trajectory) == best["steps"] + 1
+
+
+def test_a_second_run_gets_a_folder_of_its_own(here):
+    for _ in range(2):
+        assert call(["run", "-f", "ellipse", "-s", "sgd", *QUICK]) == 0
+    assert sorted(os.listdir("results")) == ["ellipse-sgd", "ellipse-sgd-2"]
+
+
+def test_config_reproduces_every_byte(here):
+    wide = ["-f", "ellipse", "-f", "double-well", "-s", "momentum", "-s", "adam", "--starts", "3", "--steps", "800"]
+    assert call(["run", *wide, "--rates", "1e-3,1,12", "--seed", "7", "--set", "b1=0.8", "--name", "first"]) == 0
+    assert call(["run", "--config", "results/first/config.yaml", "--name", "second"]) == 0
+    first, second = here / "results" / "first", here / "results" / "second"
+    names = sorted(path.name for path in first.iterdir())
+    assert names == sorted(path.name for path in second.iterdir())
+    assert {"profile.png", "trajectory-double-well.png"} <= set(names)
+    for name in names:
+        if name != "timings.json":
+            assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    runs = pd.read_csv(first / "runs.csv")
+    assert len(runs) == 2 * 2 * 12 * 3
+    assert runs.groupby("surface")["start.0"].nunique().tolist() == [3, 3]
+    assert set(runs.loc[runs["solver"] == "adam", "b1"]) == {0.8}
+
+
+def test_a_flag_overrides_the_file(here):
+    Path("c.yaml").write_text("surface: [ellipse]\nsolver: [sgd]\nsteps: 7\nlearning_rate: 1e-3\n")
+    assert call(["run", "--config", "c.yaml", "--steps", "9", "--name", "a", "--no-plots"]) == 0
+    assert pd.read_csv("results/a/runs.csv")["steps"].tolist() == [9]
+
+
+def test_a_fixed_learning_rate_tunes_nothing(here, capsys):
+    assert call(["run", "-f", "ellipse", "-s", "sgd", "--learning-rate", "0.01", "--name", "a"]) == 0
+    assert "Nothing was tuned" in capsys.readouterr().out
+    table = pd.read_csv("results/a/table.csv")
+    assert table[["tuned", "trials", "tuning_runs"]].iloc[0].tolist() == [False, 1, 1]
+    assert not Path("results/a/sensitivity.png").exists()
+
+
+def test_the_edge_of_the_grid_is_said(here, capsys):
+    assert call(["run", "-f", "ellipse", "-s", "sgd", "--rates", "1e-4,1e-2,8", "--no-plots", "--name", "a"]) == 0
+    assert "edge of the grid" in capsys.readouterr().out
+    assert pd.read_csv("results/a/table.csv")["tuning_edge"].item() == "high"
+
+
+def test_json_is_json(here, capsys):
+    assert call(["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["surface"], row["solver"], row["trials"]) for row in rows] == [("ellipse", "sgd", 8)]
+    assert call(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"sgd", "adam"} <= {item["name"] for item in listed["solvers"]}
+    assert call(["show", "unscaled", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["condition_number"] == pytest.approx(10_000)
+    assert shown["minimisers"][0]["x"] == [10.0, 0.1]
+
+
+@pytest.mark.parametrize("name", ["ellipse", "double-well", "multi-minima", "nesterov"])
+def test_show(here, capsys, name):
+    assert call(["show", name]) == 0
+    out = capsys.readouterr().out
+    assert "formula" in out
+    assert "source" in out
+    if name != "nesterov":
+        assert "o start  x minimiser" in out
+        assert call(["show", name, "--png", "it.png"]) == 0
+        assert Path("it.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_plot_draws_the_same_again_without_jax(here):
+    surfaces = ["-f", "ellipse", "-f", "double-well", "--param", "dimension=3"]
+    assert call(["run", *surfaces, "-s", "sgd", "-s", "adam", "--rates", "1e-3,1,8", "--name", "a"]) == 0
+    pictures = {path: path.read_bytes() for path in Path("results/a").glob("*.png")}
+    assert len(pictures) == 6
+    for path in pictures:
+        path.unlink()
+    program = (
+        "import sys; from gdbench.cli import call; code = call(['plot', 'results/a']); "
+        "sys.exit(code or 9 * ('jax' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in pictures} == pictures
+
+
+def test_results_are_never_overwritten_unseen(here, capsys):
+    arguments = ["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--name", "a"]
+    assert call(arguments) == 0
+    before = Path("results/a/runs.csv").stat().st_mtime_ns
+    assert call(arguments) == 2
+    assert "--force" in capsys.readouterr().err
+    assert Path("results/a/runs.csv").stat().st_mtime_ns == before
+    assert call([*arguments, "--force"]) == 0
+    Path("results/mine").mkdir()
+    Path("results/mine/thesis.txt").write_text("irreplaceable")
+    assert call([*arguments[:-1], "mine", "--force"]) == 2
+    assert "not a result folder" in capsys.readouterr().err
+    assert Path("results/mine/thesis.txt").read_text() == "irreplaceable"
+
+
+def test_a_plug_in_that_raises_gives_error_rows_and_the_others_go_on(here, capsys):
+    Path("p.py").write_text(
+        "import gdbench, jax.numpy as jnp\n"
+        "@gdbench.surface(start=(1.0, 1.0))\n"
+        "def broken_surface(x): raise RuntimeError('boom')\n"
+        "@gdbench.surface(start=(1.0, 1.0))\n"
+        "def vector_surface(x): return x\n"
+        "@gdbench.solver(init=jnp.zeros_like)\n"
+        "def broken_solver(oracle, x, v, *, learning_rate): return x, jnp.zeros(3)\n"
+    )
+    both = ["-f", "broken-surface", "-f", "vector-surface", "-f", "ellipse", "-s", "sgd", "-s", "broken-solver"]
+    assert call(["run", "--plugin", "p.py", *both, "--rates", "1e-3,1,8", "--name", "a"]) == 1
+    out, err = capsys.readouterr()
+    assert "boom" in err
+    assert "expected one number" in err
+    assert "5 of 6" in err
+    assert "Traceback" not in out + err
+    runs = pd.read_csv("results/a/runs.csv")
+    assert len(runs) == 3 * 2 * 8
+    assert set(runs.loc[runs["surface"] == "broken-surface", "status"]) == {"error"}
+    good = runs[(runs["surface"] == "ellipse") & (runs["solver"] == "sgd")]
+    assert "reached" in set(good["status"])
+    assert runs.loc[runs["status"] == "error", "message"].notna().all()
+    assert Path("results/a/trajectory.png").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_keeps_what_had_finished(here):
+    Path("p.py").write_text(
+        "import gdbench, jax.numpy as jnp\n"
+        "@gdbench.surface(start=(0.5,) * 60)\n"
+        "def heavy(x):\n"
+        "    for _ in range(30): x = jnp.sin(x[:, None] * x[None, :]).sum(axis=1)\n"
+        "    return jnp.sum(x**2)\n"
+    )
+    names = ["-f", "ellipse", "-f", "heavy", "-s", "sgd"]
+    arguments = [sys.executable, "-m", "gdbench", "run", "--plugin", "p.py", *names, "--steps", "1000000"]
+    process = subprocess.Popen([*arguments, "--name", "a", "--atol", "1"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not Path("results/a/config.yaml").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(8)  # the ellipse takes a second, the heavy one hours
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert set(pd.read_csv("results/a/runs.csv")["surface"]) == {"ellipse"}
+
+
+def test_help_names_every_option_of_the_configuration():
+    from gdbench.config import RunSpec
+
+    text = gdbench("run", "--help", env={"COLUMNS": "200"}).stdout
+    for name in RunSpec.model_fields:
+        assert f"--{name.replace('_', '-')}" in text, name
+
+
+def test_version_and_bare_command():
+    assert gdbench("--version").stdout.startswith("gdbench 0.")
+    bare = gdbench()
+    assert bare.returncode == 0
+    assert "run" in bare.stdout

@@ -1,0 +1,335 @@
+"""What a run ends with: bit for bit its own, with the status, hits and best loss that the definitions give it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from programs import assert_same_bits, program_of
+
+from gdbench import engine, executors, lanes
+from gdbench.engine import STATUSES, execute, threshold, trace
+from gdbench.executors import execute_all
+from gdbench.plan import LADDER
+from gdbench.solvers import solver
+from gdbench.surfaces import surface
+
+RANDOM = np.random.default_rng(5)
+
+
+def status_of(records):
+    return [STATUSES[status] for status in records.status]
+
+
+@pytest.fixture(scope="module")
+def many():
+    """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
+    machine = lanes.lane_count(2)
+    runs = 5 * machine + 500
+    program = program_of(
+        "rosenbrock",
+        "momentum",
+        10 ** RANDOM.uniform(-5, -1, runs),
+        starts=RANDOM.uniform(-2, 2, (runs, 2)),
+        param={"b": RANDOM.uniform(1, 100, runs)},
+        steps=300,
+        rtol=1e-3,
+        gtol=0.3,
+        targets=LADDER,
+    )
+    return program, execute(program)
+
+
+# ---- bit for bit
+
+
+def test_many_end_in_every_way(many):
+    program, records = many
+    assert len(program) > 4 * lanes.lane_count(2) + lanes.lane_count(2)
+    assert set(status_of(records)) == {"reached", "diverged", "stationary", "budget"}
+    assert len(np.unique(records.steps)) > 200
+
+
+def test_the_order_changes_no_bit(many):
+    program, records = many
+    for rows in (RANDOM.permutation(len(program)), np.arange(len(program))[::-1]):
+        assert_same_bits(execute(program.take(rows)), records, rows)
+
+
+def test_the_company_changes_no_bit(many):
+    program, records = many
+    for size in (1, 2, 63, 1500):
+        rows = RANDOM.choice(len(program), size)
+        assert_same_bits(execute(program.take(rows)), records, rows)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
+    program, records = many
+    monkeypatch.setattr(executors, "SLICE", 700)
+    half = program.take(np.arange(len(program) // 2))
+    heard = []
+    found = dict(execute_all([program, half], threads=threads, on_advance=heard.append))
+    assert_same_bits(found[0], records)
+    assert_same_bits(found[1], records, np.arange(len(half)))
+    assert sum(heard) == len(program) + len(half)
+
+
+@pytest.mark.parametrize("dimension", [2, 40])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_trace_is_the_run(dimension, dtype):
+    # adam keeps three numbers a weight and two more: 40 weights are not packed
+    runs = 40
+    program = program_of(
+        "ellipse",
+        "adam",
+        np.geomspace(1e-4, 1e3, runs),
+        param={"dimension": dimension, "condition": RANDOM.uniform(1, 100, runs)},
+        starts=RANDOM.uniform(-2, 2, (runs, dimension)),
+        steps=300,
+        rtol=1e-2,
+        dtype=dtype,
+        targets=LADDER,
+    )
+    records, paths = execute(program), trace(program)
+    assert len(set(status_of(records))) > 1
+    assert runs > lanes.DRAWN
+    for i, path in enumerate(paths):
+        assert len(path.x) == len(path.loss) == len(path.grad_norm) == records.steps[i] + 1
+        np.testing.assert_array_equal(path.x[-1], records.x[i])
+        np.testing.assert_array_equal(path.x[0], program.starts[i].astype(dtype))
+        assert path.loss[0] == records.loss_start[i]
+        np.testing.assert_array_equal(path.loss[-1], records.loss_final[i])
+        assert np.float32(path.grad_norm[-1]) == np.float32(records.grad_norm[i])
+    kept = records.x.astype(dtype).astype(np.float64)
+    np.testing.assert_array_equal(kept, records.x)
+    np.testing.assert_array_equal(records.loss_final.astype(dtype).astype(float), records.loss_final)
+    if dtype == "float64":
+        assert not np.array_equal(records.x.astype(np.float32).astype(float), records.x)
+
+
+def test_many_dimensions_agree_with_a_loop_in_numpy():
+    n, condition, rates = 40, 30.0, np.array([0.01, 0.05, 0.06])
+    starts = RANDOM.uniform(-1, 1, (3, n))
+    program = program_of(
+        "ellipse",
+        "momentum",
+        rates,
+        param={"dimension": n, "condition": condition, "angle": 20.0},
+        starts=starts,
+        steps=150,
+        momentum=0.8,
+    )
+    turn = np.eye(n)
+    turn[:2, :2] = [[np.cos(np.pi / 9), np.sin(np.pi / 9)], [-np.sin(np.pi / 9), np.cos(np.pi / 9)]]
+    hessian = turn.T @ np.diag(condition ** (np.arange(n) / (n - 1))) @ turn
+    for i, path in enumerate(trace(program)):
+        x, velocity = starts[i], np.zeros(n)
+        for k in range(151):
+            np.testing.assert_allclose(path.x[k], x, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(path.loss[k], 0.5 * x @ hessian @ x, rtol=1e-12, atol=1e-12)
+            velocity = 0.8 * velocity + rates[i] * hessian @ x
+            x = x - velocity
+
+
+def test_the_layout_is_not_seen(monkeypatch):
+    program = program_of("ellipse", "adam", [0.05, 0.3, 1e4], starts=[1.0, 2.0], steps=400, rtol=1e-4, targets=LADDER)
+    packed = execute(program)
+    monkeypatch.setattr(lanes, "PACKED_ROWS", 0)
+    monkeypatch.setattr(engine, "machine", lru_cache(lanes.machine.__wrapped__))
+    whole = execute(program)
+    np.testing.assert_array_equal(whole.status, packed.status)
+    np.testing.assert_array_equal(whole.steps, packed.steps)
+    np.testing.assert_array_equal(whole.hits, packed.hits)
+    np.testing.assert_allclose(whole.x, packed.x, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(whole.loss_best, packed.loss_best, rtol=1e-12)
+
+
+# ---- hits and the best loss, against every loss of the run
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_hits_best_and_steps_are_those_of_the_losses(dtype):
+    runs = 96
+    program = program_of(
+        "double-well",
+        "momentum",
+        10 ** RANDOM.uniform(-4, 0, runs),
+        starts=RANDOM.uniform(-3, 3, (runs, 1)),
+        steps=500,
+        rtol=1e-7,
+        gtol=1e-10,
+        dtype=dtype,
+        targets=LADDER,
+        momentum=0.95,
+    )
+    records = execute(program)
+    assert len(set(status_of(records))) >= 3
+    for i, path in enumerate(trace(program)):
+        gap, first = path.loss - program.f_star[i], path.loss[0] - program.f_star[i]
+        for level, share in enumerate(LADDER):
+            met = np.flatnonzero(gap <= share * first)
+            assert records.hits[i, level] == (met[0] if len(met) else np.inf)
+        assert records.loss_best[i] == np.nanmin(path.loss)
+        met = gap <= 1e-7 * first
+        assert not met[:-1].any()
+        assert met[-1] == (status_of(records)[i] == "reached")
+    # not every loss falls: the best one is not always the last
+    assert (records.loss_best < records.loss_final).any()
+    assert np.isfinite(records.hits).any()
+    assert np.isinf(records.hits).any()
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
+
+
+@settings(max_examples=300, deadline=None)
+@given(FINITE, st.floats(min_value=0, allow_infinity=False), st.sampled_from(["float32", "float64"]))
+@example(-5.0, 1e-9, "float32")
+@example(0.0, 1e-60, "float32")
+@example(1.0, 0.0, "float64")
+@example(1e300, 1e308, "float32")
+@example(0.1, 1e-6, "float64")
+@example(-5.0323, 5.0323, "float64")
+def test_threshold_is_the_largest_loss_that_meets_the_target(f_star, tolerance, dtype):
+    kind = np.dtype(dtype).type
+    found = threshold(np.array([f_star]), np.array([tolerance]), np.dtype(dtype))
+    assert found.dtype == dtype
+    with np.errstate(over="ignore"):
+        above = np.nextafter(found[0], kind(np.inf))
+        # np.array: a scalar float32 less a Python float would be rounded to float32 before it is compared
+        assert (np.array([found[0]]) - np.array([f_star]) <= tolerance).all()
+        assert (np.array([above]) - np.array([f_star]) > tolerance).all() or above == np.inf
+
+
+def test_threshold_of_the_unknown_is_never_met():
+    with np.errstate(invalid="raise"):
+        found = threshold(np.array([np.nan, 0.0]), np.array([1.0, np.nan]), np.dtype("float64"))
+    assert np.isnan(found).all()
+
+
+# ---- statuses
+
+
+@surface(start=(1.0, 1.0), register=False)
+def saddle(x):
+    return x[0] ** 2 - x[1] ** 2
+
+
+@surface(start=(0.0,), minimisers=[(10.0,)], register=False)
+def cliff(x):
+    """A flat plateau far above a parabola: its gradient is zero, and yet a run there has diverged."""
+    return jnp.where(x[0] > 15, 1e9, (x[0] - 10) ** 2)
+
+
+@surface(start=(1.0,), minimisers=[(0.0,)], register=False)
+def pole(x):
+    """Not a number beyond 2 and minus infinity below -2."""
+    inside = jnp.clip(x[0], -2, 2) ** 2
+    return jnp.where(x[0] > 2, jnp.nan, jnp.where(x[0] < -2, -jnp.inf, inside))
+
+
+def outcome(*args, **settings):
+    settings = {"steps": 50, "rtol": 1e-6, "gtol": 1e-12, **settings}
+    records = execute(program_of(*args, **settings))
+    return list(zip(status_of(records), records.steps.tolist(), strict=True))
+
+
+def test_reached():
+    assert outcome("ellipse", "sgd", 0.01, starts=[0.0, 1.0])[0] == ("reached", 1)
+    # the start meets an absolute target, and a gap of zero meets every relative one
+    assert outcome("ellipse", "sgd", 0.01, starts=[1.0, 0.0], atol=0.5) == [("reached", 0)]
+    assert outcome("ellipse", "sgd", 0.01, starts=[1.0, 0.0], atol=np.nextafter(0.5, 0)) == [("reached", 1)]
+    program = program_of("ellipse", "sgd", 0.01, starts=[0.0, 0.0], rtol=1e-6, targets=LADDER)
+    records = execute(program)
+    assert status_of(records) == ["reached"]
+    assert (records.hits == 0).all()
+    assert records.grad_evals.tolist() == [0]
+
+
+def test_reached_counts_before_every_other_end():
+    # at the minimiser the gradient is zero, and the budget is over
+    assert outcome("ellipse", "sgd", 0.01, starts=[0.0, 0.0], steps=0) == [("reached", 0)]
+    assert outcome("ellipse", "sgd", 0.01, starts=[0.0, 1.0], steps=1) == [("reached", 1)]
+
+
+def test_without_a_known_minimum_nothing_is_reached():
+    assert outcome("ellipse", "sgd", 0.01, starts=[0.0, 0.0], known_minimum=False) == [("stationary", 0)]
+
+
+def test_budget():
+    assert outcome("ellipse", "sgd", 1e-3) == [("budget", 50)]
+    assert outcome("ellipse", "sgd", 1e-3, steps=0) == [("budget", 0)]
+    # one step fewer than it takes, and as many
+    assert outcome("ellipse", "sgd", 2 / 101, steps=10_000, rtol=0.0, atol=1e-6) == [("reached", 444)]
+    assert outcome("ellipse", "sgd", 2 / 101, steps=444, rtol=0.0, atol=1e-6) == [("reached", 444)]
+    assert outcome("ellipse", "sgd", 2 / 101, steps=443, rtol=0.0, atol=1e-6) == [("budget", 443)]
+
+
+@pytest.mark.parametrize("steps", [63, 64, 65, 128])
+def test_a_budget_around_the_segments(steps):
+    assert outcome("ellipse", "sgd", 1e-4, steps=steps) == [("budget", steps)]
+    assert len(trace(program_of("ellipse", "sgd", 1e-4, steps=steps))[0].x) == steps + 1
+
+
+def test_stationary():
+    assert outcome(saddle, "sgd", 0.1, starts=[0.0, 0.0]) == [("stationary", 0)]
+    # along the stable direction the saddle attracts: 0.8^k <= gtol / 2
+    steps = int(np.ceil(np.log(0.5e-6) / np.log(0.8)))
+    assert outcome(saddle, "sgd", 0.1, starts=[1.0, 0.0], steps=500, gtol=1e-6) == [("stationary", steps)]
+    local = execute(program_of("double-well", "sgd", 0.01, steps=5000, rtol=1e-6, gtol=1e-12))
+    assert status_of(local) == ["stationary"]
+    assert local.grad_norm[0] <= 1e-12
+    assert round(local.x[0, 0], 4) == 0.9601
+
+
+def test_diverged():
+    records = execute(program_of("ellipse", "sgd", 0.03, steps=10_000, rtol=1e-6))
+    assert status_of(records) == ["diverged"]
+    # the loss passes a million times 1 + 50.5 at the first step that it can: 50 · 4^k + .. > 51.5e6
+    assert records.steps[0] == int(np.ceil(np.log(51.5e6 / 50) / np.log(4)))
+    assert outcome(saddle, "sgd", 0.1, starts=[1.0, 1.0], steps=500)[0][0] == "budget"
+
+
+def test_what_is_not_a_number_has_diverged():
+    records = execute(program_of(pole, "sgd", -2.0, rtol=1e-6))
+    assert status_of(records) == ["diverged"]
+    assert records.steps.tolist() == [1]
+    assert np.isnan(records.loss_final[0])
+    assert records.loss_best[0] == 1.0
+
+
+known_or_not = pytest.mark.parametrize("known_minimum", [True, False])
+
+
+@known_or_not
+@pytest.mark.parametrize("start", [3.0, np.nan, np.inf])
+def test_a_start_without_a_loss_has_diverged(start, known_minimum):
+    assert outcome(pole, "sgd", 0.1, starts=[start], known_minimum=known_minimum) == [("diverged", 0)]
+
+
+@known_or_not
+@pytest.mark.parametrize(("rate", "start", "steps"), [(2.0, 1.5, 1), (0.1, -3.0, 0)])
+def test_minus_infinity_has_diverged_however_low_it_is(rate, start, steps, known_minimum):
+    assert outcome(pole, "sgd", rate, starts=[start], known_minimum=known_minimum) == [("diverged", steps)]
+
+
+@known_or_not
+@pytest.mark.parametrize(("start", "dtype"), [(1e200, "float64"), (1e30, "float32"), (np.inf, "float64")])
+def test_a_start_whose_loss_overflows_has_diverged(start, dtype, known_minimum):
+    found = outcome("ellipse", "sgd", 0.005, starts=[start, 0.0], known_minimum=known_minimum, dtype=dtype)
+    assert found == [("diverged", 0)]
+
+
+def test_divergence_is_tested_before_stagnation():
+    assert outcome(cliff, "sgd", 1.0, starts=[0.0]) == [("diverged", 1)]
+    records = execute(program_of(cliff, "sgd", 1.0, rtol=1e-6))
+    assert records.grad_norm[0] == 0.0
+    # and with a start on the plateau it is measured from there
+    assert outcome(cliff, "sgd", 1.0, starts=[20.0]) == [("stationary", 0)]

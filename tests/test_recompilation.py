@@ -1,0 +1,200 @@
+"""Numbers are traced: another value of any of them compiles nothing. Plug-ins that are wrong say how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from programs import assert_same_bits, program_of
+
+import gdbench
+from gdbench.engine import execute, trace
+from gdbench.errors import UsageError
+from gdbench.executors import execute_all
+from gdbench.facts import facts_of
+from gdbench.plan import LADDER
+from gdbench.solvers import SOLVERS, solver
+from gdbench.surfaces import SURFACES, surface
+from gdbench.theory import rates_predicted
+
+compiled: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, _, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
+)
+
+
+def compilations(job):
+    before = len(compiled)
+    job()
+    return len(compiled) - before
+
+
+def test_the_count_counts():
+    assert compilations(lambda: jax.jit(lambda x: x * 3.25 + 1)(1.0)) >= 1
+
+
+@pytest.mark.parametrize("name", SURFACES)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_no_number_compiles_again(name, solver):
+    program = program_of(name, solver, [1e-4, 1e-3], steps=70, rtol=1e-6, gtol=1e-12, targets=LADDER)
+    first = execute(program)
+    trace(program)
+    others = {
+        "rate": replace(program, hyperparameters={**program.hyperparameters, "learning_rate": np.array([0.01, 0.02])}),
+        "starts": replace(program, starts=program.starts * 0.9 + 0.01),
+        "seeds": replace(program, seeds=program.seeds + 7),
+        "minimum": replace(program, f_star=np.full(2, np.nan)),
+        "steps": replace(program, steps=33),
+        "rtol": replace(program, rtol=1e-3),
+        "atol": replace(program, atol=1e-2),
+        "gtol": replace(program, gtol=1e-3),
+        "targets": replace(program, targets=(0.5, 0.25)),
+        "number of runs": program.take(np.array([0, 1, 1, 0, 1] * 40)),
+    }
+    for kind in ("hyperparameters", "parameters"):
+        values = getattr(program, kind)
+        for key in values:
+            if not isinstance(values[key], np.ndarray):
+                others[key] = replace(program, **{kind: {**values, key: values[key] * 0.97 + 1e-9}})
+    for what, other in others.items():
+        assert compilations(lambda other=other: (execute(other), trace(other))) == 0, what
+    # and the numbers do arrive
+    for key in (*program.shared, "rate", "starts"):
+        found = execute(others[key.removeprefix("surface.")])
+        # eps is so small that on a steep surface it reaches no bit, and a turned circle is a circle
+        assert key in ("eps", "surface.angle") or not np.array_equal(found.x, first.x), key
+
+
+def test_facts_and_theory_compile_once_for_all_parameters():
+    def look(condition):
+        program = program_of("ellipse", "momentum", [0.01, 0.02], param={"condition": condition}, rtol=1e-6)
+        facts = facts_of(program.surface)
+        return rates_predicted(program, facts.minimisers[0], facts.hessians[0])
+
+    wanted = look(20.0)
+    assert compilations(lambda: look(30.0)) == 0
+    np.testing.assert_array_equal(look(20.0), wanted)
+
+
+def test_a_whole_benchmark_of_other_numbers_compiles_nothing():
+    def job(condition, decay, seed):
+        gdbench.run(["ellipse"], ["rmsprop"], param={"condition": condition}, set={"decay": decay}, seed=seed, starts=3)
+
+    job(20.0, 0.9, 0)
+    assert compilations(lambda: job(31.0, 0.8, 5)) == 0
+
+
+def test_the_callers_configuration_is_left_alone():
+    assert not jax.config.jax_enable_x64
+    execute(program_of("ellipse", "sgd"))
+    assert not jax.config.jax_enable_x64
+    assert jnp.ones(1).dtype == jnp.float32
+
+
+# ---- wrong plug-ins
+
+
+def bad_solver(step, init=None):
+    if init is None:
+        return solver(register=False, name="bad")(lambda oracle, x, *, learning_rate: step(oracle, x))
+    return solver(register=False, name="bad", init=init)(lambda oracle, x, s, *, learning_rate: step(oracle, x, s))
+
+
+BAD_SOLVERS = {
+    "raises": (bad_solver(lambda o, x: 1 / 0), ZeroDivisionError, "division by zero"),
+    "shape": (bad_solver(lambda o, x: x[:1]), UsageError, r"the iterate of solver 'bad' has shape \(1,\)"),
+    "type": (
+        bad_solver(lambda o, x: x.astype(jnp.float32)),
+        UsageError,
+        "the iterate of solver 'bad' .* type float32 after a step, expected .* and float64",
+    ),
+    "state shape": (
+        bad_solver(lambda o, x, s: (x, jnp.stack([s, s])), jnp.zeros_like),
+        UsageError,
+        "the state of solver 'bad' has shape",
+    ),
+    "state type": (
+        bad_solver(lambda o, x, s: (x, s + 0.5), lambda x: jnp.zeros(2, jnp.int32)),
+        UsageError,
+        "the state of solver 'bad' has shape .* expected .* int32",
+    ),
+    "state structure": (
+        bad_solver(lambda o, x, s: (x, (s, s)), jnp.zeros_like),
+        UsageError,
+        "the state of solver 'bad' changed its structure",
+    ),
+    "no state": (bad_solver(lambda o, x, s: x, jnp.zeros_like), UsageError, r"must return x and 1 state entries \(s\)"),
+    "too much state": (
+        bad_solver(lambda o, x, s: (x, s, s), jnp.zeros_like),
+        UsageError,
+        r"must return x and 1 state entries \(s\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SOLVERS)
+def test_a_wrong_solver_says_what_is_wrong(kind):
+    wrong, error, words = BAD_SOLVERS[kind]
+    with pytest.raises(error, match=words):
+        execute(program_of("ellipse", wrong, 0.1))
+
+
+BAD_SURFACES = {
+    "shape": (lambda x: x * 2, r"surface 'bad' returned shape \(2,\) and type float64, expected one number"),
+    "type": (lambda x: x.astype(jnp.float32).sum(), r"surface 'bad' returned shape \(\) and type float32, expected one"),
+    "integer": (lambda x: jnp.int32(3), r"surface 'bad' returned shape \(\) and type int32, expected one number"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SURFACES)
+def test_a_wrong_surface_says_what_is_wrong(kind):
+    function, words = BAD_SURFACES[kind]
+    bad = surface(start=(1.0, 1.0), register=False, name="bad")(function)
+    program = replace(program_of("ellipse", "sgd", 0.1), surface=bad, parameters={})
+    with pytest.raises(UsageError, match=words):
+        execute(program)
+
+
+def test_what_raises_stops_nobody_else():
+    good = program_of("ellipse", "sgd", 0.1)
+    bad = program_of("ellipse", BAD_SOLVERS["raises"][0], 0.1)
+    found = dict(execute_all([bad, good, bad], threads=2))
+    assert isinstance(found[0], ZeroDivisionError)
+    assert isinstance(found[2], ZeroDivisionError)
+    assert_same_bits(found[1], execute(good))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: 1 / 0, "surface 'bad' raised ZeroDivisionError: division by zero"),
+        (lambda x: x * 2, "bad"),
+        (lambda x: x.astype(jnp.float32).sum(), "surface 'bad' returned shape () and type float32"),
+    ],
+    ids=["raises", "shape", "type"],
+)
+def test_a_wrong_surface_leaves_error_rows_and_the_others_go_on(function, words):
+    bad = surface(start=(1.0, 1.0), register=False, name="bad")(function)
+    result = gdbench.run([bad, "ellipse"], ["sgd"], steps=50, rates={"low": 1e-3, "high": 1e-2, "num": 3})
+    runs = result.runs.set_index("surface")
+    assert runs.loc["bad", "status"].tolist() == ["error"] * 3
+    assert all(words in message for message in runs.loc["bad", "message"])
+    assert runs.loc["bad", ["steps", "steps_to_target", "loss_final"]].isna().all(axis=None)
+    assert runs.loc["ellipse", "status"].tolist() == ["budget"] * 3
+    assert runs["run"].tolist() == list(range(6))
+    assert len(result.failures) == 1
+
+
+def test_a_wrong_solver_leaves_error_rows_and_the_others_go_on():
+    wrong = {kind: replace(BAD_SOLVERS[kind][0], name=f"bad-{kind}") for kind in ("raises", "shape", "state type")}
+    result = gdbench.run(["ellipse"], ["sgd", *wrong.values()], learning_rate=0.01, steps=50)
+    runs = result.runs.set_index("solver")
+    assert runs["status"].to_dict() == {"sgd": "budget", **{f"bad-{kind}": "error" for kind in wrong}}
+    assert runs.loc["bad-raises", "message"] == (
+        "solver 'bad-raises' on 'ellipse' raised ZeroDivisionError: division by zero"
+    )
+    assert "(1,)" in runs.loc["bad-shape", "message"]
+    assert result.table["status"].tolist() == ["budget", "error", "error", "error"]
