@@ -132,14 +132,18 @@ def table_of(work: Work, found: dict[str, tuple[list[Outcome], int | None]]) -> 
         wasted = "1.00" if name == TORCH else f"{taken[0].executed / useful:.2f}"
         table.add_row(
             f"{name}, extrapolated" if name == TORCH else name,
-            f"{typical:.2f}" if typical < 100 else f"{typical:.0f}",
-            f"{useful / typical / 1e6:.3g}",
-            f"{nominal / typical / 1e6:.3g}",
+            _short(typical),
+            _short(useful / typical / 1e6),
+            _short(nominal / typical / 1e6),
             wasted,
             "" if compiled is None else str(compiled),
-            f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}",
+            _short(ratio),
         )
     return table
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def main() -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from gdbench import console, flags
 from gdbench.errors import GdbenchError, UsageError
-
-if TYPE_CHECKING:
-    from gdbench.benchmark import Result
-    from gdbench.plan import Plan
 
 app = typer.Typer(
     name="gdbench",
@@ -91,7 +88,7 @@ def run(
     """Tune, run, draw and tabulate: solvers on surfaces, into a result folder."""
     from gdbench.config import make_spec, read_config
 
-    flags: dict[str, Any] = {
+    options: dict[str, Any] = {
         "surface": surface,
         "solver": solver,
         "data": data,
@@ -99,10 +96,10 @@ def run(
         "model": model,
         "preprocess": None if preprocess is None else [part.strip() for part in preprocess.split(",")],
         "learning_rate": learning_rate,
-        "rates": None if rates is None else _rates(rates),
-        "set": _pairs(set_, "--set"),
-        "param": _pairs(param, "--param"),
-        "start": None if start is None else _numbers(start, "--start"),
+        "rates": None if rates is None else flags.rates(rates),
+        "set": flags.pairs(set_, "--set"),
+        "param": flags.pairs(param, "--param"),
+        "start": None if start is None else flags.numbers(start, "--start"),
         "starts": starts,
         "seed": seed,
         "steps": steps,
@@ -112,13 +109,11 @@ def run(
         "dtype": dtype,
         "plugin": plugin,
     }
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None}
     values = read_config(config) if config else {}
-    if config:
-        make_spec(values, config)  # the file is judged by itself first, so that a sentence names the right place
-    spec = make_spec({**values, **given}, "" if given else config or "")
-    _load_plugins(spec.plugin)
-    _use_compilation_cache()
+    spec = make_spec({**values, **given}, config or "", given)
+    console.load_plugins(spec.plugin)
+    console.use_compilation_cache()
 
     from gdbench.plan import make_plan
     from gdbench.store import create_folder, free_name
@@ -131,12 +126,12 @@ def run(
     parent = Path(out)
     if name is not None and (Path(name).name != name or name in (".", "..")):
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
-    folder = create_folder(parent / (name or free_name(parent, _default_name(plan))), force=force)
-    result = _execute(plan, folder)
-    _report(result, plan, json=json)
+    folder = create_folder(parent / (name or free_name(parent, console.default_name(plan))), force=force)
+    result = console.execute(plan, folder)
+    console.report(result, plan, json=json)
     if not no_plots:
-        _draw(result, folder)
-    _say(f"Written to {folder}")
+        console.draw(result, folder)
+    console.say(f"Written to {folder}")
     if result.failure:
         raise GdbenchError(result.failure)
 
@@ -154,13 +149,13 @@ def list_(
         from gdbench.errors import unknown
 
         raise unknown("list", what, describe.KINDS)
-    _load_plugins(plugin or [])
+    console.load_plugins(plugin or [])
     chosen = list(describe.KINDS) if what == "all" else [what]
     if json:
-        _print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
+        console.print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
     else:
         for kind in chosen:
-            _print(describe.listing(kind))
+            console.show(describe.listing(kind))
 
 
 @app.command()
@@ -178,29 +173,29 @@ def show(
     """Show a surface (formula, parameters, start, minimisers, source, contour) or a solver (formula, defaults)."""
     from gdbench import describe
 
-    _load_plugins(plugin or [])
-    _use_compilation_cache()
+    console.load_plugins(plugin or [])
+    console.use_compilation_cache()
     thing = describe.find(name)
     if isinstance(thing, describe.Solver):
         if png is not None or param:
             raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
         shown = describe.solver_facts(thing)
         if json:
-            _print_json(shown)
+            console.print_json(shown)
         else:
-            _print(describe.sheet(shown))
+            console.show(describe.sheet(shown))
         return
-    surface = thing.with_parameters(**(_pairs(param, "--param") or {}))
+    surface = thing.with_parameters(**(flags.pairs(param, "--param") or {}))
     shown = describe.surface_facts(surface)
     if json:
-        _print_json(shown)
+        console.print_json(shown)
     else:
-        _print(describe.sheet(shown))
+        console.show(describe.sheet(shown))
         if png is None:
-            _print(describe.contour_text(surface))
+            console.show(describe.contour_text(surface))
     if png is not None:
         describe.contour_png(surface, png)
-        _say(f"Written to {png}")
+        console.say(f"Written to {png}")
 
 
 @app.command()
@@ -210,144 +205,8 @@ def plot(
     """Draw a result's pictures again from its files, without computing anything."""
     from gdbench.store import read_frames
 
-    _draw(read_frames(result), result)
-    _say(f"Written to {result}")
-
-
-def _rates(text: str) -> dict[str, Any]:
-    parts = text.split(",")
-    if len(parts) != 3:
-        raise UsageError(f"--rates takes LOW,HIGH,NUM such as 1e-6,10,64, not '{text}'")
-    low, high = _numbers(",".join(parts[:2]), "--rates")
-    if not parts[2].strip().isdigit():
-        raise UsageError(f"--rates: NUM must be a whole number, not '{parts[2]}'")
-    return {"low": low, "high": high, "num": int(parts[2])}
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    numbers = []
-    for part in text.split(","):
-        try:
-            numbers.append(float(part))
-        except ValueError:
-            raise UsageError(f"{option}: '{part.strip()}' is not a number") from None
-    return numbers
-
-
-def _pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
-    if not texts:
-        return None
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
-def _load_plugins(files: list[str]) -> None:
-    from gdbench import plugins
-
-    for problem in plugins.load_installed():
-        _say(problem)
-    for file in files:
-        plugins.load_file(file)
-
-
-def _use_compilation_cache() -> None:
-    """Keep compiled programs in the user's cache folder; the process is ours, so its JAX configuration is too."""
-    import jax
-
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("GDBENCH_CACHE") or home / "gdbench") / "xla"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return  # a read-only home costs compile time, nothing else
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def _default_name(plan: Plan) -> str:
-    parts = [[item.name for item in plan.surfaces], [item.name for item in plan.solvers]]
-    words = ["+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}more" for names in parts]
-    return "-".join(words).replace("/", "_")
-
-
-def _execute(plan: Plan, folder: Path) -> Result:
-    """Run the plan under a progress line; tables are on disk before anything is drawn, also after Ctrl-C."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from gdbench.benchmark import benchmark, write_preamble, write_tables
-    from gdbench.store import write_frame
-
-    write_preamble(folder, plan.spec)
-    console = Console(stderr=True)
-    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("runs", total=plan.runs)
-        result = benchmark(
-            plan,
-            on_advance=lambda count: progress.update(task, advance=count),
-            on_partial=lambda runs: write_frame(folder, "runs", runs),
-        )
-    write_tables(folder, result)
-    return result
-
-
-def _report(result: Result, plan: Plan, *, json: bool) -> None:
-    from gdbench import tables
-
-    if json:
-        import json as encoder
-
-        _print_json(encoder.loads(result.table.to_json(orient="records", double_precision=15)))
-        return
-    spec = plan.spec
-    _print(tables.results_table(result.table))
-    _print("")
-    for sentence in tables.condition_sentences(result.table):
-        _print(sentence)
-    _print(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
-    _print(tables.budget_sentence(result.table))
-    for surface in plan.surfaces:
-        if surface.note and spec.data:
-            _print(f"{surface.name}: {surface.note}")
-
-
-def _draw(frames: Any, folder: Path) -> None:
-    from gdbench import plots
-
-    try:
-        plots.draw(frames, folder)
-    except GdbenchError:
-        raise
-    except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback
-        raise GdbenchError(
-            f"the tables are in '{folder}', but drawing failed: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _print(what: Any) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a file or a pipe has no width to fit
-    console.print(what, highlight=False)
-
-
-def _print_json(what: Any) -> None:
-    import json as encoder
-
-    typer.echo(encoder.dumps(what, indent=2, ensure_ascii=False))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    console.draw(read_frames(result), result)
+    console.say(f"Written to {result}")
 
 
 def call(arguments: list[str] | None = None) -> int:
@@ -356,21 +215,21 @@ def call(arguments: list[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except GdbenchError as error:
-        _say(f"gdbench: {error}")
+        console.say(f"gdbench: {error}")
         return error.exit_code
     except BrokenPipeError:
         return 1
     except MemoryError:
-        _say("gdbench: out of memory; ask for fewer runs at once")
+        console.say("gdbench: out of memory; ask for fewer runs at once")
         return 1
     except Exception as error:
         # typer's own errors carry their sentence; which class they are depends on typer's version
         if not hasattr(error, "format_message"):
             raise
-        _say(f"gdbench: {error.format_message().rstrip('.')}. Try 'gdbench --help'.")
+        console.say(f"gdbench: {error.format_message().rstrip('.')}. Try 'gdbench --help'.")
         return getattr(error, "exit_code", 2)
     if code == 130:
-        _say("gdbench: interrupted; the rows of what had finished are in the result folder")
+        console.say("gdbench: interrupted; the rows of what had finished are in the result folder")
     return code if isinstance(code, int) else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,12 +86,17 @@ class RunSpec(BaseModel):
         return self
 
 
-def make_spec(values: dict[str, Any], where: str = "") -> RunSpec:
-    """The specification of `values`; a `UsageError` names the key, what is wrong, and `where` it stands."""
+def make_spec(values: dict[str, Any], where: str = "", elsewhere: Collection[str] = ()) -> RunSpec:
+    """The specification of `values`; a `UsageError` names the key, what is wrong, and `where` it stands.
+
+    The keys `elsewhere` do not stand there: flags that override a file.
+    """
     try:
         return RunSpec(**values)
     except ValidationError as error:
-        raise UsageError(_sentence(error, where)) from None
+        keys = error.errors()[0]["loc"]
+        in_file = str(keys[0]) not in elsewhere if keys else not elsewhere
+        raise UsageError(_sentence(error, where if in_file else "")) from None
 
 
 def _sentence(error: ValidationError, where: str) -> str:

@@ -9,7 +9,7 @@ a sweep of a million get the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,15 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
-from gdbench.scalars import by_scalars
 from gdbench.step import Signature, Step
 
 SEGMENT = 64
 LEVELS = 8
 DRAWN = 16
-# up to so many numbers, a lane's state is packed in one [rows, lanes] array: one fusion a step instead of many
-PACKED_ROWS = 24
 # one thread a program: the threads are ours, and the order of a sum must not depend on them
 COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 
@@ -85,70 +83,6 @@ def lane_count(dimension: int) -> int:
     ones. It follows from the dimension alone: at another count XLA emits other code, whose last bits differ.
     """
     return max(64, min(1024, 2 ** int(math.log2(4096 / dimension**2)))) if dimension < 64 else 64
-
-
-class Layout:
-    """How the lanes' trees of arrays are stored in the loop: packed in one array when small, else as they are.
-
-    A packed step takes and gives single numbers, so that every one is a vector over lanes and XLA has no lane-first
-    layout to choose: three times faster than packing inside the step.
-    """
-
-    def __init__(self, template: Any, lanes: int, dtype: Any) -> None:
-        self.leaves, self.tree = jax.tree.flatten(template)
-        self.lanes, self.dtype = lanes, dtype
-        ends = np.cumsum([leaf.size for leaf in self.leaves])
-        self.spans = [slice(int(end - leaf.size), int(end)) for leaf, end in zip(self.leaves, ends, strict=True)]
-        self.rows = int(ends[-1])
-        self.packed = self.rows <= PACKED_ROWS
-
-    def pack(self, tree: Any) -> Any:
-        """From a tree with the lane as last axis to what the loop carries."""
-        if not self.packed:
-            return tree
-        return jnp.concatenate([leaf.reshape(-1, self.lanes).astype(self.dtype) for leaf in jax.tree.leaves(tree)])
-
-    def unpack(self, stored: Any) -> Any:
-        """The inverse of `pack`."""
-        if not self.packed:
-            return stored
-        parts = [
-            stored[span].reshape(*leaf.shape, self.lanes).astype(leaf.dtype)
-            for leaf, span in zip(self.leaves, self.spans, strict=True)
-        ]
-        return jax.tree.unflatten(self.tree, parts)
-
-    def map(self, step: Callable[..., Any], stored: Any, constants: Sequence[Array], *rest: Any) -> Any:
-        """`step(lane, constants, *rest) -> lane, loss, norm2` for every lane."""
-        if not self.packed:
-            return jax.vmap(lambda lane, own: step(lane, own, *rest), (-1, 0), (-1, 0, 0))(stored, constants)
-
-        def one(numbers: list[Array], own: list[Array]) -> Any:
-            lane, loss, norm2 = by_scalars(step)(self._tree_of(numbers), own, *rest)
-            return self._numbers_of(lane), loss, norm2
-
-        rows, loss, norm2 = jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants))
-        return jnp.stack(rows), loss, norm2
-
-    def frozen(self) -> Any:
-        """Idle lanes: their count of steps is above every budget, so that they never move."""
-        parts = [np.zeros((*leaf.shape, self.lanes), leaf.dtype) for leaf in self.leaves[:-1]]
-        parts.append(np.full(self.lanes, np.inf, self.dtype))
-        if not self.packed:
-            return jax.tree.unflatten(self.tree, parts)
-        return np.concatenate([part.reshape(-1, self.lanes).astype(self.dtype) for part in parts])
-
-    def _tree_of(self, numbers: list[Array]) -> Any:
-        parts = [
-            (numbers[span.start] if leaf.shape == () else jnp.stack(numbers[span]).reshape(leaf.shape)).astype(
-                leaf.dtype
-            )
-            for leaf, span in zip(self.leaves, self.spans, strict=True)
-        ]
-        return jax.tree.unflatten(self.tree, parts)
-
-    def _numbers_of(self, tree: Any) -> list[Array]:
-        return [number.astype(self.dtype) for leaf in jax.tree.leaves(tree) for number in leaf.reshape(-1)]
 
 
 class _Loop:

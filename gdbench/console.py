@@ -1,0 +1,125 @@
+"""What the command line does around the main job: plug-ins, compiled programs kept, progress, tables, pictures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdbench.errors import GdbenchError
+
+if TYPE_CHECKING:
+    from gdbench.benchmark import Result
+    from gdbench.plan import Plan
+
+
+def load_plugins(files: list[str]) -> None:
+    """Load the plug-ins of installed packages and the named files."""
+    from gdbench import plugins
+
+    for problem in plugins.load_installed():
+        say(problem)
+    for file in files:
+        plugins.load_file(file)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder; the process is ours, so its JAX configuration is too."""
+    import jax
+
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("GDBENCH_CACHE") or home / "gdbench") / "xla"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # a read-only home costs compile time, nothing else
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def default_name(plan: Plan) -> str:
+    """A folder name that says what was asked: `ellipse-sgd+adam`, `ellipse+3more-sgd+5more`."""
+    parts = [[item.name for item in plan.surfaces], [item.name for item in plan.solvers]]
+    words = ["+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}more" for names in parts]
+    return "-".join(words).replace("/", "_")
+
+
+def execute(plan: Plan, folder: Path) -> Result:
+    """Run the plan under a progress line; tables are on disk before anything is drawn, also after Ctrl-C."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from gdbench.benchmark import benchmark, write_preamble, write_tables
+    from gdbench.store import write_frame
+
+    write_preamble(folder, plan.spec)
+    console = Console(stderr=True)
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("runs", total=plan.runs)
+        result = benchmark(
+            plan,
+            on_advance=lambda count: progress.update(task, advance=count),
+            on_partial=lambda runs: write_frame(folder, "runs", runs),
+        )
+    write_tables(folder, result)
+    return result
+
+
+def report(result: Result, plan: Plan, *, json: bool) -> None:
+    """Print the table and, in words, condition numbers, target, tuning budget and what is to be said of the data."""
+    from gdbench import tables
+
+    if json:
+        import json as encoder
+
+        print_json(encoder.loads(result.table.to_json(orient="records", double_precision=15)))
+        return
+    spec = plan.spec
+    show(tables.results_table(result.table))
+    show("")
+    for sentence in tables.condition_sentences(result.table):
+        show(sentence)
+    show(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
+    show(tables.budget_sentence(result.table))
+    for surface in plan.surfaces:
+        if surface.note and spec.data:
+            show(f"{surface.name}: {surface.note}")
+
+
+def draw(frames: Any, folder: Path) -> None:
+    """Draw the pictures of a result whose tables are written already."""
+    from gdbench import plots
+
+    try:
+        plots.draw(frames, folder)
+    except GdbenchError:
+        raise
+    except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback
+        raise GdbenchError(
+            f"the tables are in '{folder}', but drawing failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def show(what: Any) -> None:
+    """Print a rich table or a sentence to stdout."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file or a pipe has no width to fit
+    console.print(what, highlight=False)
+
+
+def print_json(what: Any) -> None:
+    """Print JSON to stdout."""
+    import json as encoder
+
+    print(encoder.dumps(what, indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print a message to stderr."""
+    print(text, file=sys.stderr)

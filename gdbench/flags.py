@@ -1,0 +1,42 @@
+"""The values of command-line flags that are lists and pairs. Raises `UsageError` where they cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gdbench.errors import UsageError
+
+
+def rates(text: str) -> dict[str, Any]:
+    """`LOW,HIGH,NUM` as the grid of learning rates."""
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise UsageError(f"--rates takes LOW,HIGH,NUM such as 1e-6,10,64, not '{text}'")
+    low, high = numbers(",".join(parts[:2]), "--rates")
+    if not parts[2].strip().isdigit():
+        raise UsageError(f"--rates: NUM must be a whole number, not '{parts[2]}'")
+    return {"low": low, "high": high, "num": int(parts[2])}
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """`X,Y,..` as numbers."""
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            raise UsageError(f"{option}: '{part.strip()}' is not a number") from None
+    return found
+
+
+def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
+    """`KEY=VALUE` texts as a mapping; None where there is none."""
+    if not texts:
+        return None
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
+        found[key.strip()] = value.strip()
+    return found
