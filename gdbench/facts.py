@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from gdbench import compiler
 from gdbench.surfaces.base import Surface, require_number
 
 CHUNK = 2048
@@ -47,8 +48,8 @@ def _compiled(
         return function(x, *data, **parameters, **dict(options))
 
     if what == "hessian":
-        return jax.jit(jax.hessian(value))
-    return jax.jit(jax.vmap(value, (0, None, None)))
+        return jax.jit(jax.hessian(value), compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(jax.vmap(value, (0, None, None)), compiler_options=compiler.known(compiler.QUICK))
 
 
 def _call(surface: Surface, what: str, points: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from gdbench import compiler
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
 from gdbench.step import Signature, Step
@@ -26,8 +27,6 @@ from gdbench.step import Signature, Step
 SEGMENT = 64
 LEVELS = 8
 DRAWN = 16
-# one thread a program: the threads are ours, and the order of a sum must not depend on them
-COMPILER_OPTIONS = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 
 
 # arrays of JAX inside the compiled program, of numpy on their way in
@@ -214,22 +213,12 @@ def _ranks(mask: Array) -> Array:
     return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
 
 
-@lru_cache
-def compiler_options() -> dict[str, Any]:
-    """`COMPILER_OPTIONS`, or none of them on a backend or a release of XLA that does not know one."""
-    try:
-        jax.jit(lambda: 0, compiler_options=COMPILER_OPTIONS).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return COMPILER_OPTIONS
-
-
 @lru_cache(maxsize=512)
 def machine(signature: Signature) -> Machine:
     """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
     loop = _Loop(signature)
     return Machine(
-        advance=jax.jit(loop.advance, compiler_options=compiler_options()),
+        advance=jax.jit(loop.advance, compiler_options=compiler.known(compiler.FAST)),
         empty=loop.empty,
         lanes=loop.lanes,
         queue=loop.queue,

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from gdbench import compiler
 from gdbench.oracle import Oracle
 from gdbench.program import Program
 from gdbench.step import Signature, Step, split_settings
@@ -36,7 +37,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 
         return moved(flat) - flat, jax.jacfwd(moved)(flat)
 
-    return jax.jit(jax.vmap(one, (None, 0, None)))
+    return jax.jit(jax.vmap(one, (None, 0, None)), compiler_options=compiler.known(compiler.ONCE))
 
 
 def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""What a picture shows of a surface."""
+
+import numpy as np
+import pytest
+
+from gdbench.facts import facts_of, values
+from gdbench.landscape import landscape_of
+from gdbench.surfaces import SURFACES
+
+
+def path_to(surface, steps=50, wild=None):
+    start = surface.start_point(surface.dimension)
+    goal = facts_of(surface).minimisers[0]
+    x = goal + (start - goal) * np.linspace(1, 0, steps)[:, None] ** 2
+    if wild is not None:
+        x = np.concatenate([x, wild[None]])
+    return x, values(surface, x)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_a_frame_holds_the_path_and_every_minimiser(name):
+    surface = SURFACES[name]
+    x, loss = path_to(surface)
+    picture = landscape_of(surface, facts_of(surface), [(x, loss)], loss[0])
+    u, v = picture["u"], picture["v"]
+    for point in [*x, *picture["minimisers"]]:
+        assert u[0] < point[0] < u[-1]
+        if surface.dimension == 2:
+            assert v[0] < point[1] < v[-1]
+    if picture["kind"] == "plane":
+        corner = values(surface, np.array([[u[0], v[-1]]]))[0]
+        assert picture["loss"][-1, 0] == pytest.approx(corner, rel=1e-12)
+
+
+def test_a_wild_iterate_does_not_set_the_frame():
+    surface = SURFACES["ellipse"]
+    calm = path_to(surface)
+    wild = path_to(surface, wild=np.array([0.0, 3.9]))
+    facts = facts_of(surface)
+    assert np.array_equal(
+        landscape_of(surface, facts, [wild], calm[1][0])["v"], landscape_of(surface, facts, [calm], calm[1][0])["v"]
+    )
+
+
+def test_principal_components_of_a_path_in_a_plane():
+    surface = SURFACES["ellipse"].with_parameters(dimension=6)
+    generator = np.random.default_rng(0)
+    plane = np.linalg.qr(generator.normal(size=(6, 2)))[0].T
+    x = generator.normal(size=(200, 2)) * [3.0, 1.0] @ plane
+    loss = values(surface, x)
+    picture = landscape_of(surface, facts_of(surface), [(x, loss)], loss.max())
+    assert picture["kind"] == "pca"
+    assert picture["share"].sum() == pytest.approx(1.0)
+    axes = picture["axes"]
+    np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
+    # the plane is the one in which the path lies
+    np.testing.assert_allclose(axes @ plane.T @ plane, axes, atol=1e-10)
+    point = picture["origin"] + picture["u"][5] * axes[0] + picture["v"][9] * axes[1]
+    assert picture["loss"][9, 5] == pytest.approx(values(surface, point[None])[0], rel=1e-12)
