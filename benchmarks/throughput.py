@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
+from gdbench import compiler
 from gdbench.engine import STATUSES
 from gdbench.executors import cores
-from gdbench.lanes import compiler_options
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
@@ -154,7 +154,7 @@ def main() -> None:
     chosen = parser.parse_args()
     side, starts, rounds = (256, 512, 1) if chosen.quick else (chosen.runs, 1024, chosen.rounds)
     compilations: list[str] = []
-    compiler_options()  # compiles a constant once, to see whether the options are known
+    compiler.known(compiler.FAST)  # compiles a constant once, to see whether the options are known
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, _, **__: compilations.append(event) if event.endswith("backend_compile_duration") else None
     )

@@ -16,6 +16,7 @@ app = typer.Typer(
     name="gdbench",
     help="Benchmark optimizers on error surfaces: tuned with equal budgets, checked against closed forms.",
     add_completion=False,
+    rich_markup_mode=None,  # panels would cost as much time as all the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -85,7 +86,10 @@ def run(
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Tune, run, draw and tabulate: solvers on surfaces, into a result folder."""
+    """Tune and run solvers on surfaces; draw and tabulate.
+
+    Writes a result folder: the table, a row for every run, paths, curves, pictures, the complete configuration.
+    """
     from gdbench.config import make_spec, read_config
 
     options: dict[str, Any] = {
@@ -170,7 +174,10 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a surface (formula, parameters, start, minimisers, source, contour) or a solver (formula, defaults)."""
+    """Show what is known of a surface or a solver.
+
+    A surface: formula, parameters, start, minimisers, condition number, source, contour. A solver: formula, defaults.
+    """
     from gdbench import describe
 
     console.load_plugins(plugin or [])
@@ -202,7 +209,10 @@ def show(
 def plot(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder.")],
 ) -> None:
-    """Draw a result's pictures again from its files, without computing anything."""
+    """Draw a result again from its files.
+
+    Nothing is computed.
+    """
     from gdbench.store import read_frames
 
     console.draw(read_frames(result), result)

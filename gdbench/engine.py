@@ -97,8 +97,7 @@ def _columns(program: Program, thresholds: _Thresholds, rows: slice) -> np.ndarr
         thresholds.limit[rows][None],
         program.seeds[rows][None],
         thresholds.ladder[:, rows],
-        # no loss seen and no target met yet
-        np.full((1 + LEVELS, len(thresholds.target[rows])), np.inf),
+        np.full((LEVELS, len(thresholds.target[rows])), np.inf),  # no target met yet
     ]
     with np.errstate(over="ignore"):
         return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(program.dtype)
@@ -107,8 +106,8 @@ def _columns(program: Program, thresholds: _Thresholds, rows: slice) -> np.ndarr
 class _Feed:
     """One set of lanes working through the runs of a program."""
 
-    def __init__(self, program: Program, thresholds: _Thresholds, budget: float) -> None:
-        self.program, self.thresholds = program, thresholds
+    def __init__(self, program: Program, thresholds: _Thresholds, budget: float, length: int = SEGMENT) -> None:
+        self.program, self.thresholds, self.length = program, thresholds, length
         self.machine = machine(program.signature)
         dtype = np.dtype(program.dtype)
         self.arguments = (
@@ -127,15 +126,12 @@ class _Feed:
         queued = stop - self.fed
         columns = np.zeros((self.machine.columns, self.machine.queue), self.program.dtype)
         columns[:, :queued] = _columns(self.program, self.thresholds, slice(self.fed, stop))
-        self.lanes = self.machine.advance(
-            self.lanes,
-            Queue(columns, np.int32(queued), np.int32(self.fed)),
-            self.arguments,
-            np.int32(segments),
-            np.bool_(stop == len(self.program)),
-        )
+        queue = Queue(columns, np.int32(queued), np.int32(self.fed))
+        length, drain = np.int32(self.length), np.bool_(stop == len(self.program))
+        self.machine.compile_once(self.lanes, queue, self.arguments, length, np.int32(0), drain)
+        self.lanes = self.machine.advance(self.lanes, queue, self.arguments, length, np.int32(segments), drain)
         self.fed += int(self.lanes.taken)
-        self.executed += int(self.lanes.segments) * SEGMENT * self.machine.lanes
+        self.executed += int(self.lanes.segments) * self.length * self.machine.lanes
         return self.lanes
 
 
@@ -164,11 +160,14 @@ def _loss_at_start(program: Program) -> np.ndarray:
     swept = program.swept
     names = sorted(name for name in swept if name.startswith("surface."))
     keys = np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1)
-    _, rows, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    if (keys == keys[0]).all():
+        rows, inverse = np.zeros(1, np.int64), np.zeros(len(keys), np.int64)
+    else:
+        _, rows, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     distinct = program.take(rows)
     nothing = np.full(len(distinct), np.nan)
     never = _Thresholds(nothing, np.full(len(distinct), np.inf), np.full((LEVELS, len(distinct)), np.nan))
-    table = _exhaust(_Feed(distinct, never, budget=0))
+    table = _exhaust(_Feed(distinct, never, budget=0, length=1))
     return table[inverse.reshape(-1), 1]
 
 
@@ -225,18 +224,22 @@ def trace(program: Program) -> list[Trajectory]:
 
 
 def _trace_lanes(feed: _Feed) -> list[Trajectory]:
-    count = len(feed.program)
-    ends = np.zeros(count, np.int64)
-    xs, measured = [], []
+    n, count = feed.program.dimension, len(feed.program)
+    records = np.empty((count, 4))
+    kept: list[np.ndarray] = []
     done = 0
     while done < count:
         lanes = feed.advance(segments=1)
-        runs, records = finished(lanes)
-        ends[runs] = records[0].astype(np.int64)
+        runs, ended = finished(lanes)
+        records[runs] = ended[:4].T
         done += len(runs)
-        xs.append(np.array(lanes.paths[:, :, :count], dtype=np.float64))
-        measured.append(np.array(lanes.measured[:, :, :count], dtype=np.float64))
-    x, (loss, norm2) = np.concatenate(xs), np.concatenate(measured).swapaxes(0, 1)
-    return [
-        Trajectory(x[: end + 1, :, i], loss[: end + 1, i], np.sqrt(norm2[: end + 1, i])) for i, end in enumerate(ends)
-    ]
+        kept.append(np.array(lanes.paths[:, :, :count], dtype=np.float64))
+    rows = np.concatenate(kept)
+    found = []
+    for run, (steps, last_loss, _, last_norm) in enumerate(records):
+        end = int(steps)
+        x = rows[: end + 1, :n, run]
+        # a step's row holds the measurements of the iterate before; the last ones are in the record
+        loss, norm = rows[1 : end + 1, n, run], np.sqrt(rows[1 : end + 1, n + 1, run])
+        found.append(Trajectory(x, np.append(loss, last_loss), np.append(norm, last_norm)))
+    return found

@@ -11,8 +11,8 @@ import numpy as np
 from gdbench.engine import Records, execute
 from gdbench.program import Program
 
-# a program of more runs than this is cut, so that every thread has lanes of its own to fill
-SLICE = 16_384
+# a program of so many runs for each thread is cut, so that every thread has lanes of its own to fill
+SLICE = 4096
 
 Outcome = Records | Exception
 
@@ -31,10 +31,11 @@ def execute_all(
     which order programs end, changes no result. Closing the iterator early cancels what has not begun.
     """
     parts: dict[int, list[Outcome | None]] = {}
-    with ThreadPoolExecutor(threads or cores()) as pool:
+    workers = threads or cores()
+    with ThreadPoolExecutor(workers) as pool:
         futures: dict[Future[Records], tuple[int, int]] = {}
         for index, program in enumerate(programs):
-            slices = max(1, -(-len(program) // SLICE))
+            slices = max(1, min(workers, len(program) // SLICE))
             parts[index] = [None] * slices
             for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
                 chosen = program if slices == 1 else program.take(rows)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -36,8 +37,8 @@ Numbers = Any
 class Lanes(NamedTuple):
     """What the lanes carry from segment to segment; the lane is the last axis of everything but the records."""
 
-    state: Any  # (x, solver state, count of steps) of every lane, in its layout
-    own: Numbers  # [own rows, lanes]: constants (see Step), ladder of targets, best loss, first step at each target
+    state: Any  # a Lane for every lane, in its layout
+    own: Numbers  # [own rows, lanes]: constants (see Step), ladder of targets, first step at each target
     run: Numbers  # [lanes]: number of the lane's run in the program, -1 when idle
     slot: Numbers  # [lanes]: the column of its record
     records: Numbers  # [record rows, queue + lanes]: one column for each run of this call
@@ -45,8 +46,7 @@ class Lanes(NamedTuple):
     busy: Numbers  # lanes with a run
     taken: Numbers  # runs of the queue taken in this call
     segments: Numbers  # segments run in this call
-    measured: Numbers  # [SEGMENT, 2, lanes]: loss and squared gradient norm in the last segment
-    paths: Numbers  # [SEGMENT, n, drawn]: iterates of the last segment, of the first lanes
+    paths: Numbers  # [SEGMENT, n + 2, drawn]: of the first lanes, in the last segment: see `drawn_rows`
 
 
 class Queue(NamedTuple):
@@ -61,9 +61,9 @@ class Queue(NamedTuple):
 class Machine:
     """A compiled program and the sizes that its caller needs.
 
-    `advance(lanes, queue, arguments, segments, drain)` runs until the queue is empty and a lane idle (with `drain`
-    until all lanes are) or `segments` are over; `arguments` are the shared settings, the data, the budget of steps and
-    the squared gradient tolerance.
+    `advance(lanes, queue, arguments, length, segments, drain)` runs until the queue is empty and a lane idle (with
+    `drain` until all lanes are) or `segments` of `length` steps are over; `arguments` are the shared settings, the
+    data, the budget of steps and the squared gradient tolerance. Call it through `compile_once` first.
     """
 
     advance: Callable[..., Lanes]
@@ -73,6 +73,15 @@ class Machine:
     drawn: int
     columns: int
     evaluations: Evaluations
+    compiling: Lock
+    compiled: Event
+
+    def compile_once(self, *arguments: Any) -> None:
+        """Compile `advance` for these arguments, which must ask for no segment; a second thread waits for the first."""
+        with self.compiling:
+            if not self.compiled.is_set():
+                self.advance(*arguments)
+                self.compiled.set()
 
 
 def lane_count(dimension: int) -> int:
@@ -92,20 +101,21 @@ class _Loop:
         self.n, self.dtype = signature.dimension, jnp.dtype(signature.dtype)
         self.lanes = lane_count(self.n)
         self.queue, self.drawn = 4 * self.lanes, min(DRAWN, self.lanes)
-        template, self.evaluations = self.step.probe()
-        self.layout = Layout(template, self.lanes, self.dtype)
-        # among a lane's own rows: where the ladder of targets begins, its best loss stands, its first hits begin
+        self.template, self.evaluations = self.step.probe()
+        self.layout = Layout(self.template, self.lanes, self.dtype)
+        # among a lane's own rows: where the ladder of targets begins and the first steps at its targets
         self.ladder = len(signature.swept) + 3
-        self.best = self.ladder + LEVELS
-        self.hits = self.best + 1
+        self.hits = self.ladder + LEVELS
         self.own = self.hits + LEVELS
         self.record_rows = 4 + self.n + LEVELS
 
     def empty(self) -> Lanes:
         """All lanes idle."""
         lanes, dtype, records = self.lanes, self.dtype, self.queue + self.lanes
+        zeros = jax.tree.map(lambda leaf: np.zeros((*leaf.shape, lanes), leaf.dtype), self.template)
         return Lanes(
-            state=self.layout.frozen(),
+            # a count of steps above every budget: they never move
+            state=self.layout.pack(zeros._replace(count=np.full(lanes, np.inf, dtype))),
             own=np.zeros((self.own, lanes), dtype),
             run=np.full(lanes, -1, np.int32),
             slot=np.zeros(lanes, np.int32),
@@ -114,11 +124,12 @@ class _Loop:
             busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
-            measured=np.zeros((SEGMENT, 2, lanes), dtype),
-            paths=np.zeros((SEGMENT, self.n, self.drawn), dtype),
+            paths=np.zeros((SEGMENT, self.n + 2, self.drawn), dtype),
         )
 
-    def advance(self, lanes: Lanes, queue: Queue, arguments: Any, segments: Array, drain: Array) -> Lanes:
+    def advance(
+        self, lanes: Lanes, queue: Queue, arguments: Any, length: Array, segments: Array, drain: Array
+    ) -> Lanes:
         """See `Machine`."""
         lanes = lanes._replace(
             # a run that is still going gets a column behind those of the queue
@@ -135,7 +146,7 @@ class _Loop:
         def body(c: Lanes) -> Lanes:
             wanted = (c.taken < queue.length) & (c.busy < self.lanes)
             c = lax.cond(wanted, lambda: self.refill(c, queue), lambda: c)
-            return self.segment(c, arguments)
+            return self.segment(c, arguments, length)
 
         return lax.while_loop(going, body, lanes)
 
@@ -156,41 +167,55 @@ class _Loop:
             taken=c.taken + count,
         )
 
-    def segment(self, c: Lanes, arguments: Any) -> Lanes:
-        """`SEGMENT` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
+    def segment(self, c: Lanes, arguments: Any, length: Array) -> Lanes:
+        """`length` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
         constants = [c.own[i] for i in range(self.ladder)]
-        before = self.layout.unpack(c.state)[2]
 
-        def body(state: Any, _: None) -> Any:
-            x = state[: self.n] if self.layout.packed else state[0]
-            new, loss, norm2 = self.layout.map(self.step, state, constants, *arguments)
-            return new, (jnp.stack([loss, norm2]), x[:, : self.drawn])
+        def body(i: Array, carry: Any) -> Any:
+            state, paths = carry
+            paths = lax.dynamic_update_index_in_dim(paths, self.drawn_rows(state), i, 0)
+            return self.layout.map(self.step, state, constants, *arguments), paths
 
-        state, (measured, paths) = lax.scan(body, c.state, None, length=SEGMENT)
-        losses = measured[:, 0]
-        best = jnp.minimum(c.own[self.best], jnp.min(jnp.where(jnp.isnan(losses), jnp.inf, losses), axis=0))
-        c = c._replace(state=state, measured=measured, paths=paths, segments=c.segments + 1)
-        own = lax.cond(jnp.any(self.crossed(c, best)), lambda: self.with_hits(c, best, before), lambda: c.own)
-        c = c._replace(own=own.at[self.best].set(best))
-        done = (c.run >= 0) & (self.layout.unpack(state)[2] < before + SEGMENT)
+        state, paths = lax.fori_loop(0, length, body, (c.state, c.paths))
+        lane, before = self.layout.unpack(state), self.layout.unpack(c.state)
+        crossed = (lane.best <= c.own[self.ladder : self.hits]) & jnp.isinf(c.own[self.hits :])
+        own = lax.cond(
+            jnp.any(crossed), lambda: self.with_hits(c, crossed, before.count, constants, arguments), lambda: c.own
+        )
+        done = (c.run >= 0) & (lane.count < before.count + length.astype(self.dtype))
         ended = jnp.sum(done, dtype=jnp.int32)
+        c = c._replace(state=state, own=own, paths=paths, segments=c.segments + 1)
         return lax.cond(ended > 0, lambda: self.record(c, done, ended), lambda: c)
 
-    def crossed(self, c: Lanes, best: Array) -> Array:
-        """Which targets `[LEVELS, lanes]` were met for the first time in this segment."""
-        return (best <= c.own[self.ladder : self.best]) & jnp.isinf(c.own[self.hits :])
+    def drawn_rows(self, state: Any) -> Array:
+        """What is kept of the first lanes before a step `[n + 2, drawn]`: x, and loss and norm of the iterate before.
 
-    def with_hits(self, c: Lanes, best: Array, before: Array) -> Array:
-        """The lanes' own rows with the first step at each target, found in the losses of the segment."""
-        first = jnp.argmax(c.measured[:, :1] <= c.own[self.ladder : self.best], axis=0)
-        hits = jnp.where(self.crossed(c, best), before + first.astype(self.dtype), c.own[self.hits :])
-        return jnp.concatenate([c.own[: self.hits], hits])
+        Read from what the loop carries: XLA would compute anything else a second time.
+        """
+        lane = self.layout.unpack(state)
+        return jnp.concatenate([lane.x, lane.loss[None], lane.norm2[None]])[:, : self.drawn]
+
+    def with_hits(self, c: Lanes, crossed: Array, before: Array, constants: list[Array], arguments: Any) -> Array:
+        """The lanes' own rows with the first step at each target that was `crossed`: the segment is run again for it.
+
+        Losses are kept in this second pass only, for keeping them in every step would cost more than the step.
+        """
+
+        def body(state: Any, _: None) -> Any:
+            return self.layout.map(self.step, state, constants, *arguments), self.layout.unpack(state).loss
+
+        state, losses = lax.scan(body, c.state, None, length=SEGMENT)
+        # a lane carries the loss of the iterate before
+        losses = jnp.concatenate([losses[1:], self.layout.unpack(state).loss[None]])
+        met = losses[:, None, :] <= c.own[self.ladder : self.hits][None]
+        first = before + jnp.argmax(met, axis=0).astype(self.dtype)
+        return jnp.concatenate([c.own[: self.hits], jnp.where(crossed, first, c.own[self.hits :])])
 
     def record(self, c: Lanes, done: Array, ended: Array) -> Lanes:
         """Write the finished lanes' records and set the lanes idle."""
-        x, _, count = self.layout.unpack(c.state)
-        loss, norm2 = c.measured[-1]
-        table = jnp.concatenate([jnp.stack([count, loss, c.own[self.best], jnp.sqrt(norm2)]), x, c.own[self.hits :]])
+        lane = self.layout.unpack(c.state)
+        measured = jnp.stack([lane.count, lane.loss, lane.best, jnp.sqrt(lane.norm2)])
+        table = jnp.concatenate([measured, lane.x, c.own[self.hits :]])
         column = jnp.where(done, c.slot, self.queue + self.lanes)  # out of bounds: dropped
         return c._replace(
             records=c.records.at[:, column].set(table, mode="drop"),
@@ -213,9 +238,17 @@ def _ranks(mask: Array) -> Array:
     return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
 
 
-@lru_cache(maxsize=512)
+_machines = Lock()
+
+
 def machine(signature: Signature) -> Machine:
     """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
+    with _machines:  # two threads that meet a signature at the same moment share one program
+        return _machine(signature)
+
+
+@lru_cache(maxsize=512)
+def _machine(signature: Signature) -> Machine:
     loop = _Loop(signature)
     return Machine(
         advance=jax.jit(loop.advance, compiler_options=compiler.known(compiler.FAST)),
@@ -225,4 +258,6 @@ def machine(signature: Signature) -> Machine:
         drawn=loop.drawn,
         columns=loop.n + loop.own,
         evaluations=loop.evaluations,
+        compiling=Lock(),
+        compiled=Event(),
     )

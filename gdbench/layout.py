@@ -35,7 +35,8 @@ class Layout:
         """From a tree with the lane as last axis to what the loop carries."""
         if not self.packed:
             return tree
-        return jnp.concatenate([leaf.reshape(-1, self.lanes).astype(self.dtype) for leaf in jax.tree.leaves(tree)])
+        parts = [leaf.reshape(-1, self.lanes).astype(self.dtype) for leaf in jax.tree.leaves(tree)]
+        return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else jnp.concatenate(parts)
 
     def unpack(self, stored: Any) -> Any:
         """The inverse of `pack`."""
@@ -48,24 +49,14 @@ class Layout:
         return jax.tree.unflatten(self.tree, parts)
 
     def map(self, step: Callable[..., Any], stored: Any, constants: Sequence[Array], *rest: Any) -> Any:
-        """`step(lane, constants, *rest) -> lane, loss, norm2` for every lane."""
+        """`step(lane, constants, *rest) -> lane` for every lane."""
         if not self.packed:
-            return jax.vmap(lambda lane, own: step(lane, own, *rest), (-1, 0), (-1, 0, 0))(stored, constants)
+            return jax.vmap(lambda lane, own: step(lane, own, *rest), (-1, 0), -1)(stored, constants)
 
         def one(numbers: list[Array], own: list[Array]) -> Any:
-            lane, loss, norm2 = by_scalars(step)(self._tree_of(numbers), own, *rest)
-            return self._numbers_of(lane), loss, norm2
+            return self._numbers_of(by_scalars(step)(self._tree_of(numbers), own, *rest))
 
-        rows, loss, norm2 = jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants))
-        return jnp.stack(rows), loss, norm2
-
-    def frozen(self) -> Any:
-        """Idle lanes: their count of steps is above every budget, so that they never move."""
-        parts = [np.zeros((*leaf.shape, self.lanes), leaf.dtype) for leaf in self.leaves[:-1]]
-        parts.append(np.full(self.lanes, np.inf, self.dtype))
-        if not self.packed:
-            return jax.tree.unflatten(self.tree, parts)
-        return np.concatenate([part.reshape(-1, self.lanes).astype(self.dtype) for part in parts])
+        return jnp.stack(jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants)))
 
     def _tree_of(self, numbers: list[Array]) -> Any:
         parts = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,8 +38,19 @@ class Signature:
     dtype: str
 
 
+class Lane(NamedTuple):
+    """What a run carries from step to step; the measurements are those of the last iterate that was tested."""
+
+    x: Any  # [n]
+    state: Any  # the solver's
+    count: Any  # updates made
+    best: Any  # lowest loss
+    loss: Any
+    norm2: Any  # squared gradient norm
+
+
 class Step:
-    """The step of a signature, for one lane: `(x, state, count)` and its constants to the same after one update.
+    """The step of a signature, for one lane and its constants.
 
     A lane's constants are its swept settings in the order of the signature, then the loss at which it has reached the
     target, the loss at which it has diverged, and its seed.
@@ -61,22 +72,23 @@ class Step:
         options = dict(signature.surface_options)
         return lambda x: jnp.asarray(signature.function(x, *data, **parameters, **options))
 
-    def fresh(self, x: Array) -> tuple[Array, tuple[Any, ...], Array]:
-        """The lane of a run at its start."""
-        return x, self.solver.initial_state(x), jnp.zeros((), self.dtype)
+    def fresh(self, x: Array) -> Lane:
+        """The lane of a run at its start, where nothing has been measured yet."""
+        zero = jnp.zeros((), self.dtype)
+        return Lane(x, self.solver.initial_state(x), zero, jnp.full((), jnp.inf, self.dtype), zero, zero)
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
         """The solver's own step: the new iterate and the new state."""
         return self.solver.step(oracle, x, state, **hyperparameters, **dict(self.signature.solver_options))
 
     def __call__(
-        self, lane: Any, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
-    ) -> tuple[Any, Array, Array]:
-        """The lane after one step, or unchanged where its run ends; and the loss and squared gradient norm before.
+        self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
+    ) -> Lane:
+        """The lane after its iterate has been measured and, unless its run ends there, one update made.
 
         A lane that has ended stays as it is however often this is called: the loop needs no flag for it.
         """
-        x, state, count = lane
+        x, state, count = lane[:3]
         hyperparameters, parameters = self.settings(constants, shared)
         target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
         f = self.objective(parameters, data)
@@ -86,15 +98,12 @@ class Step:
         oracle = Oracle(f, key=lambda: step_key(seed, count), known=(x, loss, gradient))
         new = self.update(oracle, x, state, hyperparameters)
         ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (norm2 <= gtol2) | (count >= budget)
-        kept = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
-        return (*kept, count + (~ends).astype(self.dtype)), loss, norm2
+        x, state = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
+        # a loss that is not a number is never the best
+        best = jnp.where(loss < lane.best, loss, lane.best)
+        return Lane(x, state, count + (~ends).astype(self.dtype), best, loss, norm2)
 
-    def norm2(self, x: Array, constants: Sequence[Any], shared: Any, data: Any) -> Array:
-        """The squared gradient norm at `x`."""
-        gradient = jax.grad(self.objective(self.settings(constants, shared)[1], data))(x)
-        return jnp.sum(gradient * gradient)
-
-    def probe(self) -> tuple[Any, Evaluations]:
+    def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.
 
         Raises `UsageError` where the surface is no scalar, or the solver returns another shape or type than it got.
@@ -105,14 +114,14 @@ class Step:
         def one(lane: Any, settings: Any, data: Any) -> Any:
             hyperparameters, parameters = split_settings(settings)
             f = self.objective(parameters, data)
-            loss = f(lane[0])
+            loss = f(lane.x)
             require_number(signature.surface_name, loss.shape)
             if loss.dtype != self.dtype:
                 raise UsageError(
                     f"surface '{signature.surface_name}' returned type {loss.dtype} where it was given {self.dtype}"
                 )
             oracle = Oracle(f)
-            new = self.update(oracle, lane[0], lane[1], hyperparameters)
+            new = self.update(oracle, lane.x, lane.state, hyperparameters)
             counted.append(oracle.evaluations)
             return new
 
@@ -120,8 +129,8 @@ class Step:
         settings = dict.fromkeys((*signature.swept, *signature.shared), jax.ShapeDtypeStruct((), self.dtype))
         data = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in signature.data_shapes)
         x, state = jax.eval_shape(one, lane, settings, data)
-        _require_same(f"the iterate of solver '{solver.name}'", x, lane[0])
-        _require_same(f"the state of solver '{solver.name}'", state, lane[1])
+        _require_same(f"the iterate of solver '{solver.name}'", x, lane.x)
+        _require_same(f"the state of solver '{solver.name}'", state, lane.state)
         return lane, counted[0]
 
 

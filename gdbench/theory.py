@@ -29,7 +29,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
     def one(x: Any, settings: Any, data: Any) -> Any:
         hyperparameters, parameters = split_settings(settings)
         oracle = Oracle(step.objective(parameters, data))
-        flat, unravel = ravel_pytree((x, step.fresh(x)[1]))
+        flat, unravel = ravel_pytree((x, step.fresh(x).state))
 
         def moved(flat: Any) -> Any:
             x, state = unravel(flat)
@@ -58,8 +58,8 @@ def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray
         return nothing
     signature = replace(program.signature, dtype="float64")
     lane, _ = _shapes(signature)
-    if sum(leaf.size for leaf in jax.tree.leaves(lane[:2])) > LARGEST or any(
-        leaf.dtype.kind != "f" for leaf in jax.tree.leaves(lane[:2])
+    if sum(leaf.size for leaf in jax.tree.leaves((lane.x, lane.state))) > LARGEST or any(
+        leaf.dtype.kind != "f" for leaf in jax.tree.leaves((lane.x, lane.state))
     ):
         return nothing
     settings = {name: np.broadcast_to(np.asarray(value, float), count) for name, value in program.settings.items()}
