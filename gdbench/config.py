@@ -96,7 +96,8 @@ def make_spec(values: dict[str, Any], where: str = "", elsewhere: Collection[str
     except ValidationError as error:
         keys = error.errors()[0]["loc"]
         in_file = str(keys[0]) not in elsewhere if keys else not elsewhere
-        raise UsageError(_sentence(error, where if in_file else "")) from None
+        # a key may hold line breaks, a sentence may not
+        raise UsageError(" ".join(_sentence(error, where if in_file else "").split())) from None
 
 
 def _sentence(error: ValidationError, where: str) -> str:

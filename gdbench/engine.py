@@ -10,6 +10,7 @@ import numpy as np
 
 from gdbench.lanes import LEVELS, SEGMENT, Lanes, Queue, machine
 from gdbench.program import Program
+from gdbench.threshold import threshold
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
 REACHED, DIVERGED, STATIONARY, BUDGET, ERROR = range(5)
@@ -62,29 +63,17 @@ class _Thresholds:
     ladder: np.ndarray
 
 
-def threshold(f_star: np.ndarray, tolerance: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The largest number `t` of `dtype` with `t - f_star <= tolerance`; NaN where either is unknown.
-
-    A lane then compares its loss with one number, and the comparison agrees exactly with the definition of the target.
-    """
-    wide = f_star + tolerance
-    with np.errstate(over="ignore", invalid="ignore"):
-        guess = wide.astype(dtype)
-        for _ in range(2):
-            guess = np.where(guess - f_star > tolerance, np.nextafter(guess, dtype.type(-np.inf)), guess)
-        for _ in range(2):
-            above = np.nextafter(guess, dtype.type(np.inf))
-            guess = np.where(above - f_star <= tolerance, above, guess)
-    return guess
-
-
 def _thresholds(program: Program, loss_start: np.ndarray) -> _Thresholds:
     dtype = np.dtype(program.dtype)
     gap = loss_start - program.f_star
+    # from a start without a loss nothing can be reached
+    gap = np.where(np.isfinite(gap), gap, np.nan)
     ladder = np.full((LEVELS, len(program)), np.nan)
     for level, rtol in enumerate(program.targets[:LEVELS]):
         ladder[level] = threshold(program.f_star, rtol * gap, dtype)
-    limit = DIVERGENCE * (1 + np.abs(loss_start))
+    with np.errstate(over="ignore"):
+        # at most the largest number, so that an infinite loss is above it
+        limit = np.minimum(DIVERGENCE * (1 + np.abs(loss_start)), float(np.finfo(dtype).max))
     return _Thresholds(threshold(program.f_star, program.atol + program.rtol * gap, dtype), limit, ladder)
 
 
@@ -187,8 +176,14 @@ def execute(program: Program, on_advance: Callable[[int], None] | None = None) -
     counts = feed.machine.evaluations
     with np.errstate(invalid="ignore"):
         status = np.select(
-            [loss <= thresholds.target, ~(loss <= thresholds.limit) | (loss == -np.inf), steps >= program.steps],
-            [REACHED, DIVERGED, BUDGET],
+            [
+                ~np.isfinite(loss),
+                loss <= thresholds.target,
+                ~(loss <= thresholds.limit),
+                norm <= program.gtol,
+                steps >= program.steps,
+            ],
+            [DIVERGED, REACHED, DIVERGED, STATIONARY, BUDGET],
             STATIONARY,
         )
     return Records(
@@ -233,7 +228,7 @@ def _trace_lanes(feed: _Feed) -> list[Trajectory]:
         runs, ended = finished(lanes)
         records[runs] = ended[:4].T
         done += len(runs)
-        kept.append(np.array(lanes.paths[:, :, :count], dtype=np.float64))
+        kept.append(np.asarray(lanes.paths)[:, :, :count].astype(np.float64))
     rows = np.concatenate(kept)
     found = []
     for run, (steps, last_loss, _, last_norm) in enumerate(records):

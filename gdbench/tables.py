@@ -20,7 +20,7 @@ def number(value: object, digits: int = 4) -> str:
         return ""
     if math.isinf(real):
         return "∞" if real > 0 else "-∞"
-    whole = real == int(real) or abs(real) >= 10**digits
+    whole = real == int(real) or abs(real) >= 10**digits - 0.5
     if whole and abs(real) < 1e6:
         return f"{real:,.0f}".replace(",", " ")
     return f"{real:.{digits}g}"

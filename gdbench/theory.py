@@ -66,16 +66,20 @@ def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray
     # every direction a little, so that no weight's gradient is zero there
     direction = vectors @ np.ones(len(eigenvalues))
     gap = max(program.atol, program.rtol, 1e-12)
-    away = minimiser + np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
+    away = np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
     moved, at = _jacobians(signature, program, minimiser, settings)
-    _, near = _jacobians(signature, program, away, settings)
-    usable = np.isfinite(at).all(axis=(1, 2)) & np.isfinite(near).all(axis=(1, 2))
+    usable = np.isfinite(at).all(axis=(1, 2))
     usable &= np.abs(moved).max(axis=1) <= 1e-6 * (1 + np.abs(minimiser).max())
     spectrum = np.linalg.eigvals(np.where(usable[:, None, None], at, 0.0))
     radius = np.abs(spectrum).max(axis=1)
-    nearby = np.abs(np.linalg.eigvals(np.where(usable[:, None, None], near, 0.0))).max(axis=1)
     isolated = np.abs(spectrum - 1).min(axis=1) > 1e-13
-    linear = np.abs(radius - nearby) <= 0.25 * np.abs(1 - radius)
+    linear = np.ones(count, bool)
+    # at two distances: at a single one a step that is not linear can have the same radius by chance
+    for share in (1.0, 0.1):
+        _, near = _jacobians(signature, program, minimiser + share * away, settings)
+        finite = np.isfinite(near).all(axis=(1, 2))
+        nearby = np.abs(np.linalg.eigvals(np.where(finite[:, None, None], near, 0.0))).max(axis=1)
+        linear &= finite & (np.abs(radius - nearby) <= 0.25 * np.abs(1 - radius))
     return np.where(usable & isolated & linear, radius, np.nan)
 
 

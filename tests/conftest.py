@@ -10,6 +10,12 @@ os.environ.setdefault("GDBENCH_CACHE", str(Path(tempfile.gettempdir()) / "gdbenc
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty working directory."""
+    """An empty working directory, whose plug-ins are forgotten afterwards."""
+    from gdbench import SOLVERS, SURFACES
+
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    before = {registry: set(registry) for registry in (SURFACES, SOLVERS)}
+    yield tmp_path
+    for registry, names in before.items():
+        for name in set(registry) - names:
+            registry.discard(name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-import jax
 import numpy as np
 
-from gdbench.engine import Records, execute, trace
+from gdbench.engine import STATUSES, Records, execute, trace
 from gdbench.facts import facts_of
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS, Solver
@@ -81,17 +80,12 @@ def assert_same_bits(found: Records, wanted: Records, rows: Any = slice(None)) -
             np.testing.assert_array_equal(getattr(found, item.name), getattr(wanted, item.name)[rows], item.name)
 
 
+def status_of(records: Records) -> list[str]:
+    """The status of every run, as a word."""
+    return [STATUSES[status] for status in records.status]
+
+
 def steps_to_target(program: Program) -> float:
     """Of the first run: its steps where it reached the target, else infinity."""
     records = execute(program)
-    return float(records.steps[0]) if records.status[0] == 0 else float("inf")
-
-
-def in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` called with 64-bit numbers switched on, as gdbench does around its own calls."""
-
-    def called(*args: Any, **settings: Any) -> Any:
-        with jax.enable_x64(True):
-            return function(*args, **settings)
-
-    return called
+    return float(records.steps[0]) if status_of(records)[0] == "reached" else float("inf")

@@ -12,7 +12,7 @@ from gdbench.surfaces.base import surface
 @surface(
     start=(1.5, 0.5),
     # digits by root finding in 40-digit arithmetic; the gradient vanishes there by symmetry in z
-    minimisers=[(-0.96757744545545978, 0.0), (0.90531786060084824, 0.0)],
+    minimisers=[(-0.96757744645545978, 0.0), (0.90531786060084824, 0.0)],
     box=(-2.0, 2.0),
     labels=("x", "z"),
     formula="-2 exp(-((x-1)² + (1.4z)²)/0.2) - 6 exp(-((x+1)² + (1.4z)²)/0.2) + x² + (1.4z)²",

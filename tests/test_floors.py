@@ -1,0 +1,177 @@
+"""Imports go down only, and nothing heavy is imported at the door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gdbench
+
+ROOT = Path(gdbench.__file__).parent
+FLOORS = {
+    0: "errors registry keywords config",
+    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts",
+    3: "plan lanes layout engine theory landscape",
+    4: "tuning executors store frames plugins",
+    5: "statistics tables plots plots.*",
+    6: "cli api benchmark console describe __init__ __main__",
+}
+# of two files on one floor, the first imports the second: every such pair is named here, with its reason
+NEIGHBOURS = {
+    ("registry", "errors"): "an unknown name is an error for the user",
+    ("keywords", "errors"): "a wrong number is an error for the user",
+    ("config", "errors"): "a wrong key is an error for the user",
+    ("data", "csv_table"): "data chooses columns of the table that csv_table reads",
+    ("surfaces", "surfaces.*"): "importing the package registers its members",
+    ("solvers", "solvers.*"): "importing the package registers its members",
+    ("program", "step"): "a program knows the signature that it is compiled for",
+    ("lanes", "layout"): "the loop stores its lanes in a layout",
+    ("engine", "lanes"): "the engine feeds the loop",
+    ("frames", "tuning"): "the table shows the median by which the rate was chosen",
+    ("plots.*", "statistics"): "pictures show statistics",
+    ("plots", "plots.*"): "the package draws all pictures",
+    ("plots.*", "plots.*"): "pictures share their style, grounds and tracks",
+    ("api", "benchmark"): "the public function runs the benchmark",
+    ("console", "benchmark"): "the terminal's progress runs around the benchmark",
+    ("cli", "console"): "the command line is read in one file and answered in another",
+    ("cli", "describe"): "list and show",
+    ("cli", "__init__"): "the version",
+    ("__init__", "api"): "the public names, imported when they are first used",
+    ("__init__", "benchmark"): "the public names, imported when they are first used",
+    ("__main__", "cli"): "python -m gdbench",
+}
+FILES = sorted(ROOT.rglob("*.py"))
+NAMES = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in FILES}
+
+
+def family(name):
+    """`plots.style` is one of `plots.*`, unless it is named by itself."""
+    named = {word for words in FLOORS.values() for word in words.split()}
+    return name if name in named else f"{name.split('.')[0]}.*"
+
+
+def floor(name):
+    found = [number for number, words in FLOORS.items() if family(name) in words.split()]
+    assert len(found) == 1, (
+        f"gdbench/{name.replace('.', '/')}.py stands on no floor: give it one in tests/test_floors.py"
+    )
+    return found[0]
+
+
+def module_of(file):
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(file):
+    """The modules that `file` imports anywhere, as (ours, others): ours without `gdbench.`"""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name} imports relatively"
+            inner = f"{node.module}.".removeprefix("gdbench.")
+            modules = [alias.name for alias in node.names if (inner + alias.name) in NAMES]
+            found = [f"{node.module}.{name}" for name in modules]
+            found += [node.module] if len(modules) < len(node.names) else []
+        else:
+            continue
+        for name in found:
+            if name.split(".")[0] == "gdbench":
+                ours.add(name.removeprefix("gdbench").removeprefix(".") or "__init__")
+            else:
+                others.add(name.split(".")[0])
+    return ours, others
+
+
+IMPORTS = {module_of(file): imports(file) for file in FILES}
+
+
+def reached(name):
+    """Every module of ours that importing `name` may load, with itself."""
+    seen, todo = set(), [name]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += IMPORTS[name][0]
+    return seen
+
+
+def test_the_reader_of_imports_sees_them():
+    assert {"config", "errors", "facts", "solvers", "surfaces", "surfaces.linear", "data"} <= IMPORTS["plan"][0]
+    assert {"zlib", "numpy", "dataclasses"} <= IMPORTS["plan"][1]
+    assert "plots" in IMPORTS["benchmark"][0]  # inside a function
+    assert IMPORTS["__main__"][0] == {"cli"}
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_imports_go_down(name):
+    for other in IMPORTS[name][0]:
+        assert floor(other) <= floor(name), f"{name} imports {other}, which stands above it"
+        if floor(other) == floor(name):
+            assert (family(name), family(other)) in NEIGHBOURS, f"{name} imports {other} beside it"
+
+
+def test_every_neighbourhood_is_used():
+    used = {(family(name), family(other)) for name, (ours, _) in IMPORTS.items() for other in ours}
+    assert [pair for pair in NEIGHBOURS if pair not in used] == []
+
+
+@pytest.mark.parametrize("kind", ["surfaces", "solvers"])
+def test_surfaces_and_solvers_do_not_know_each_other(kind):
+    members = [name for name in IMPORTS if name.startswith(f"{kind}.") and not name.endswith(".base")]
+    assert members
+    for name in members:
+        allowed = {"oracle", "errors", f"{kind}.base"}
+        assert IMPORTS[name][0] <= allowed, f"{name} imports {IMPORTS[name][0] - allowed}"
+
+
+def test_plan_and_engine_do_not_know_each_other():
+    assert not reached("plan") & {"engine", "lanes"}
+    assert not reached("engine") & {"plan"}
+
+
+def test_the_ground_floor_needs_little():
+    for name in IMPORTS:
+        if floor(name) == 0:
+            assert IMPORTS[name][1] <= {*sys.stdlib_module_names, "pydantic", "yaml"}, name
+
+
+@pytest.mark.parametrize("name", [name for name in IMPORTS if family(name) in FLOORS[5].split()])
+def test_statistics_and_pictures_never_need_jax(name):
+    allowed = {*sys.stdlib_module_names, "numpy", "pandas", "matplotlib", "rich"}
+    for other in reached(name):
+        assert IMPORTS[other][1] <= allowed, f"{name} reaches {other}, which imports {IMPORTS[other][1] - allowed}"
+
+
+HEAVY = ("jax", "jaxlib", "pandas", "matplotlib", "scipy", "sklearn", "optax")
+
+
+def loaded_by(statement):
+    """Which of `HEAVY` a fresh process has loaded after `statement`."""
+    code = f"import sys\n{statement}\nprint([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ast.literal_eval(done.stderr.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_is_light(words):
+    # `main` without its os._exit, so that the process can still be asked what it has loaded
+    assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli import call\nassert call() == 0") == []
+
+
+def test_import_is_light():
+    assert loaded_by("import gdbench; dir(gdbench); gdbench.__version__") == []
+    assert "jax" in loaded_by("import gdbench; gdbench.SURFACES")
+
+
+def test_pictures_load_no_jax():
+    found = loaded_by("import gdbench.plots, gdbench.tables, gdbench.statistics")
+    assert "matplotlib" in found
+    assert not {"jax", "jaxlib", "scipy"} & set(found)

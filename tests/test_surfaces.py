@@ -1,0 +1,277 @@
+"""Every registered surface proves its facts; the named ones agree with values from elsewhere."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gdbench.errors import UsageError
+from gdbench.facts import facts_of, values
+from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.linear import regression
+
+every_surface = pytest.mark.parametrize("name", SURFACES)
+
+
+def gradient_of(made, x):
+    with jax.enable_x64(True):
+        return np.asarray(jax.grad(made)(jnp.asarray(x, jnp.float64)))
+
+
+# ---- the registry, no surface exempt
+
+
+@every_surface
+def test_the_minimum_is_where_it_says(name):
+    made = SURFACES[name]
+    facts = facts_of(made)
+    assert len(facts.minimisers) >= 1
+    assert facts.minimisers.shape == (len(facts.minimisers), made.dimension)
+    assert facts.f_star == pytest.approx(values(made, facts.minimisers[:1])[0], rel=1e-12, abs=1e-12)
+    for point, hessian in zip(facts.minimisers, facts.hessians, strict=True):
+        assert np.linalg.norm(gradient_of(made, point)) < 1e-8
+        assert np.linalg.eigvalsh(hessian)[0] > 0
+    # nowhere in the box is it lower
+    low, high = made.box_bounds(made.dimension)
+    points = low + (high - low) * np.random.default_rng(0).random((2000, made.dimension))
+    assert values(made, points).min() >= facts.f_star - 1e-12
+
+
+@every_surface
+def test_the_gradient_is_the_difference_quotient(name):
+    made = SURFACES[name]
+    low, high = made.box_bounds(made.dimension)
+    for x in low + (high - low) * np.random.default_rng(1).random((5, made.dimension)):
+        step = 1e-5
+        shifts = step * np.eye(made.dimension)
+        f = values(made, np.concatenate([x + shifts, x - shifts]))
+        quotient = (f[: made.dimension] - f[made.dimension :]) / (2 * step)
+        # the third derivative times step² and the rounding of f over step: 1e-9 and 1e-11 of the values' size
+        scale = 1 + np.abs(f).max()
+        np.testing.assert_allclose(gradient_of(made, x), quotient, rtol=1e-7, atol=1e-8 * scale)
+
+
+@every_surface
+def test_the_start_and_the_box_are_sound(name):
+    made = SURFACES[name]
+    start, (low, high) = made.start_point(made.dimension), made.box_bounds(made.dimension)
+    assert start.shape == (made.dimension,)
+    assert (low < high).all()
+    assert ((low <= start) & (start <= high)).all()
+    minimisers = facts_of(made).minimisers
+    assert ((low <= minimisers) & (minimisers <= high)).all()
+    assert values(made, start[None])[0] > facts_of(made).f_star
+    assert made.summary
+    assert made.formula
+    assert made.source
+
+
+FINGERPRINTS = {
+    "ellipse": "5504583d56fc",
+    "unscaled": "20a459e55d54",
+    "scaled": "6f75b0a37e53",
+    "uncentered": "857933904e31",
+    "centered": "d2dd6711183b",
+    "multi-minima": "380f596a1cc7",
+    "double-well": "2db2d5e9a953",
+    "rosenbrock": "77c80994b9e7",
+}
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_fingerprints_are_those_of_every_other_machine(name):
+    assert facts_of(SURFACES[name]).fingerprint == FINGERPRINTS[name]
+
+
+@every_surface
+def test_the_fingerprint_follows_every_number_of_the_surface(name):
+    made = SURFACES[name]
+    wanted = facts_of(made).fingerprint
+    assert facts_of(made).fingerprint == wanted
+    for key, value in made.parameters.items():
+        assert facts_of(made.with_parameters(**{key: value + 0.5})).fingerprint != wanted
+    # another value at one probe point, in the eighth digit, is another surface; in the twelfth it is rounding
+    probes = values(made, made.probe_points())
+    assert made.fingerprint(probes) == wanted
+    assert made.fingerprint(probes * (1 + 1e-7)) != wanted
+
+
+# ---- values from elsewhere
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-3, 3), min_size=2, max_size=2))
+def test_rosenbrock_is_scipys(x):
+    made = SURFACES["rosenbrock"]
+    assert values(made, np.array([x]))[0] == pytest.approx(scipy.optimize.rosen(x), rel=1e-12, abs=1e-12)
+    np.testing.assert_allclose(gradient_of(made, x), scipy.optimize.rosen_der(x), rtol=1e-12, atol=1e-10)
+
+
+def test_rosenbrock_at_its_published_start():
+    made = SURFACES["rosenbrock"]
+    assert made.start_point(2).tolist() == [-1.2, 1.0]
+    assert values(made, np.array([[-1.2, 1.0]]))[0] == pytest.approx(24.2, rel=1e-14)
+    np.testing.assert_allclose(facts_of(made).hessians[0], scipy.optimize.rosen_hess([1.0, 1.0]), rtol=1e-12)
+    moved = facts_of(made.with_parameters(a=1.5, b=10.0))
+    assert moved.minimisers.tolist() == [[1.5, 2.25]]
+    assert moved.f_star == 0.0
+
+
+def test_multi_minima_has_its_published_minima():
+    made = SURFACES["multi-minima"]
+    facts = facts_of(made)
+    assert facts.minimisers.round(4).tolist() == [[-0.9676, 0.0], [0.9053, 0.0]]
+    assert facts.minimum_losses.round(4).tolist() == [-5.0323, -1.0927]
+    for (x, z), bracket in zip(facts.minimisers, [(-1.0, -0.9), (0.85, 0.95)], strict=True):
+
+        def slope(x):
+            # by hand, on the axis z = 0
+            return 20 * (x - 1) * np.exp(-5 * (x - 1) ** 2) + 60 * (x + 1) * np.exp(-5 * (x + 1) ** 2) + 2 * x
+
+        assert z == 0.0
+        assert x == pytest.approx(scipy.optimize.brentq(slope, *bracket, xtol=1e-15, rtol=1e-15), abs=1e-12)
+
+
+@pytest.mark.parametrize("tilt", [-0.3, 0.0, 0.3, 1.0, 2.0])
+def test_double_well_finds_its_wells_at_every_tilt(tilt):
+    found = facts_of(SURFACES["double-well"].with_parameters(tilt=tilt)).minimisers[:, 0]
+    roots = [root.real for root in np.roots([4, 0, -4, tilt]) if abs(root.imag) < 1e-9 and 12 * root.real**2 > 4]
+    polished = [scipy.optimize.newton(lambda x: 4 * x**3 - 4 * x + tilt, root, tol=1e-14) for root in roots]
+    wanted = sorted(polished, key=lambda x: x**4 - 2 * x**2 + tilt * x)
+    # at tilt 0 both wells are equally deep and either may be first
+    np.testing.assert_allclose(*((sorted(found), sorted(wanted)) if tilt == 0 else (found, wanted)), atol=1e-12)
+
+
+def test_double_well_has_its_published_minima():
+    facts = facts_of(SURFACES["double-well"])
+    assert facts.minimisers[:, 0].round(4).tolist() == [-1.0356, 0.9601]
+    assert facts.global_minimisers[:, 0].round(4).tolist() == [-1.0356]
+
+
+TABLES = {
+    "unscaled": ([[0.1, 10], [0.1, -10]], [2, 0], (0.02, 200)),
+    "scaled": ([[1, 1], [1, -1]], [2, 0], (2, 2)),
+    "uncentered": ([[101, 101], [101, 99]], [2, 0], None),
+    "centered": ([[1, 1], [1, -1]], [2, 0], (2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_neurons_are_their_tables(name):
+    inputs, targets, eigenvalues = TABLES[name]
+    inputs, targets = np.array(inputs, float), np.array(targets, float)
+    points = np.random.default_rng(2).normal(size=(20, 2))
+    wanted = [np.mean((inputs @ w - targets) ** 2) for w in points]
+    np.testing.assert_allclose(values(SURFACES[name], points), wanted, rtol=1e-12)
+    facts = facts_of(SURFACES[name])
+    np.testing.assert_allclose(facts.minimisers[0], np.linalg.solve(inputs, targets), rtol=1e-12)
+    hessian = 2 * inputs.T @ inputs / len(inputs)
+    np.testing.assert_allclose(facts.hessians[0], hessian, rtol=1e-12, atol=1e-12)
+    if eigenvalues is not None:
+        np.testing.assert_allclose(np.linalg.eigvalsh(facts.hessians[0]), eigenvalues, rtol=1e-12)
+    # the small eigenvalue is known to the rounding of the large one, times the condition number
+    assert facts.condition_number == pytest.approx(np.linalg.cond(inputs) ** 2, rel=1e-9)
+
+
+def test_uncentered_has_its_published_condition_number():
+    assert facts_of(SURFACES["uncentered"]).condition_number == pytest.approx(40_006, abs=0.5)
+
+
+def regression_of(model, inputs, targets):
+    labels = tuple(f"w{i}" for i in range(inputs.shape[1]))
+    return regression("mine", model, inputs, targets, None, labels=labels, summary="", source="", note="")
+
+
+def test_linear_regression_is_numpys():
+    generator = np.random.default_rng(3)
+    inputs, targets, w = generator.normal(size=(50, 4)), generator.normal(size=50), generator.normal(size=4)
+    made = regression_of("linear", inputs, targets)
+    assert "mine" not in SURFACES
+    assert values(made, w[None])[0] == pytest.approx(np.mean((inputs @ w - targets) ** 2), rel=1e-12)
+    np.testing.assert_allclose(gradient_of(made, w), 2 * inputs.T @ (inputs @ w - targets) / 50, rtol=1e-11)
+
+
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_logistic_regression_is_sklearns(size):
+    from sklearn.metrics import log_loss
+
+    generator = np.random.default_rng(4)
+    inputs, targets = generator.normal(size=(50, 3)), (generator.random(50) < 0.4).astype(float)
+    w = size * generator.normal(size=3)
+    probability = 1 / (1 + np.exp(-inputs @ w))
+    found = values(regression_of("logistic", inputs, targets), w[None])[0]
+    if size == 1.0:
+        assert found == pytest.approx(log_loss(targets, probability), rel=1e-12)
+    # sklearn clips probabilities; the logits themselves do not overflow
+    exact = np.mean(np.logaddexp(0, inputs @ w) - targets * (inputs @ w))
+    assert found == pytest.approx(exact, rel=1e-12)
+
+
+def test_logistic_regression_does_not_overflow():
+    made = regression_of("logistic", np.array([[1.0], [-1.0]]), np.array([1.0, 0.0]))
+    assert values(made, np.array([[-1e4]]))[0] == pytest.approx(1e4, rel=1e-14)
+    assert values(made, np.array([[1e4]]))[0] == 0.0
+    assert np.isfinite(gradient_of(made, [-1e4])).all()
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 7])
+@pytest.mark.parametrize(("condition", "angle"), [(100.0, 0.0), (50.0, 30.0), (3.0, -115.0)])
+def test_the_ellipse_is_its_matrix(dimension, condition, angle):
+    made = SURFACES["ellipse"].with_parameters(dimension=dimension, condition=condition, angle=angle)
+    eigenvalues = np.geomspace(1, condition, dimension) if dimension > 1 else np.ones(1)
+    turn = np.eye(dimension)
+    if dimension > 1:
+        c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+        turn[:2, :2] = [[c, s], [-s, c]]
+    hessian = turn.T @ np.diag(eigenvalues) @ turn
+    points = np.random.default_rng(dimension).normal(size=(10, dimension))
+    np.testing.assert_allclose(values(made, points), [0.5 * x @ hessian @ x for x in points], rtol=1e-12)
+    facts = facts_of(made)
+    np.testing.assert_allclose(facts.hessians[0], hessian, rtol=1e-12, atol=1e-12)
+    assert facts.condition_number == pytest.approx(condition if dimension > 1 else 1.0, rel=1e-12)
+    assert made.start_point(dimension).tolist() == [1.0] * dimension
+
+
+# ---- parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("ellipse", {"conditon": 3}, "unknown parameter 'conditon' of surface 'ellipse'; did you mean 'condition'"),
+        ("ellipse", {"dimensions": 3}, "did you mean 'dimension'"),
+        ("rosenbrock", {"dimension": 3}, "surface 'rosenbrock' has dimension 2 and no other"),
+        ("rosenbrock", {"zzz": 3}, "unknown parameter 'zzz' of surface 'rosenbrock'; choose from: a, b"),
+        ("ellipse", {"dimension": 0}, "the dimension of surface 'ellipse' must be at least 1, not 0"),
+        ("ellipse", {"dimension": 2.5}, "the dimension of surface 'ellipse' must be a whole number, not 2.5"),
+        ("ellipse", {"condition": "ten"}, "parameter 'condition' of surface 'ellipse' must be a number, not 'ten'"),
+        ("ellipse", {"condition": "nan"}, "must be a finite number, not 'nan'"),
+        ("ellipse", {"angle": float("inf")}, "must be a finite number"),
+    ],
+)
+def test_a_wrong_parameter_says_what_is_right(name, given, words):
+    with pytest.raises(UsageError, match=words):
+        SURFACES[name].with_parameters(**given)
+
+
+def test_parameters_change_a_copy():
+    made = SURFACES["ellipse"].with_parameters(condition="7", dimension="3")
+    assert (made.parameters["condition"], made.dimension) == (7.0, 3)
+    assert (SURFACES["ellipse"].parameters["condition"], SURFACES["ellipse"].dimension) == (100.0, 2)
+    assert SURFACES["rosenbrock"].with_parameters(dimension=2).dimension == 2
+
+
+def test_a_taken_name_is_refused():
+    with pytest.raises(UsageError, match="the surface 'ellipse' is already registered"):
+        surface(start=(0.0,), name="ellipse")(lambda x: x[0] ** 2)
+
+
+@pytest.mark.parametrize("name", ["elipse", "Ellipse", "doublewell"])
+def test_an_unknown_name_gets_the_nearest(name):
+    with pytest.raises(UsageError, match=r"did you mean '(ellipse|double-well)'"):
+        SURFACES[name]
