@@ -12,6 +12,7 @@ from jax import Array
 
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
+from gdbench.scalars import LARGEST, computed_once
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import require_number
 
@@ -92,7 +93,7 @@ class Step:
         hyperparameters, parameters = self.settings(constants, shared)
         target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
         f = self.objective(parameters, data)
-        loss, gradient = jax.value_and_grad(f)(x)
+        loss, gradient = self.measure(f, x)
         norm2 = jnp.sum(gradient * gradient)
         # the gradient that was measured is the one that the solver uses: computed once
         oracle = Oracle(f, key=lambda: step_key(seed, count), known=(x, loss, gradient))
@@ -102,6 +103,14 @@ class Step:
         # a loss that is not a number is never the best
         best = jnp.where(loss < lane.best, loss, lane.best)
         return Lane(x, state, count + (~ends).astype(self.dtype), best, loss, norm2)
+
+    def measure(self, f: Callable[[Array], Array], x: Array) -> tuple[Array, Array]:
+        """Loss and gradient at `x`, computed once where the lane is taken apart into numbers."""
+        loss, gradient = jax.value_and_grad(f)(x)
+        if x.shape[0] > LARGEST:
+            return loss, gradient
+        loss, *entries = computed_once(loss, *(gradient[i] for i in range(x.shape[0])))
+        return loss, jnp.stack(entries)
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.

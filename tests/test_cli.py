@@ -196,8 +196,9 @@ def test_an_interrupted_run_keeps_what_had_finished(here):
         "import gdbench, jax.numpy as jnp\n"
         "@gdbench.surface(start=(0.5,) * 60)\n"
         "def heavy(x):\n"
-        "    for _ in range(30): x = jnp.sin(x[:, None] * x[None, :]).sum(axis=1)\n"
-        "    return jnp.sum(x**2)\n"
+        "    y = x\n"
+        "    for _ in range(30): y = jnp.sin(y[:, None] * x[None, :]).sum(axis=1)\n"
+        "    return 1e-9 * jnp.sum(x) + 1e-30 * jnp.sum(y)\n"  # a slope without end
     )
     names = ["-f", "ellipse", "-f", "heavy", "-s", "sgd"]
     arguments = [sys.executable, "-m", "gdbench", "run", "--plugin", "p.py", *names, "--steps", "1000000"]
