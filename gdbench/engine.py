@@ -220,21 +220,16 @@ def trace(program: Program) -> list[Trajectory]:
 
 def _trace_lanes(feed: _Feed) -> list[Trajectory]:
     n, count = feed.program.dimension, len(feed.program)
-    records = np.empty((count, 4))
+    steps = np.zeros(count, np.int64)
     kept: list[np.ndarray] = []
     done = 0
     while done < count:
         lanes = feed.advance(segments=1)
-        runs, ended = finished(lanes)
-        records[runs] = ended[:4].T
+        runs, records = finished(lanes)
+        steps[runs] = records[0].astype(np.int64)
         done += len(runs)
         kept.append(np.asarray(lanes.paths)[:, :, :count].astype(np.float64))
     rows = np.concatenate(kept)
-    found = []
-    for run, (steps, last_loss, _, last_norm) in enumerate(records):
-        end = int(steps)
-        x = rows[: end + 1, :n, run]
-        # a step's row holds the measurements of the iterate before; the last ones are in the record
-        loss, norm = rows[1 : end + 1, n, run], np.sqrt(rows[1 : end + 1, n + 1, run])
-        found.append(Trajectory(x, np.append(loss, last_loss), np.append(norm, last_norm)))
-    return found
+    # behind its last step a run's rows repeat
+    own = [rows[: end + 1, :, run] for run, end in enumerate(steps)]
+    return [Trajectory(part[:, :n], part[:, n], np.sqrt(part[:, n + 1])) for part in own]

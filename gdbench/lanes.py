@@ -23,7 +23,7 @@ from jax import Array, lax
 from gdbench import compiler
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
-from gdbench.step import Signature, Step
+from gdbench.step import Measured, Signature, Step
 
 SEGMENT = 64
 LEVELS = 8
@@ -46,7 +46,8 @@ class Lanes(NamedTuple):
     busy: Numbers  # lanes with a run
     taken: Numbers  # runs of the queue taken in this call
     segments: Numbers  # segments run in this call
-    paths: Numbers  # [SEGMENT, n + 2, drawn]: of the first lanes, in the last segment: see `drawn_rows`
+    measured: Any  # a Measured for every lane, in its layout
+    paths: Numbers  # [SEGMENT, n + 2, drawn]: x, loss and squared gradient norm of the first lanes in the last segment
 
 
 class Queue(NamedTuple):
@@ -103,6 +104,8 @@ class _Loop:
         self.queue, self.drawn = 4 * self.lanes, min(DRAWN, self.lanes)
         self.template, self.evaluations = self.step.probe()
         self.layout = Layout(self.template, self.lanes, self.dtype)
+        number = jax.ShapeDtypeStruct((), self.dtype)
+        self.measures = Layout(Measured(number, self.template.x), self.lanes, self.dtype, self.layout.packed)
         # among a lane's own rows: where the ladder of targets begins and the first steps at its targets
         self.ladder = len(signature.swept) + 3
         self.hits = self.ladder + LEVELS
@@ -113,6 +116,7 @@ class _Loop:
         """All lanes idle."""
         lanes, dtype, records = self.lanes, self.dtype, self.queue + self.lanes
         zeros = jax.tree.map(lambda leaf: np.zeros((*leaf.shape, lanes), leaf.dtype), self.template)
+        unmeasured = Measured(np.zeros(lanes, dtype), np.zeros((self.n, lanes), dtype))
         return Lanes(
             # a count of steps above every budget: they never move
             state=self.layout.pack(zeros._replace(count=np.full(lanes, np.inf, dtype))),
@@ -124,6 +128,7 @@ class _Loop:
             busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
+            measured=self.measures.pack(unmeasured),
             paths=np.zeros((SEGMENT, self.n + 2, self.drawn), dtype),
         )
 
@@ -169,53 +174,53 @@ class _Loop:
 
     def segment(self, c: Lanes, arguments: Any, length: Array) -> Lanes:
         """`length` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
-        constants = [c.own[i] for i in range(self.ladder)]
 
         def body(i: Array, carry: Any) -> Any:
-            state, paths = carry
-            paths = lax.dynamic_update_index_in_dim(paths, self.drawn_rows(state), i, 0)
-            return self.layout.map(self.step, state, constants, *arguments), paths
+            state, _, paths = carry
+            new, measured = self.advance_lanes(state, c.own, arguments)
+            lane, found = self.layout.unpack(state), self.measures.unpack(measured)
+            drawn = jnp.concatenate([lane.x, found.loss[None], _norm2(found.gradient)[None]])[:, : self.drawn]
+            return new, measured, lax.dynamic_update_index_in_dim(paths, drawn, i, 0)
 
-        state, paths = lax.fori_loop(0, length, body, (c.state, c.paths))
+        state, measured, paths = lax.fori_loop(0, length, body, (c.state, c.measured, c.paths))
         lane, before = self.layout.unpack(state), self.layout.unpack(c.state)
         crossed = (lane.best <= c.own[self.ladder : self.hits]) & jnp.isinf(c.own[self.hits :])
-        own = lax.cond(
-            jnp.any(crossed), lambda: self.with_hits(c, crossed, before.count, constants, arguments), lambda: c.own
-        )
+        own = lax.cond(jnp.any(crossed), lambda: self.with_hits(c, crossed, before.count, arguments), lambda: c.own)
         done = (c.run >= 0) & (lane.count < before.count + length.astype(self.dtype))
         ended = jnp.sum(done, dtype=jnp.int32)
-        c = c._replace(state=state, own=own, paths=paths, segments=c.segments + 1)
+        c = c._replace(state=state, own=own, measured=measured, paths=paths, segments=c.segments + 1)
         return lax.cond(ended > 0, lambda: self.record(c, done, ended), lambda: c)
 
-    def drawn_rows(self, state: Any) -> Array:
-        """What is kept of the first lanes before a step `[n + 2, drawn]`: x, and loss and norm of the iterate before.
+    def advance_lanes(self, state: Any, own: Array, arguments: Any) -> tuple[Any, Any]:
+        """One step of every lane, and what was measured before it."""
+        constants = [own[i] for i in range(self.ladder)]
+        measured = self.measures.map(self.step.measure, [(self.layout, state)], constants, *arguments)
+        # Loss and gradient are computed once and kept. Without the barrier XLA computes them again for every row of
+        # the state: welcome for a sum, ruinous for the exponentials in a gradient.
+        measured = lax.optimization_barrier(measured)
+        inputs = [(self.layout, state), (self.measures, measured)]
+        return self.layout.map(self.step, inputs, constants, *arguments), measured
 
-        Read from what the loop carries: XLA would compute anything else a second time.
-        """
-        lane = self.layout.unpack(state)
-        return jnp.concatenate([lane.x, lane.loss[None], lane.norm2[None]])[:, : self.drawn]
-
-    def with_hits(self, c: Lanes, crossed: Array, before: Array, constants: list[Array], arguments: Any) -> Array:
+    def with_hits(self, c: Lanes, crossed: Array, before: Array, arguments: Any) -> Array:
         """The lanes' own rows with the first step at each target that was `crossed`: the segment is run again for it.
 
         Losses are kept in this second pass only, for keeping them in every step would cost more than the step.
         """
 
         def body(state: Any, _: None) -> Any:
-            return self.layout.map(self.step, state, constants, *arguments), self.layout.unpack(state).loss
+            new, measured = self.advance_lanes(state, c.own, arguments)
+            return new, self.measures.unpack(measured).loss
 
-        state, losses = lax.scan(body, c.state, None, length=SEGMENT)
-        # a lane carries the loss of the iterate before
-        losses = jnp.concatenate([losses[1:], self.layout.unpack(state).loss[None]])
+        _, losses = lax.scan(body, c.state, None, length=SEGMENT)
         met = losses[:, None, :] <= c.own[self.ladder : self.hits][None]
         first = before + jnp.argmax(met, axis=0).astype(self.dtype)
         return jnp.concatenate([c.own[: self.hits], jnp.where(crossed, first, c.own[self.hits :])])
 
     def record(self, c: Lanes, done: Array, ended: Array) -> Lanes:
         """Write the finished lanes' records and set the lanes idle."""
-        lane = self.layout.unpack(c.state)
-        measured = jnp.stack([lane.count, lane.loss, lane.best, jnp.sqrt(lane.norm2)])
-        table = jnp.concatenate([measured, lane.x, c.own[self.hits :]])
+        lane, found = self.layout.unpack(c.state), self.measures.unpack(c.measured)
+        numbers = jnp.stack([lane.count, found.loss, lane.best, jnp.sqrt(_norm2(found.gradient))])
+        table = jnp.concatenate([numbers, lane.x, c.own[self.hits :]])
         column = jnp.where(done, c.slot, self.queue + self.lanes)  # out of bounds: dropped
         return c._replace(
             records=c.records.at[:, column].set(table, mode="drop"),
@@ -223,6 +228,11 @@ class _Loop:
             busy=c.busy - ended,
             run=jnp.where(done, -1, c.run),
         )
+
+
+def _norm2(gradients: Array) -> Array:
+    """The squared norm `[lanes]` of gradients `[n, lanes]`."""
+    return jnp.sum(gradients * gradients, axis=0)
 
 
 def _ranks(mask: Array) -> Array:

@@ -23,13 +23,13 @@ class Layout:
     layout to choose: three times faster than packing inside the step.
     """
 
-    def __init__(self, template: Any, lanes: int, dtype: Any) -> None:
+    def __init__(self, template: Any, lanes: int, dtype: Any, packed: bool | None = None) -> None:
         self.leaves, self.tree = jax.tree.flatten(template)
         self.lanes, self.dtype = lanes, dtype
         ends = np.cumsum([leaf.size for leaf in self.leaves])
         self.spans = [slice(int(end - leaf.size), int(end)) for leaf, end in zip(self.leaves, ends, strict=True)]
         self.rows = int(ends[-1])
-        self.packed = self.rows <= PACKED_ROWS
+        self.packed = self.rows <= PACKED_ROWS if packed is None else packed
 
     def pack(self, tree: Any) -> Any:
         """From a tree with the lane as last axis to what the loop carries."""
@@ -48,15 +48,20 @@ class Layout:
         ]
         return jax.tree.unflatten(self.tree, parts)
 
-    def map(self, step: Callable[..., Any], stored: Any, constants: Sequence[Array], *rest: Any) -> Any:
-        """`step(lane, constants, *rest) -> lane` for every lane."""
+    def map(
+        self, function: Callable[..., Any], inputs: Sequence[tuple[Layout, Any]], constants: Sequence[Array], *rest: Any
+    ) -> Any:
+        """`function(*inputs, constants, *rest)` of every lane, stored in this layout; each input is stored in its."""
         if not self.packed:
-            return jax.vmap(lambda lane, own: step(lane, own, *rest), (-1, 0), -1)(stored, constants)
+            trees = [stored for _, stored in inputs]
+            return jax.vmap(lambda trees, own: function(*trees, own, *rest), (-1, 0), -1)(trees, constants)
 
-        def one(numbers: list[Array], own: list[Array]) -> Any:
-            return self._numbers_of(by_scalars(step)(self._tree_of(numbers), own, *rest))
+        def one(numbers: list[list[Array]], own: list[Array]) -> list[Array]:
+            trees = [layout._tree_of(part) for (layout, _), part in zip(inputs, numbers, strict=True)]
+            return self._numbers_of(by_scalars(function)(*trees, own, *rest))
 
-        return jnp.stack(jax.vmap(one)([stored[i] for i in range(self.rows)], list(constants)))
+        rows = [[stored[i] for i in range(layout.rows)] for layout, stored in inputs]
+        return jnp.stack(jax.vmap(one)(rows, list(constants)))
 
     def _tree_of(self, numbers: list[Array]) -> Any:
         parts = [

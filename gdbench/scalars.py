@@ -55,23 +55,6 @@ def by_scalars(function: Callable[..., Any]) -> Callable[..., Any]:
     return rewritten
 
 
-@jax.custom_batching.custom_vmap
-def computed_once(*numbers: Any) -> tuple[Any, ...]:
-    """`numbers`, with the promise that XLA computes them once for all lanes and keeps them.
-
-    A packed step has a row for everything that a lane carries, and XLA computes what rows have in common again for each
-    of them: welcome for a sum, ruinous for the exponentials in a gradient.
-    """
-    return numbers
-
-
-@computed_once.def_vmap
-def _computed_once_for_lanes(size: int, batched: Sequence[bool], *numbers: Any) -> Any:
-    rows = [number if own else jnp.broadcast_to(number, (size,)) for number, own in zip(numbers, batched, strict=True)]
-    kept = lax.optimization_barrier(jnp.stack(rows))
-    return tuple(kept[i] for i in range(len(rows))), (True,) * len(rows)
-
-
 def _apart(value: Any) -> Any:
     """An object array of the entries, or the value itself when it is too large or no array of numbers."""
     shape = jnp.shape(value)

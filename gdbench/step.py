@@ -12,7 +12,6 @@ from jax import Array
 
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
-from gdbench.scalars import LARGEST, computed_once
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import require_number
 
@@ -40,14 +39,19 @@ class Signature:
 
 
 class Lane(NamedTuple):
-    """What a run carries from step to step; the measurements are those of the last iterate that was tested."""
+    """What a run carries from step to step."""
 
     x: Any  # [n]
     state: Any  # the solver's
     count: Any  # updates made
     best: Any  # lowest loss
+
+
+class Measured(NamedTuple):
+    """What a run's iterate is tested by, and its solver's gradient there."""
+
     loss: Any
-    norm2: Any  # squared gradient norm
+    gradient: Any  # [n]
 
 
 class Step:
@@ -75,42 +79,43 @@ class Step:
 
     def fresh(self, x: Array) -> Lane:
         """The lane of a run at its start, where nothing has been measured yet."""
-        zero = jnp.zeros((), self.dtype)
-        return Lane(x, self.solver.initial_state(x), zero, jnp.full((), jnp.inf, self.dtype), zero, zero)
+        return Lane(x, self.solver.initial_state(x), jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype))
+
+    def measure(self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, *_: Any) -> Measured:
+        """Loss and gradient at a lane's iterate."""
+        f = self.objective(self.settings(constants, shared)[1], data)
+        return Measured(*jax.value_and_grad(f)(lane.x))
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
         """The solver's own step: the new iterate and the new state."""
         return self.solver.step(oracle, x, state, **hyperparameters, **dict(self.signature.solver_options))
 
     def __call__(
-        self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
+        self,
+        lane: Lane,
+        measured: Measured,
+        constants: Sequence[Any],
+        shared: Any,
+        data: Any,
+        budget: Array,
+        gtol2: Array,
     ) -> Lane:
-        """The lane after its iterate has been measured and, unless its run ends there, one update made.
+        """The lane after its iterate has been tested and, unless its run ends there, one update made.
 
         A lane that has ended stays as it is however often this is called: the loop needs no flag for it.
         """
-        x, state, count = lane[:3]
+        x, state, count, best = lane
+        loss, gradient = measured
         hyperparameters, parameters = self.settings(constants, shared)
         target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
-        f = self.objective(parameters, data)
-        loss, gradient = self.measure(f, x)
-        norm2 = jnp.sum(gradient * gradient)
         # the gradient that was measured is the one that the solver uses: computed once
-        oracle = Oracle(f, key=lambda: step_key(seed, count), known=(x, loss, gradient))
+        oracle = Oracle(self.objective(parameters, data), key=lambda: step_key(seed, count), known=(x, loss, gradient))
         new = self.update(oracle, x, state, hyperparameters)
-        ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (norm2 <= gtol2) | (count >= budget)
+        ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (count >= budget)
+        ends |= jnp.sum(gradient * gradient) <= gtol2
         x, state = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
         # a loss that is not a number is never the best
-        best = jnp.where(loss < lane.best, loss, lane.best)
-        return Lane(x, state, count + (~ends).astype(self.dtype), best, loss, norm2)
-
-    def measure(self, f: Callable[[Array], Array], x: Array) -> tuple[Array, Array]:
-        """Loss and gradient at `x`, computed once where the lane is taken apart into numbers."""
-        loss, gradient = jax.value_and_grad(f)(x)
-        if x.shape[0] > LARGEST:
-            return loss, gradient
-        loss, *entries = computed_once(loss, *(gradient[i] for i in range(x.shape[0])))
-        return loss, jnp.stack(entries)
+        return Lane(x, state, count + (~ends).astype(self.dtype), jnp.where(loss < best, loss, best))
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.

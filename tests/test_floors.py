@@ -30,7 +30,6 @@ NEIGHBOURS = {
     ("surfaces", "surfaces.*"): "importing the package registers its members",
     ("solvers", "solvers.*"): "importing the package registers its members",
     ("program", "step"): "a program knows the signature that it is compiled for",
-    ("step", "scalars"): "loss and gradient are computed once for all numbers of a lane",
     ("lanes", "layout"): "the loop stores its lanes in a layout",
     ("engine", "lanes"): "the engine feeds the loop",
     ("frames", "tuning"): "the table shows the median by which the rate was chosen",
