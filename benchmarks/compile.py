@@ -13,7 +13,7 @@ from rich.table import Table
 from gdbench import compiler
 from gdbench.config import make_spec
 from gdbench.engine import execute
-from gdbench.lanes import machine
+from gdbench.lanes import forget_machines
 from gdbench.plan import make_plan
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
@@ -48,7 +48,7 @@ def main() -> None:
         for block in plan.blocks:
             first, second, least = [], [], []
             for _ in range(rounds):
-                machine.cache_clear()
+                forget_machines()
                 jax.clear_caches()
                 least.append(peer())
                 first.append(timed(block.program))

@@ -257,6 +257,11 @@ def machine(signature: Signature) -> Machine:
         return _machine(signature)
 
 
+def forget_machines() -> None:
+    """Drop every compiled program, so that the next use traces it again."""
+    _machine.cache_clear()
+
+
 @lru_cache(maxsize=512)
 def _machine(signature: Signature) -> Machine:
     loop = _Loop(signature)
