@@ -16,8 +16,8 @@ from gdbench.surfaces import SURFACES, Surface
 
 
 def run(
-    surfaces: Sequence[str | Surface] = (),
-    solvers: Sequence[str | Solver] = (),
+    surfaces: str | Sequence[str | Surface] = (),
+    solvers: str | Sequence[str | Solver] = (),
     *,
     out: str | Path | None = None,
     force: bool = False,
@@ -34,6 +34,8 @@ def run(
     """
     for file in options.get("plugin", ()):
         plugins.load_file(file)
+    surfaces = [surfaces] if isinstance(surfaces, str) else surfaces
+    solvers = [solvers] if isinstance(solvers, str) else solvers
     chosen_surfaces = [SURFACES[item] if isinstance(item, str) else item for item in surfaces]
     chosen_solvers = [SOLVERS[item] if isinstance(item, str) else item for item in solvers]
     names = {"surface": [item.name for item in chosen_surfaces], "solver": [item.name for item in chosen_solvers]}

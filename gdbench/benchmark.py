@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,10 +74,15 @@ class _Finished:
     row: dict[str, object]
     paths: dict[int, Trajectory]
 
+    def arrived(self) -> list[Trajectory]:
+        """The paths of the drawn runs that reached the target."""
+        reached = set(self.runs.loc[self.runs["status"] == "reached", "run"])
+        return [path for run, path in self.paths.items() if run in reached]
+
 
 def write_preamble(folder: Path, spec: RunSpec) -> None:
     """What is known before the first step: the configuration and the environment."""
-    write_bytes(folder / "config.yaml", dump_config(spec).encode())
+    write_bytes(folder / "config.yaml", dump_config(spec).encode("utf-8", "surrogateescape"))
     write_json(folder / "environment.json", environment())
 
 
@@ -125,7 +130,7 @@ def benchmark(
                 looks[index] = pool.submit(_finish, plan.blocks[index], outcome)
         ran = time.perf_counter()
         for index, look in looks.items():
-            finished[index] = look.result()
+            finished[index] = _result_or_bare(look, plan.blocks[index], records[index])
         contours = _contours(plan, finished, pool)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -160,6 +165,16 @@ def _failed(block: Block, message: str) -> _Finished:
     return _Finished(runs, tables_of.table_row(block, runs, hits, runs.iloc[:1], ""), {})
 
 
+def _result_or_bare(look: Future[_Finished], block: Block, records: Records) -> _Finished:
+    """What `_finish` found; where it failed, the runs without paths and rates: they have been computed and stand."""
+    try:
+        return look.result()
+    except Exception as error:
+        runs = tables_of.runs_of_block(block, records, f"not analysed: {describe(error)}")
+        chosen, edge = choose(runs)
+        return _Finished(runs, tables_of.table_row(block, runs, records.hits, chosen, edge), {})
+
+
 def _finish(block: Block, records: Records) -> _Finished:
     """Choose the learning rate, replay the chosen runs, and set theory beside them."""
     runs = tables_of.runs_of_block(block, records)
@@ -183,7 +198,10 @@ def _compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, T
     minimum = runs["minimum"].fillna(0).to_numpy(dtype=int)
     for number in np.unique(minimum):
         rows = np.flatnonzero(minimum == number)
-        predicted = rates_predicted(block.program.take(rows), facts.minimisers[number], facts.hessians[number])
+        try:
+            predicted = rates_predicted(block.program.take(rows), facts.minimisers[number], facts.hessians[number])
+        except Exception:  # a plug-in whose step has no forward derivative: no prediction, but its runs stand
+            continue
         runs.loc[rows, "rate_predicted"] = predicted
     precision = np.finfo(block.program.dtype)
     for run, path in paths.items():
@@ -207,9 +225,11 @@ def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExe
     def look(indices: Sequence[int]) -> dict[str, Any]:
         block = plan.blocks[indices[0]]
         paths = [path for index in indices for path in finished[index].paths.values()]
-        # a path that diverges leaves the frame rather than setting it; its start belongs in it
-        calm = [path for path in paths if np.isfinite(path.loss[-1]) and path.loss[-1] <= 2 * abs(path.loss[0]) + 1]
-        shown = [(path.x[:1], path.loss[:1]) for path in paths] + [(path.x, path.loss) for path in calm]
+        # A path that diverges or swings without end leaves the frame rather than setting it: of a run that did not
+        # arrive, start and end count.
+        ends = [[0] if path.loss[-1] > path.loss[0] or not np.isfinite(path.loss[-1]) else [0, -1] for path in paths]
+        shown = [(path.x[rows], path.loss[rows]) for path, rows in zip(paths, ends, strict=True)]
+        shown += [(path.x, path.loss) for index in indices for path in finished[index].arrived()]
         start = max((path.loss[0] for path in paths), default=np.nan)
         assert block.facts is not None
         return landscape_of(block.surface, block.facts, shown, float(start))

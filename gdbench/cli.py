@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from gdbench import console, flags
 from gdbench.errors import GdbenchError, UsageError
+from gdbench.errors import describe as describe_error
 
 app = typer.Typer(
     name="gdbench",
@@ -132,9 +134,10 @@ def run(
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
     folder = create_folder(parent / (name or free_name(parent, console.default_name(plan))), force=force)
     result = console.execute(plan, folder)
-    console.report(result, plan, json=json)
+    # drawn before it is told: a reader who closes the pipe has the pictures all the same
     if not no_plots:
         console.draw(result, folder)
+    console.report(result, plan, json=json)
     console.say(f"Written to {folder}")
     if result.failure:
         raise GdbenchError(result.failure)
@@ -193,13 +196,18 @@ def show(
             console.show(describe.sheet(shown))
         return
     surface = thing.with_parameters(**(flags.pairs(param, "--param") or {}))
-    shown = describe.surface_facts(surface)
+    try:
+        shown = describe.surface_facts(surface)
+    except GdbenchError:
+        raise
+    except Exception as error:
+        raise GdbenchError(f"surface '{surface.name}' {describe_error(error)}") from None
     if json:
         console.print_json(shown)
     else:
         console.show(describe.sheet(shown))
         if png is None:
-            console.show(describe.contour_text(surface))
+            console.show(describe.contour_text(surface, min(64, console.width() - 1)))
     if png is not None:
         describe.contour_png(surface, png)
         console.say(f"Written to {png}")
@@ -232,19 +240,31 @@ def call(arguments: list[str] | None = None) -> int:
     except MemoryError:
         console.say("gdbench: out of memory; ask for fewer runs at once")
         return 1
+    except OSError as error:
+        console.say(f"gdbench: '{error.filename}': {error.strerror}" if error.filename else f"gdbench: {error}")
+        return 1
     except Exception as error:
         # typer's own errors carry their sentence; which class they are depends on typer's version
         if not hasattr(error, "format_message"):
-            raise
+            if os.environ.get("GDBENCH_TRACEBACK"):
+                raise
+            lines = str(error).strip().split("\n")
+            console.say(
+                f"gdbench: a defect of gdbench: {type(error).__name__}: {lines[0]} (GDBENCH_TRACEBACK=1 shows where)"
+            )
+            return 1
         console.say(f"gdbench: {error.format_message().rstrip('.')}. Try 'gdbench --help'.")
         return getattr(error, "exit_code", 2)
     if code == 130:
-        console.say("gdbench: interrupted; the rows of what had finished are in the result folder")
+        console.say("gdbench: interrupted; what had finished by then is in the result folder")
     return code if isinstance(code, int) else 0
 
 
 def main() -> None:
     """The `gdbench` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows a question mark for it
     code = call()
     sys.stdout.flush()
     sys.stderr.flush()

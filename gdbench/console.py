@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from gdbench.errors import GdbenchError
 if TYPE_CHECKING:
     from gdbench.benchmark import Result
     from gdbench.plan import Plan
+
+WIDE = 200
 
 
 def load_plugins(files: list[str]) -> None:
@@ -73,12 +76,10 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     from gdbench import tables
 
     if json:
-        import json as encoder
-
-        print_json(encoder.loads(result.table.to_json(orient="records", double_precision=15)))
+        print_json([{name: plain(value) for name, value in row.items()} for row in result.table.to_dict("records")])
         return
     spec = plan.spec
-    show(tables.results_table(result.table))
+    show(tables.results_table(result.table), wide=True)
     show("")
     for sentence in tables.condition_sentences(result.table):
         show(sentence)
@@ -103,14 +104,31 @@ def draw(frames: Any, folder: Path) -> None:
         ) from error
 
 
-def show(what: Any) -> None:
-    """Print a rich table or a sentence to stdout."""
+def width() -> int:
+    """The terminal's width; a file or a pipe has none to fit, and gets a wide one."""
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a file or a pipe has no width to fit
-    console.print(what, highlight=False)
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else WIDE
+
+
+def show(what: Any, *, wide: bool = False) -> None:
+    """Print a rich table or a sentence to stdout; `wide` rather leaves the terminal's edge than cut a number."""
+    from rich.console import Console
+
+    # names may hold brackets and colons, which rich would take for its own markup
+    console = Console(width=max(width(), WIDE) if wide else width(), markup=False, emoji=False)
+    console.print(what, highlight=False, soft_wrap=isinstance(what, str))
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON has it: null for what does not apply, is not a number, or is infinite."""
+    import pandas as pd
+
+    if pd.isna(value):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and math.isinf(value) else value
 
 
 def print_json(what: Any) -> None:

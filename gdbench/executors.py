@@ -32,25 +32,26 @@ def execute_all(
     """
     parts: dict[int, list[Outcome | None]] = {}
     workers = threads or cores()
-    with ThreadPoolExecutor(workers) as pool:
-        futures: dict[Future[Records], tuple[int, int]] = {}
-        for index, program in enumerate(programs):
-            slices = max(1, min(workers, len(program) // SLICE))
-            parts[index] = [None] * slices
-            for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
-                chosen = program if slices == 1 else program.take(rows)
-                futures[pool.submit(execute, chosen, on_advance)] = (index, part)
-        try:
-            for future in as_completed(futures):
-                index, part = futures[future]
-                error = future.exception()
-                if error is not None and not isinstance(error, Exception):
-                    raise error
-                parts[index][part] = error if isinstance(error, Exception) else future.result()
-                if all(outcome is not None for outcome in parts[index]):
-                    yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    # not as a context: that would wait at the end, and an interrupted benchmark must not wait for programs that run on
+    pool = ThreadPoolExecutor(workers)
+    futures: dict[Future[Records], tuple[int, int]] = {}
+    for index, program in enumerate(programs):
+        slices = max(1, min(workers, len(program) // SLICE))
+        parts[index] = [None] * slices
+        for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
+            chosen = program if slices == 1 else program.take(rows)
+            futures[pool.submit(execute, chosen, on_advance)] = (index, part)
+    try:
+        for future in as_completed(futures):
+            index, part = futures[future]
+            error = future.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            parts[index][part] = error if isinstance(error, Exception) else future.result()
+            if all(outcome is not None for outcome in parts[index]):
+                yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _join(parts: list[Outcome]) -> Outcome:

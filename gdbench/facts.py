@@ -76,7 +76,7 @@ def facts_of(surface: Surface) -> Facts:
     minimisers = surface.minimiser_points(n, surface.parameters)
     losses = values(surface, np.concatenate([minimisers, surface.probe_points()]))
     minimum_losses, probes = losses[: len(minimisers)], losses[len(minimisers) :]
-    hessians = np.array([_call(surface, "hessian", point) for point in minimisers]).reshape(-1, n, n)
+    hessians = np.array([_hessian(surface, point) for point in minimisers]).reshape(-1, n, n)
     return Facts(
         minimisers=minimisers,
         minimum_losses=minimum_losses,
@@ -85,6 +85,14 @@ def facts_of(surface: Surface) -> Facts:
         condition_number=_condition(hessians[0]) if len(hessians) else float("nan"),
         fingerprint=surface.fingerprint(probes),
     )
+
+
+def _hessian(surface: Surface, point: np.ndarray) -> np.ndarray:
+    """The Hessian `[n, n]`, NaN where the surface has no second derivatives: it can be minimised all the same."""
+    try:
+        return _call(surface, "hessian", point)
+    except Exception:
+        return np.full((len(point), len(point)), np.nan)
 
 
 def _condition(hessian: np.ndarray) -> float:

@@ -52,7 +52,7 @@ def landscape_of(
         u, v = (np.linspace(*_extent(points[:, i], high[i] - low[i]), GRID) for i in range(2))
         grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
         return {**made, "kind": "plane", "u": u, "v": v, "loss": values(surface, grid).reshape(GRID, GRID)}
-    axes, share = _principal_axes(inside)
+    axes, share = _principal_axes(inside or [np.stack([low, high, surface.start_point(n)])])
     origin = facts.minimisers[0] if len(facts.minimisers) else points.mean(axis=0)
     flat = (points - origin) @ axes.T
     u, v = (np.linspace(*_extent(flat[:, i]), GRID) for i in range(2))

@@ -91,7 +91,7 @@ def lane_count(dimension: int) -> int:
     Enough to fill the vector units, few enough to stay in the cache and not to keep a small benchmark waiting for idle
     ones. It follows from the dimension alone: at another count XLA emits other code, whose last bits differ.
     """
-    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension**2)))) if dimension < 64 else 64
+    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension**2))))
 
 
 class _Loop:

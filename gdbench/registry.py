@@ -24,7 +24,7 @@ class Registry(Generic[T]):
         self._things[name] = thing
 
     def discard(self, name: str) -> None:
-        """Forget `name`; used when a plug-in that failed half-way is rolled back."""
+        """Forget `name`, if it is there."""
         self._things.pop(name, None)
 
     def __getitem__(self, name: str) -> T:

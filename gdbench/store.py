@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FRAMES = ("runs", "table", "trajectory", "curves")
+# of every table the columns without which nothing can be drawn: words, and numbers
+REQUIRED = {
+    "runs": (("surface", "solver", "status"), ("run", "start", "steps", "steps_to_target", "loss_final")),
+    "table": (("surface", "solver", "status"), ("steps_to_target", "rate_predicted")),
+    "trajectory": ((), ("run", "step", "x0", "loss")),
+    "curves": (("surface", "solver"), ("run", "start", "step", "loss", "gap")),
+}
 
 
 @dataclass
@@ -110,7 +117,29 @@ def read_frames(folder: Path) -> Frames:
             frames[name] = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
         except (ValueError, OSError) as error:
             raise ResultError(f"'{folder / name}.csv' cannot be read: {str(error).splitlines()[0]}") from None
+        _require_columns(folder / f"{name}.csv", frames[name])
+    for name in ("trajectory", "curves"):
+        strange = set(frames[name]["run"]) - set(frames["runs"]["run"])
+        if strange:
+            raise ResultError(f"'{folder}' is damaged: {name}.csv has run {min(strange)}, which runs.csv lacks")
     return Frames(**frames, contours=read_contours(folder))
+
+
+def _require_columns(path: Path, frame: pd.DataFrame) -> None:
+    """Raise `ResultError` where a table lacks a column, or has a word where a number belongs."""
+    import pandas as pd
+
+    texts, numbers = REQUIRED[path.stem]
+    missing = [column for column in (*texts, *numbers) if column not in frame.columns]
+    if missing:
+        raise ResultError(f"'{path}' is damaged: it has no column '{missing[0]}'")
+    for column in numbers:
+        wrong = frame[column].notna() & pd.to_numeric(frame[column], errors="coerce").isna()
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise ResultError(
+                f"'{path}', line {row + 2}, column '{column}': {frame[column].iloc[row]!r} is not a number"
+            )
 
 
 def read_contours(folder: Path) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.tuning import RULE
+
 STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
 
 
@@ -42,7 +44,7 @@ def results_table(table: pd.DataFrame) -> Table:
             steps = row["steps_to_target"]
             shown.add_row(
                 f"  {row['solver']}",
-                number(row.get("learning_rate")) + edge,
+                number(row.get("learning_rate")) + edge if row["status"] != "error" else "",
                 number(steps) if math.isfinite(steps) else "never",
                 *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
                 _outcome(str(row["status"]), row["minimum"]),
@@ -70,17 +72,17 @@ def _outcome(status: str, minimum: object) -> Text:
 
 
 def budget_sentence(table: pd.DataFrame) -> str:
-    """What tuning cost, and whether a winner sits on the edge of its grid."""
-    tuned = table[table["tuned"].astype(bool)]
+    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid."""
+    is_tuned = table["tuned"].astype(bool)
+    tuned, fixed = table[is_tuned], table[~is_tuned]
     if not len(tuned):
-        return "Nothing was tuned: the learning rate was fixed."
-    runs = sorted(set(tuned["tuning_runs"]))
-    trials = sorted(set(tuned["trials"]))
-    starts = sorted(set(tuned["starts"]))
-    words = f"Tuning budget of every solver on every surface: {trials[0]} learning rates × {starts[0]} "
-    words += f"start{'s' if starts[0] > 1 else ''} = {number(runs[0])} runs."
-    total = int(table["tuning_steps"].sum())
-    words += f" Steps computed in all: {total:,}.".replace(",", " ")
+        return "Nothing was tuned: every solver ran at one setting."
+    first = tuned.iloc[0]
+    starts = f"{first['starts']} start{'s' if first['starts'] > 1 else ''}"
+    owner = f"every solver but {', '.join(dict.fromkeys(fixed['solver']))}" if len(fixed) else "every solver"
+    words = f"Tuning budget of {owner} on every surface: {first['trials']} learning rates × {starts}"
+    words += f" = {number(first['tuning_runs'])} runs; chosen by {RULE}."
+    words += f" Steps computed in all: {int(table['tuning_steps'].sum()):,}.".replace(",", " ")
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):
         names = ", ".join(f"{row.solver} on {row.surface}" for row in edges.itertuples())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-RULE = "most runs at the target, then fewest steps (median over starts), then lowest median loss, then smaller rate"
+# how the winner is chosen; printed under every table
+RULE = "most runs at the target, then fewest steps (median over starts), then lowest loss, then smaller rate"
 
 
 def score_rates(runs: pd.DataFrame) -> pd.DataFrame:
@@ -39,11 +40,14 @@ def median(values: pd.Series) -> float:
 
 def choose(runs: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows of the winning learning rate, and the edge of the grid that it sits on: "low", "high" or ""."""
-    winner = score_rates(runs)["learning_rate"].iloc[0]
+    scored = score_rates(runs)
+    winner = scored["learning_rate"].iloc[0]
     if "learning_rate" not in runs or np.isnan(winner):
         return runs, ""
     rates = runs["learning_rate"].to_numpy()
     edge = ""
-    if rates.min() < rates.max():
+    # where no rate did better than another, no wider grid would help
+    distinct = scored[["reached", "steps", "loss"]].drop_duplicates()
+    if rates.min() < rates.max() and len(distinct) > 1:
         edge = "low" if winner == rates.min() else "high" if winner == rates.max() else ""
     return runs[rates == winner], edge

@@ -21,7 +21,7 @@ def test_the_last_crossing_of_the_frame_is_marked():
     path = np.array([[0.0, 0], [3, 0], [0.5, 0], [0.5, 4], [0.5, 1e300], [np.inf, np.nan]])
     np.testing.assert_allclose(tracks.exit_of(path, ground), [0.5, 1.0])
     drawn = tracks.within_reach(path, ground)
-    assert np.nanmax(np.abs(drawn)) <= 40
+    assert np.nanmax(np.abs(drawn)) <= tracks.FAR
     np.testing.assert_array_equal(drawn[:4], path[:4])
 
 

@@ -84,3 +84,18 @@ def test_links_of_the_documents_lead_somewhere():
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not link.startswith("http"):
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+@pytest.mark.slow
+def test_the_gallery_is_what_its_configuration_gives(here):
+    assert call(["run", "--config", str(ROOT / "configs" / "gallery.yaml"), "--name", "course", "--no-plots"]) == 0
+    again, stored = (
+        pd.read_csv(folder / "course" / "table.csv").set_index(["surface", "solver"])
+        for folder in (Path("results"), ROOT / "results" / "gallery")
+    )
+    # rounding decides where a rate swings without end (an adaptive step beside a pit); quadratics are the same anywhere
+    smooth = [(surface, solver) for surface in ("ellipse", "unscaled") for solver in ("sgd", "momentum", "nesterov")]
+    for name in ("learning_rate", "steps_to_target", "status"):
+        assert again.loc[smooth, name].tolist() == stored.loc[smooth, name].tolist()
+    reached = again.index[again["status"] == "reached"]
+    assert set(reached) == set(stored.index[stored["status"] == "reached"])

@@ -13,7 +13,10 @@ import pandas as pd
 from gdbench.plots.contours import Ground, ground_of
 from gdbench.statistics import floats
 
+CALMEST = 0.3
 MARKS = 12  # at most so many markers on a path
+FAR = 1e4  # half widths: so far out, pulling a point in no longer bends the line that leaves the frame
+ENDLESS = 100  # steps drawn of a path that would fill its panel
 PATHS = 18  # about so many paths in one panel; more hide each other
 
 
@@ -93,7 +96,7 @@ def within_reach(points: np.ndarray, ground: Ground) -> np.ndarray:
     centre, half = (ground.low + ground.high) / 2, (ground.high - ground.low) / 2
     offset = (np.where(np.isfinite(points), points, np.nan) - centre) / half
     reach = np.abs(offset).max(axis=1)
-    near = centre + offset * (40 / np.maximum(reach, 40))[:, None] * half
+    near = centre + offset * (FAR / np.maximum(reach, FAR))[:, None] * half
     cut = np.flatnonzero((reach[:-1] > 2) & (reach[1:] > 2)) + 1
     return np.insert(near, cut, np.nan, axis=0)
 
@@ -102,7 +105,7 @@ def calmness(points: np.ndarray, ground: Ground) -> float:
     """How boldly a path can be drawn: 1 for up to ten widths of the frame, down to 0.3 for one that fills it."""
     moves = np.diff(np.clip(points, ground.low, ground.high), axis=0) / (ground.high - ground.low)
     length = float(np.nansum(np.hypot(*moves.T)))
-    return float(np.clip(np.sqrt(10 / max(length, 1e-9)), 0.3, 1.0))
+    return float(np.clip(np.sqrt(10 / max(length, 1e-9)), CALMEST, 1.0))
 
 
 def exit_of(points: np.ndarray, ground: Ground) -> np.ndarray | None:

@@ -28,7 +28,18 @@ from gdbench.plots.style import (
     sign,
     style_of,
 )
-from gdbench.plots.tracks import Track, calmness, exit_of, inside, leaves, scene_of, solvers_of, within_reach
+from gdbench.plots.tracks import (
+    CALMEST,
+    ENDLESS,
+    Track,
+    calmness,
+    exit_of,
+    inside,
+    leaves,
+    scene_of,
+    solvers_of,
+    within_reach,
+)
 from gdbench.statistics import floats
 
 Scene = tuple[Ground, list[Track]]
@@ -167,6 +178,8 @@ def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Seque
         style = style_of(track.solver)
         shown = within_reach(track.points, ground)
         calm = calmness(shown, ground)
+        if calm <= CALMEST:
+            shown = shown[:ENDLESS]  # it swings without end: how it began says more than a filled panel
         axes.plot(*shown.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
         axes.plot(*shown.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
         marked = track.points[track.marked]

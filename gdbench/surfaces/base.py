@@ -24,6 +24,7 @@ class Surface:
     parameters : float keyword arguments with their defaults; traced, so that sweeping them compiles nothing.
     options : int, bool and str keyword arguments; each combination is a program of its own.
     start : the default start `[n]`, or a function of the dimension.
+    limits : of a parameter, between which numbers it must lie, both excluded.
     minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension and the parameters.
     box : `(low, high)`, numbers or vectors: where random starts are drawn and where a picture looks.
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
@@ -35,6 +36,7 @@ class Surface:
     parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     minimisers: Points | Callable[..., Points] | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     box: tuple[Any, Any] = (-2.0, 2.0)
     dimension: int = 2
     any_dimension: bool = False
@@ -75,13 +77,22 @@ class Surface:
             if name == "dimension":
                 dimension = self._checked_dimension(value)
             elif name in parameters:
-                parameters[name] = as_number(value, f"parameter '{name}' of surface '{self.name}'")
+                parameters[name] = self._checked_parameter(name, value)
             elif name in options:
                 options[name] = as_option(value, options[name], f"option '{name}' of surface '{self.name}'")
             else:
                 names = [*parameters, *options, *(["dimension"] if self.any_dimension else [])]
                 raise unknown("parameter", name, names, f"of surface '{self.name}'")
         return replace(self, parameters=parameters, options=options, dimension=dimension)
+
+    def _checked_parameter(self, name: str, value: Any) -> float:
+        what = f"parameter '{name}' of surface '{self.name}'"
+        number = as_number(value, what)
+        low, high = self.limits.get(name, (-np.inf, np.inf))
+        if not low < number < high:
+            bounds = f"above {low:g}" if np.isinf(high) else f"between {low:g} and {high:g}"
+            raise UsageError(f"{what} must be {bounds}, not {number:g}")
+        return number
 
     def _checked_dimension(self, value: Any) -> int:
         dimension = as_option(value, 1, f"the dimension of surface '{self.name}'")
@@ -128,6 +139,7 @@ def surface(
     start: Sequence[float] | Callable[[int], Points],
     name: str | None = None,
     minimisers: Points | Callable[..., Points] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
     box: tuple[Any, Any] = (-2.0, 2.0),
     dimension: int | None = None,
     any_dimension: bool = False,
@@ -164,6 +176,7 @@ def surface(
             parameters=parameters,
             options=options,
             minimisers=minimisers,
+            limits=dict(limits or {}),
             box=box,
             dimension=size,
             any_dimension=any_dimension,

@@ -11,6 +11,7 @@ from gdbench.surfaces.base import surface
 @surface(
     start=(-1.2, 1.0),
     minimisers=lambda dimension, a, b: np.array([[a, a * a]]),
+    limits={"b": (0.0, float("inf"))},
     box=((-2.0, -1.0), (2.0, 3.0)),
     formula="(a - x0)² + b (x1 - x0²)²",
     source="Rosenbrock 1960, doi:10.1093/comjnl/3.3.175",

@@ -21,6 +21,7 @@ def _eigenvalues(condition: Array | float, dimension: int) -> Array:
 @surface(
     start=np.ones,
     minimisers=lambda dimension, **_: np.zeros((1, dimension)),
+    limits={"condition": (0.0, float("inf"))},
     any_dimension=True,
     formula="½ Σ λᵢ yᵢ²,  λ log-spaced from 1 to condition,  y = x with its first plane turned by angle degrees",
     source="the quadratic model of every smooth minimum; Nocedal and Wright 2006, section 3.3",
