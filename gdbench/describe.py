@@ -153,9 +153,14 @@ def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
     across = np.linspace(0, len(u) - 1, columns).round().astype(int)
     up = np.linspace(len(v) - 1, 0, rows).round().astype(int)
     grid = loss[np.ix_(up, across)]
-    floor = np.nanmin(loss) if np.isnan(picture["f_star"]) else picture["f_star"]
-    height = np.log1p(np.maximum(grid - floor, 0) / max(np.nanmedian(loss - floor), 1e-300) * 100)
-    top = np.nanmax(height)
+    finite = loss[np.isfinite(loss)]
+    if not len(finite):
+        return "the surface is nowhere finite in its box"
+    floor = finite.min() if np.isnan(picture["f_star"]) else picture["f_star"]
+    with np.errstate(over="ignore"):
+        height = np.log1p(np.maximum(grid - floor, 0) / max(np.median(finite - floor), 1e-300) * 100)
+    height = np.where(np.isfinite(height), height, np.nan)
+    top = np.nan_to_num(height).max()
     shade = np.nan_to_num(height / top * (len(SHADES) - 1) if top > 0 else height, nan=len(SHADES) - 1)
     lines = [[SHADES[int(level)] for level in row] for row in shade]
     for point, mark in marks:

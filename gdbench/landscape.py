@@ -67,7 +67,7 @@ def _inside(
 ) -> np.ndarray:
     """The iterates that set the frame: not wildly high, and not more than a box's width outside the box."""
     width = high - low
-    floor = f_star if np.isfinite(f_star) else float(np.nanmin(loss))
+    floor = f_star if np.isfinite(f_star) else float(np.min(loss, where=np.isfinite(loss), initial=loss_start))
     with np.errstate(invalid="ignore"):
         kept = np.all(np.isfinite(path) & (path >= low - width) & (path <= high + width), axis=1)
         kept &= loss - floor <= WILD * max(loss_start - floor, 0)

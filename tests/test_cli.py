@@ -227,3 +227,67 @@ def test_version_and_bare_command():
     bare = gdbench()
     assert bare.returncode == 0
     assert "run" in bare.stdout
+
+
+def test_a_plug_in_that_only_half_works_keeps_its_runs(here, capsys):
+    Path("p.py").write_text(
+        "import gdbench, jax\n"
+        "@jax.custom_vjp\n"
+        "def same(x): return x * 1.0\n"
+        "same.defvjp(lambda x: (x, None), lambda residual, g: (g,))\n"
+        "@gdbench.solver(name='no [red]forward')\n"
+        "def no_forward(oracle, x, *, learning_rate): return same(x) - learning_rate * oracle.grad(x)\n"
+        "@gdbench.solver()\n"
+        "def raises(oracle, x, *, learning_rate): raise ValueError('no')\n"
+        "@gdbench.solver()\n"
+        "def fixed(oracle, x): return x - 0.01 * oracle.grad(x)\n"
+    )
+    solvers = ["-s", "no [red]forward", "-s", "fixed", "-s", "sgd"]
+    assert call(["run", "--plugin", "p.py", "-f", "ellipse", *solvers, "--no-plots", "--name", "a"]) == 0
+    out = capsys.readouterr().out
+    assert "no [red]forward" in out
+    assert "every solver but fixed" in out
+    table = pd.read_csv("results/a/table.csv").set_index("solver")
+    assert table.loc["no [red]forward", "steps_to_target"] == table.loc["sgd", "steps_to_target"]
+    assert pd.isna(table.loc["no [red]forward", "rate_predicted"])
+    assert table.loc["sgd", "rate_predicted"] < 1
+    # nothing but failures, in more dimensions than a picture has
+    many = ["-f", "ellipse", "--param", "dimension=5", "-s", "raises"]
+    assert call(["run", "--plugin", "p.py", *many, "--name", "b"]) == 1
+    assert "raised ValueError: no" in capsys.readouterr().err
+
+
+def test_json_repeats_the_table_exactly(here, capsys):
+    assert call(["run", "-f", "ellipse", "-s", "sgd", "--no-plots", "--name", "a", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    table = pd.read_csv("results/a/table.csv")
+    for name in ("learning_rate", "loss_final", "rate_observed"):
+        assert row[name] == table[name].item()
+    assert row["steps_at_1e-8"] is None
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("table.csv", lambda text: text.replace("solver", "slover", 1), "it has no column 'solver'"),
+        ("trajectory.csv", lambda text: text.replace(",1,", ",oops,", 1), "column 'step': 'oops' is not a number"),
+        ("runs.csv", lambda text: "".join(text.splitlines(keepends=True)[:2]), "which runs.csv lacks"),
+        ("curves.csv", lambda text: "", "cannot be read"),
+    ],
+)
+def test_a_damaged_result_is_recognised(here, capsys, file, change, sentence):
+    assert call(["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--name", "a"]) == 0
+    path = Path("results/a") / file
+    path.write_text(change(path.read_text()))
+    assert call(["plot", "results/a"]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert sentence in err
+    assert file in err
+
+
+def test_a_narrow_terminal_cuts_no_number(here, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert call(["run", "-f", "ellipse", "-s", "momentum", "--starts", "2", "--no-plots", "--name", "a"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert "0.948683" in out

@@ -21,6 +21,7 @@ MISTAKES = {
     "no pair": (["run", *OK, "--set", "momentum"], "KEY=VALUE"),
     "parameter misspelt": (["run", *OK, "--param", "conditon=10"], "did you mean 'condition'"),
     "parameter infinite": (["run", *OK, "--param", "condition=inf"], "finite number"),
+    "parameter out of bounds": (["run", *OK, "--param", "condition=-5"], "must be above 0, not -5"),
     "dimension fixed": (["run", "-f", "rosenbrock", "-s", "sgd", "--param", "dimension=3"], "unknown parameter"),
     "dimension zero": (["run", *OK, "--param", "dimension=0"], "at least 1"),
     "dimension broken": (["run", *OK, "--param", "dimension=2.5"], "whole number"),

@@ -148,7 +148,7 @@ def human(number: float, digits: int = 3) -> str:
     if 1000 <= size < 1e6 and size == round(size):
         text = f"{size:,.0f}".replace(",", "\u2009")
     elif size == 0 or 1e-3 <= size < 1e6:
-        text = f"{size:.{digits}g}"
+        text = f"{size:.{digits}g}" if size < 10**digits else f"{size:.0f}"
     else:
         mantissa, exponent = f"{size:.{digits - 1}e}".split("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
