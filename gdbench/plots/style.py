@@ -165,12 +165,15 @@ def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
     """Round ticks within `low..high` of a log axis: whole decades, or 1-2-5 within less than two of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     decades = math.log10(high) - math.log10(low)
-    mantissas = (1, 2, 5) if decades < 2 else (1,)
     stride = max(1, math.ceil(decades / most)) if decades >= 2 else 1
     first = math.ceil(first / stride) * stride
-    ticks = np.array([float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in mantissas])
-    inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
-    return inside if len(inside) > 1 else np.unique([float(f"{low:.2g}"), float(f"{high:.2g}")])
+    # finer where the axis is so short that the coarser ones miss it
+    for mantissas in ((1,),) if decades >= 2 else ((1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8)):
+        ticks = np.array([float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in mantissas])
+        inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+        if len(inside) > 1:
+            return inside
+    return np.unique([float(f"{low:.2g}"), float(f"{high:.2g}")])
 
 
 def set_ticks(axis: Axis, ticks: Sequence[float] | np.ndarray | None = None, whole: bool = False) -> None:
