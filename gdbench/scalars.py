@@ -56,9 +56,9 @@ def by_scalars(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _apart(value: Any) -> Any:
-    """An object array of the entries, or the value itself when it is too large or no array of numbers."""
+    """An object array of the entries, or the value itself when it is too large, empty, or no array of numbers."""
     shape = jnp.shape(value)
-    if math.prod(shape) > LARGEST or jax.dtypes.issubdtype(jnp.result_type(value), jax.dtypes.extended):
+    if not 0 < math.prod(shape) <= LARGEST or jax.dtypes.issubdtype(jnp.result_type(value), jax.dtypes.extended):
         return value
     entries = np.empty(shape, object)
     for index in np.ndindex(shape):
@@ -71,8 +71,6 @@ def _whole(value: Any) -> Any:
         return value
     if value.shape == ():
         return value.item()
-    if value.size == 0:
-        raise ValueError("an empty array has no entries to stack")
     return jnp.stack([jnp.asarray(entry) for entry in value.reshape(-1)]).reshape(value.shape)
 
 
@@ -97,7 +95,7 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[An
 
 def _apply(eqn: Any, operands: list[Any]) -> list[Any]:
     name, params = eqn.primitive.name, eqn.params
-    small = all(math.prod(var.aval.shape) <= LARGEST for var in eqn.outvars)
+    small = all(0 < math.prod(var.aval.shape) <= LARGEST for var in eqn.outvars)
     if name in CALLS:
         inner = params.get("jaxpr") or params.get("call_jaxpr")
         if inner is not None:

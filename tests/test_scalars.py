@@ -248,3 +248,14 @@ def test_any_composition(pieces, start):
 
     assert_same(composed, jnp.asarray(start, jnp.float64))
     assert_same(jax.grad(lambda x: jnp.sum(composed(x))), jnp.asarray(start, jnp.float64))
+
+
+def test_an_empty_slice_adds_nothing():
+    def rest_is_empty(x):
+        return jnp.sum(x) + jnp.sum(x[2:] ** 2) + jnp.sum(jnp.concatenate([x[2:], x[:0]]))
+
+    x = jnp.array([0.5, -3.0])
+    np.testing.assert_allclose(by_scalars(rest_is_empty)(x), rest_is_empty(x), rtol=1e-15)
+    np.testing.assert_allclose(by_scalars(jax.grad(rest_is_empty))(x), [1.0, 1.0], rtol=1e-15)
+    rows = jnp.stack([x, 2 * x])
+    np.testing.assert_allclose(jax.vmap(by_scalars(rest_is_empty))(rows), [-2.5, -5.0], rtol=1e-15)
