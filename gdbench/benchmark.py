@@ -181,7 +181,8 @@ def _finish(block: Block, records: Records) -> _Finished:
     chosen, edge = choose(runs)
     rows = chosen["run"].to_numpy() - block.first_run
     drawn = rows[:DRAWN]
-    paths = {int(block.first_run + row): path for row, path in zip(drawn, _replay(block, drawn), strict=True)}
+    traced = trace(block.program.take(drawn))
+    paths = {int(block.first_run + row): path for row, path in zip(drawn, traced, strict=True)}
     _compare_with_theory(block, runs, paths)
     chosen = runs.iloc[rows]
     return _Finished(runs, tables_of.table_row(block, runs, records.hits, chosen, edge), paths)
@@ -200,7 +201,8 @@ def _compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, T
         rows = np.flatnonzero(minimum == number)
         try:
             predicted = rates_predicted(block.program.take(rows), facts.minimisers[number], facts.hessians[number])
-        except Exception:  # a plug-in whose step has no forward derivative: no prediction, but its runs stand
+        except Exception as error:  # a plug-in whose step has no forward derivative: its runs stand all the same
+            runs.loc[rows, "message"] = f"no predicted rate: {describe(error)}"
             continue
         runs.loc[rows, "rate_predicted"] = predicted
     precision = np.finfo(block.program.dtype)
@@ -210,10 +212,6 @@ def _compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, T
         # the loss is known to the rounding of its largest term only; below that the gap is noise
         resolution = 64 * precision.eps * abs(floor) + precision.tiny
         runs.loc[row, "rate_observed"] = rate_observed(path.loss - floor, resolution)
-
-
-def _replay(block: Block, rows: np.ndarray) -> list[Trajectory]:
-    return trace(block.program.take(rows)) if len(rows) else []
 
 
 def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExecutor) -> dict[str, dict[str, Any]]:

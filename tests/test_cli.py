@@ -250,7 +250,9 @@ def test_a_plug_in_that_only_half_works_keeps_its_runs(here, capsys):
     table = pd.read_csv("results/a/table.csv").set_index("solver")
     assert table.loc["no [red]forward", "steps_to_target"] == table.loc["sgd", "steps_to_target"]
     assert pd.isna(table.loc["no [red]forward", "rate_predicted"])
+    assert table.loc["no [red]forward", "message"].startswith("no predicted rate: raised TypeError")
     assert table.loc["sgd", "rate_predicted"] < 1
+    assert pd.isna(table.loc["sgd", "message"])
     # nothing but failures, in more dimensions than a picture has
     many = ["-f", "ellipse", "--param", "dimension=5", "-s", "raises"]
     assert call(["run", "--plugin", "p.py", *many, "--name", "b"]) == 1
