@@ -24,7 +24,7 @@ Landscape = dict[str, Any]
 def landscape_of(
     surface: Surface, facts: Facts, paths: Sequence[tuple[np.ndarray, np.ndarray]], loss_start: float
 ) -> Landscape:
-    """What a picture of `surface` needs: axes, loss on a grid, minimisers.
+    """What a picture of `surface` needs: axes, loss on a grid, minimisers, eigenvalues of the Hessian at the first one.
 
     `paths` are iterates `[steps + 1, n]` with their losses `[steps + 1]`. One weight gives a "line", two a "plane".
     More give "pca": the plane through the best minimiser along the two largest principal components of all iterates,
@@ -37,6 +37,7 @@ def landscape_of(
         "minimisers": facts.minimisers,
         "minimum_loss": facts.minimum_losses,
         "f_star": facts.f_star,
+        "eigenvalues": _eigenvalues(facts),
         "loss_start": float(loss_start),
         "labels": surface.axis_labels(n),
     }
@@ -60,6 +61,13 @@ def landscape_of(
     grid = origin + first.reshape(-1, 1) * axes[0] + second.reshape(-1, 1) * axes[1]
     loss = values(surface, grid).reshape(GRID, GRID)
     return {**made, "kind": "pca", "u": u, "v": v, "loss": loss, "origin": origin, "axes": axes, "share": share}
+
+
+def _eigenvalues(facts: Facts) -> np.ndarray:
+    """Those of the Hessian at the first minimiser, ascending `[n]`; empty where it is unknown or not finite."""
+    if not len(facts.hessians) or not np.isfinite(facts.hessians[0]).all():
+        return np.empty(0)
+    return np.linalg.eigvalsh(facts.hessians[0])
 
 
 def _inside(
