@@ -18,7 +18,7 @@ FLOORS = {
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts",
     3: "plan lanes layout engine theory landscape",
     4: "tuning executors store frames plugins",
-    5: "statistics tables plots plots.*",
+    5: "chosen comparison statistics tables plots plots.*",
     6: "cli api benchmark console describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
