@@ -157,6 +157,7 @@ def test_steps_at_a_rate_are_the_median_of_the_best_other_setting():
     assert points["slowest"].tolist() == [40, 5]
     assert points["diverged"].tolist() == [False, True]
     assert points["starts"].tolist() == [3, 3]
+    assert points["lost"].tolist() == pytest.approx([0, 2 / 3])
 
 
 def nothing_drawn(frames):

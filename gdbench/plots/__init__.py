@@ -58,5 +58,5 @@ def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:
     """One figure at a time: dozens of surfaces would otherwise wait in memory together."""
     yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from convergence.figures(frames.runs, frames.table, frames.curves)
-    yield from sensitivity.figures(frames.runs, frames.table)
+    yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
     yield from profile.figures(frames.table)

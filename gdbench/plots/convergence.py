@@ -24,6 +24,7 @@ from gdbench.plots.style import (
     page,
     scale_steps,
     set_ticks,
+    sheets,
     sign,
     style_of,
 )
@@ -41,12 +42,24 @@ class Curve:
 
 
 def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`convergence.png`: `loss - f*`, or the loss itself where no minimum is known, of every drawn run."""
+    """`convergence.png`: `loss - f*`, or the loss itself where no minimum is known, of every drawn run.
+
+    Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
+    """
     surfaces = in_order(names(table, "surface"), names(curves, "surface"))
     if not surfaces:
         return
+    drawn = runs[runs["run"].isin(curves["run"])] if "run" in runs.columns and "run" in curves.columns else runs
+    for file, shown, remark in sheets("convergence", surfaces):
+        yield file, _sheet(drawn, table, curves, shown, remark)
+
+
+def _sheet(
+    runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, surfaces: Sequence[str], remark: str
+) -> Figure:
+    """A page with a panel per surface."""
     single = len(surfaces) == 1
-    title = f"Convergence on {surfaces[0]}" if single else "Convergence on every surface"
+    title = f"Convergence on {surfaces[0]}" if single else f"Convergence on every surface{remark}"
     subtitle = "how far the loss is above its minimum after each step; steeper is faster"
     if not np.isfinite(floats(curves, "gap")).any():
         subtitle = "the loss after each step"
@@ -59,7 +72,7 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
         _panel(axes, only(curves, "surface", surface), rates, status, 1.7 if single else 1.3)
         if not single:
             axes.set_title(surface)
-    yield "convergence.png", figure
+    return figure
 
 
 def _rates(table: pd.DataFrame) -> np.ndarray:
@@ -72,8 +85,7 @@ def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> l
     """The legend: the solvers, then the marks that occur."""
     solvers = in_order(names(table, "solver"), names(curves, "solver"))
     entries = [(handle(solver), solver) for solver in solvers]
-    drawn = runs[runs["run"].isin(curves["run"])] if "run" in runs.columns and "run" in curves.columns else runs
-    ends = set(names(drawn, "status"))
+    ends = set(names(runs, "status"))
     if "reached" in ends:
         entries.append((sign("o", MUTED, size=7), "target met"))
     if ends - {"reached", "diverged", "error"}:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from gdbench.plots.edges import FORMULAS, extremes, stability_edge
+from gdbench.plots.settings import best_of, by_setting, swept
 from gdbench.plots.style import (
     DPI,
     GRID,
@@ -22,29 +24,71 @@ from gdbench.plots.style import (
     only,
     page,
     set_ticks,
+    sheets,
     sign,
     style_of,
 )
 from gdbench.statistics import floats
 
-# The columns of runs.csv that describe a run or its outcome; what is left are hyperparameters.
-CONTRACT = {"run", "surface", "solver", "start", "seed", "status", "steps", "steps_to_target", "loss_start"}
-CONTRACT |= {"loss_final", "loss_best", "gap", "distance", "grad_norm", "minimum", "value_evals", "grad_evals"}
-CONTRACT |= {"hess_evals", "rate_observed", "rate_predicted", "condition_number", "fingerprint", "message"}
+THEORY: Any = (0, (1, 1.2))
+# More bands than this hide each other; more starts than this have quartiles.
+BANDS, STARTS = 7, 8
+# of scattered settings a line joins the best in each part of a decade
+PARTS = 4
 
 
-def figures(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`sensitivity.png`, unless no solver ran at more than one learning rate."""
+def figures(
+    runs: pd.DataFrame, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Figure]]:
+    """`sensitivity.png`, unless no solver ran at more than one learning rate; more pages for more than 20 surfaces."""
     if not {"surface", "solver", "learning_rate"} <= {*runs.columns}:
         return
     points = by_rate(runs)
     if points.empty or points.groupby(["surface", "solver"])["learning_rate"].size().max() < 2:
         return
-    surfaces = in_order(points["surface"])
-    solvers = in_order(points["solver"])
+    theory = _theory(runs, contours)
+    for file, surfaces, remark in sheets("sensitivity", in_order(points["surface"].unique())):
+        yield file, _sheet(points[points["surface"].isin(surfaces)], table, theory, surfaces, remark)
+
+
+def _sheet(
+    points: pd.DataFrame,
+    table: pd.DataFrame,
+    theory: Mapping[tuple[str, str], float],
+    surfaces: Sequence[str],
+    remark: str,
+) -> Figure:
+    """A page with a panel per surface."""
+    solvers = in_order(points["solver"].unique())
     single = len(surfaces) == 1
+    rows = table[table["solver"].astype(str).isin(solvers) & table["surface"].astype(str).isin(surfaces)]
+    title = f"Sensitivity to the learning rate on {surfaces[0]}" if single else "Sensitivity to the learning rate"
+    subtitle = "lower is faster, wider is easier to tune"
+    banded = len(solvers) <= BANDS
+    if (points["starts"] > 1).any():
+        subtitle += "; median over starts"
+    if (points["starts"] > 1).any() and banded:
+        quartiles = (points["starts"] > STARTS).any()
+        subtitle += ", band: the middle half" if quartiles else ", band: fastest to slowest that reached the target"
+    known = [solver for solver in FORMULAS if any((surface, solver) in theory for surface in surfaces)]
+    size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
+    entries = _entries(points, rows, solvers, known)
+    figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
+    for axes, surface in zip(panels, surfaces, strict=True):
+        own = points[points["surface"] == surface]
+        lines = {solver: theory[surface, solver] for solver in known if (surface, solver) in theory}
+        _panel(axes, own, only(rows, "surface", surface), solvers, lines, banded, 1.6 if single else 1.2)
+        if not single:
+            axes.set_title(surface)
+    return figure
+
+
+def _entries(
+    points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], known: Sequence[str]
+) -> list[tuple[Line2D, str]]:
+    """The legend: the solvers, then the marks that occur."""
     entries = [(handle(solver), solver) for solver in solvers]
-    edges = [on_edge(row) for _, row in table[table["solver"].astype(str).isin(solvers)].iterrows()]
+    edges = [on_edge(row) for _, row in table.iterrows()]
     if not all(edges):
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
@@ -52,54 +96,78 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[tuple[str, Figu
     failed = points[~np.isfinite(points["median"])]
     if failed["diverged"].any():
         entries.append((sign("x", MUTED, size=6), "diverged"))
+    if any(np.isfinite(divergence_edge(own)) for _, own in points.groupby(["surface", "solver"], sort=False)):
+        bar = sign("|", MUTED, size=7)
+        bar.set(linestyle="-", linewidth=2.0, markeredgewidth=1.6, markevery=[0])
+        entries.append((bar, "most runs diverge from here on"))
     if (~failed["diverged"]).any():
         entries.append((sign("o", MUTED, "white", 5.5), "not reached within the budget"))
-    title = f"Sensitivity to the learning rate on {surfaces[0]}" if single else "Sensitivity to the learning rate"
-    subtitle = "lower is faster, wider is easier to tune"
-    if (points["starts"] > 1).any():
-        subtitle += "; median over starts, band from the fastest to the slowest that reached the target"
-    size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
-    figure, panels = page(len(surfaces), size, entries, title, subtitle, grows=True)
-    for axes, surface in zip(panels, surfaces, strict=True):
-        rows = only(table, "surface", surface)
-        _panel(axes, points[points["surface"] == surface], rows, solvers, 1.6 if single else 1.2)
-        if not single:
-            axes.set_title(surface)
-    yield "sensitivity.png", figure
+    if known:
+        formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in known)
+        line = Line2D([], [], color=MUTED, linestyle=THEORY, linewidth=1.4)
+        entries.append((line, f"theory: stable up to here at the minimum,\n{formulas}"))
+    return entries
+
+
+def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    """The learning rate up to which a solver is stable at the minimum of a surface, where theory knows one.
+
+    Of several swept values of momentum the one that bears the largest rate counts, as it does for the line drawn.
+    """
+    kept = runs[runs["solver"].isin(FORMULAS)]
+    columns = [name for name in ("surface", "solver", "momentum") if name in kept.columns]
+    found: dict[tuple[str, str], float] = {}
+    for (surface, solver), own in kept[columns].drop_duplicates().groupby(["surface", "solver"], sort=False):
+        momenta = floats(own, "momentum") if solver != "sgd" else np.zeros(1)
+        edges = stability_edge(str(solver), extremes(contours, str(surface))[1], momenta)
+        if np.isfinite(edges).any():
+            found[str(surface), str(solver)] = float(np.nanmax(edges))
+    return found
 
 
 def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
     """Steps to the target at every learning rate: median over the runs there (a failure is infinity), and the range.
 
-    Columns: surface, solver, learning_rate, median, fastest, slowest (of the runs that reached it), diverged (most of
-    the failures), starts. Where other hyperparameters were swept too, the best setting at that rate counts.
+    Columns: surface, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
+    it), diverged (most of the failures), lost (the share of runs that diverged), starts, scattered (of the solver's
+    settings no two share a rate). Where other hyperparameters were swept too, the best setting at that rate counts.
     """
-    known = re.compile(r"(surface|start)\.|steps_at_|learning_rate$")
-    extra = [name for name in runs.columns if name not in CONTRACT and not known.match(name)]
-    swept = [name for name in extra if len(runs[name].unique()) > 1]
-    hits = floats(runs, "steps_to_target")
-    status = runs["status"].astype(str) if "status" in runs.columns else pd.Series("", index=runs.index)
-    frame = runs[["surface", "solver", *swept]].astype({"surface": str, "solver": str})
-    frame = frame.assign(learning_rate=floats(runs, "learning_rate"), hit=np.where(np.isnan(hits), np.inf, hits))
-    frame = frame.assign(finite=hits, failed=np.isnan(hits), lost=np.isnan(hits) & (status == "diverged").to_numpy())
     keys = ["surface", "solver", "learning_rate"]
-    groups = frame[frame["learning_rate"] > 0].groupby([*keys, *swept], sort=False, dropna=False)
-    points = groups.agg(
-        median=("hit", "median"),
-        fastest=("finite", "min"),
-        slowest=("finite", "max"),
-        starts=("hit", "size"),
-        failed=("failed", "mean"),
-        lost=("lost", "mean"),
-    ).reset_index()
-    points["diverged"] = points["lost"] > points["failed"] / 2
-    best = points.sort_values(["median", "failed", "lost"], kind="stable").drop_duplicates(keys)
-    return best.sort_index()[[*keys, "median", "fastest", "slowest", "diverged", "starts"]].reset_index(drop=True)
+    usable = runs[floats(runs, "learning_rate") > 0]
+    others = [name for name in swept(usable) if name != "learning_rate"]
+    settings = by_setting(usable, [*keys, *others]).astype({"surface": str, "solver": str})
+    settings["learning_rate"] = floats(settings, "learning_rate")
+    settings["diverged"] = settings["lost"] > settings["failed"] / 2
+    best = best_of(settings, keys)
+    groups = settings.groupby(["surface", "solver"])
+    several = groups[others].nunique().gt(1).any(axis=1) if others else False
+    counts = groups["learning_rate"].agg(["size", "nunique"])
+    scattered = several & (counts["size"] == counts["nunique"])
+    best["scattered"] = scattered.reindex(pd.MultiIndex.from_frame(best[["surface", "solver"]])).to_numpy(dtype=bool)
+    columns = ["median", "quartile_1", "quartile_3", "fastest", "slowest", "diverged", "lost", "starts", "scattered"]
+    return best[[*keys, *columns]]
 
 
-def _panel(axes: Axes, points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], width: float) -> None:
+def divergence_edge(points: pd.DataFrame) -> float:
+    """The smallest learning rate of one solver from which on more than half of the runs diverge; NaN if none."""
+    ordered = points.sort_values("learning_rate")
+    lost = ordered["lost"].to_numpy() > 0.5
+    calm = np.flatnonzero(~lost)
+    first = calm[-1] + 1 if len(calm) else 0
+    return float(ordered["learning_rate"].iloc[first]) if first < len(ordered) else np.nan
+
+
+def _panel(
+    axes: Axes,
+    points: pd.DataFrame,
+    table: pd.DataFrame,
+    solvers: Sequence[str],
+    theory: Mapping[str, float],
+    banded: bool,
+    width: float,
+) -> None:
     """The curves of one surface, and above them a band with a row per solver for the rates at which it failed."""
-    axes.set(xlabel="learning rate", ylabel="steps to the target", xscale="log", yscale="log")
+    axes.set(xlabel="learning rate", ylabel="steps to the target (updates)", xscale="log", yscale="log")
     rates = points["learning_rate"].to_numpy()
     left, right = rates.min() / 1.5, rates.max() * 1.5
     axes.set_xlim(left, right)
@@ -121,54 +189,93 @@ def _panel(axes: Axes, points: pd.DataFrame, table: pd.DataFrame, solvers: Seque
     mark = min(4.0, 0.75 * spacing) if row > 0.03 else min(3.0, 0.75 * spacing)
     for i, solver in enumerate(solvers):
         own = points[points["solver"] == solver].sort_values("learning_rate")
-        style = style_of(solver)
-        x, y = own["learning_rate"].to_numpy(), np.maximum(own["median"].to_numpy(), 1.0)
-        good, lost = np.isfinite(y), own["diverged"].to_numpy(dtype=bool)
-        # Markers on every point of a fine grid would hide the line; a point without neighbours has no line.
-        sparse = np.arange(len(x)) % max(len(x) // 10, 1) == 0
-        alone = ~np.append(False, good[:-1]) & ~np.append(good[1:], False)
-        banded = good & (own["starts"].to_numpy() > 1)
-        if banded.any():
-            fastest, slowest = (np.maximum(own[name].to_numpy(), 1.0) for name in ("fastest", "slowest"))
-            axes.fill_between(x, fastest, slowest, where=banded, color=style.colour, alpha=0.13, linewidth=0, zorder=2)
-        line: dict[str, Any] = {"color": style.colour, "zorder": 3}
-        axes.plot(
-            x,
-            np.where(good, y, np.nan),
-            style.marker,
-            linestyle=style.dashes,
-            linewidth=width,
-            markersize=style.size(3 + width),
-            markevery=sparse | alone,
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-            **line,
-        )
-        line |= {"transform": axes.get_xaxis_transform(), "linestyle": "none", "markersize": mark}
-        level = np.full(len(x), 1 - row * (i + 0.75))
-        axes.plot(x[~good & lost], level[~good & lost], marker="x", **line)
-        axes.plot(x[~good & ~lost], level[~good & ~lost], marker="o", markerfacecolor="white", **line)
+        if not len(own):
+            continue
+        line = joined(own)
+        if banded:
+            _band(axes, line, style_of(solver).colour, high)
+        _curve(axes, solver, line, width)
+        _failures(axes, solver, line, 1 - row * (i + 0.75), mark)
+        if left <= theory.get(solver, np.nan) <= right:
+            look: dict[str, Any] = {"color": style_of(solver).colour, "linestyle": THEORY, "linewidth": 1.4}
+            axes.axvline(theory[solver], zorder=2.5, **look)
         for _, chosen in only(table, "solver", solver).iloc[:1].iterrows():
-            at = np.flatnonzero(np.isclose(x, float(chosen.get("learning_rate", np.nan)), rtol=1e-9))
-            if len(at) and good[at[0]]:
-                shape = "s" if on_edge(chosen) else "o"
-                axes.plot(
-                    x[at[0]],
-                    y[at[0]],
-                    shape,
-                    markersize=10,
-                    markerfacecolor="none",
-                    markeredgewidth=1.4,
-                    color=style.colour,
-                    zorder=5,
-                )
+            _ring(axes, solver, own, chosen)
+
+
+def joined(points: pd.DataFrame) -> pd.DataFrame:
+    """The points of one solver that its line joins: all, or of scattered settings the best in each part of a decade.
+
+    A line through all of those would jump up and down with the other hyperparameters.
+    """
+    if not points["scattered"].any():
+        return points
+    parts = np.floor(PARTS * np.log10(points["learning_rate"].to_numpy()))
+    return best_of(points.assign(part=parts).assign(failed=np.isinf(points["median"])), ["part"])
+
+
+def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
+    """How much the starts differ: the middle half of many, the whole range of a few."""
+    names = ("quartile_1", "quartile_3") if (points["starts"] > STARTS).any() else ("fastest", "slowest")
+    first, last = (np.clip(points[name].to_numpy(dtype=float), 1.0, high) for name in names)
+    shown = np.isfinite(points["median"].to_numpy()) & (points["starts"].to_numpy() > 1)
+    if shown.any():
+        x = points["learning_rate"].to_numpy()
+        axes.fill_between(x, first, last, where=shown, color=colour, alpha=0.13, linewidth=0, zorder=2)
+
+
+def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
+    """The median, broken where it is infinite."""
+    style = style_of(solver)
+    x, y = points["learning_rate"].to_numpy(), np.maximum(points["median"].to_numpy(), 1.0)
+    good = np.isfinite(y)
+    # Markers on every point of a fine grid would hide the line; a point without neighbours has no line.
+    sparse = np.arange(len(x)) % max(len(x) // 10, 1) == 0
+    alone = ~np.append(False, good[:-1]) & ~np.append(good[1:], False)
+    axes.plot(
+        x,
+        np.where(good, y, np.nan),
+        style.marker,
+        color=style.colour,
+        linestyle=style.dashes,
+        linewidth=width,
+        markersize=style.size(3 + width),
+        markevery=sparse | alone,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        zorder=3,
+    )
+
+
+def _failures(axes: Axes, solver: str, points: pd.DataFrame, level: float, mark: float) -> None:
+    """The rates at which the target was not met, in the solver's row of the band; a bar where most runs diverge."""
+    x, good = points["learning_rate"].to_numpy(), np.isfinite(points["median"].to_numpy())
+    lost, edge = points["diverged"].to_numpy(dtype=bool), divergence_edge(points)
+    look: dict[str, Any] = {"color": style_of(solver).colour, "transform": axes.get_xaxis_transform(), "zorder": 3}
+    if np.isfinite(edge):
+        axes.plot([edge, axes.get_xlim()[1]], [level, level], linewidth=0.5 * mark, solid_capstyle="butt", **look)
+        axes.plot([edge], [level], "|", markersize=2 * mark, markeredgewidth=1.6, **look)
+    look |= {"linestyle": "none", "markersize": mark}
+    apart = ~good & ~(x >= edge)
+    axes.plot(x[apart & lost], np.full((apart & lost).sum(), level), marker="x", **look)
+    axes.plot(x[apart & ~lost], np.full((apart & ~lost).sum(), level), marker="o", markerfacecolor="white", **look)
+
+
+def _ring(axes: Axes, solver: str, points: pd.DataFrame, chosen: pd.Series) -> None:
+    """The chosen rate, where a line passes."""
+    x, y = points["learning_rate"].to_numpy(), np.maximum(points["median"].to_numpy(), 1.0)
+    at = np.flatnonzero(np.isclose(x, float(chosen.get("learning_rate", np.nan)), rtol=1e-9))
+    if len(at) and np.isfinite(y[at[0]]):
+        look: dict[str, Any] = {"markersize": 10, "markerfacecolor": "none", "markeredgewidth": 1.4, "zorder": 5}
+        axes.plot(x[at[0]], y[at[0]], "s" if on_edge(chosen) else "o", color=style_of(solver).colour, **look)
 
 
 def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, float, float, float]:
     """The range of steps shown, and as shares of the panel the band of failures above it and a row in that band."""
     reached = points[np.isfinite(points["median"])]
-    low = max(float(reached["fastest"].min()), 1.0) if len(reached) else 1.0
-    high = max(float(reached["slowest"].max()), low * 2) if len(reached) else 10.0
+    few = points["starts"].max() <= STARTS
+    low = max(float(reached["fastest" if few else "quartile_1"].min()), 1.0) if len(reached) else 1.0
+    high = max(float(reached["slowest" if few else "median"].max()), low * 2) if len(reached) else 10.0
     inches = axes.get_window_extent().height / DPI
     row = min(0.13 / inches, 0.5 / (solvers + 1.4)) if len(reached) < len(points) else 0.0
     return low / 1.3, high * 1.3, row * (solvers + 1.4), row

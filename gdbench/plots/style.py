@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ INK, MUTED = "#1a1a1a", "#5f6770"
 GRID: dict[str, Any] = {"color": "#e6e9ec", "linewidth": 0.6}
 # Past this ratio of the longest to the shortest run the short ones would be a vertical line on a linear axis.
 LINEAR = 15.0
+# So many small panels can be told apart on a page; so many pages will be looked at.
+PANELS, PAGES = 20, 3
 
 # Okabe and Ito's colours for all kinds of colour vision, without their yellow: too pale for a line on white.
 COLOURS = ("#000000", "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
@@ -127,12 +130,38 @@ def in_order(*columns: Iterable[Any]) -> list[str]:
 
 def names(frame: pd.DataFrame, column: str) -> list[str]:
     """The distinct names of a column; none when it is absent."""
-    return in_order(frame[column].dropna()) if column in frame.columns else []
+    return in_order(frame[column].dropna().unique()) if column in frame.columns else []
 
 
 def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     """The rows in which a column holds a name; none when the column is absent."""
-    return frame[frame[column].astype(str) == name] if column in frame.columns else frame.iloc[:0]
+    if column not in frame.columns:
+        return frame.iloc[:0]
+    # a name may be a number; of a million rows only the distinct ones are turned into words
+    meant = [value for value in frame[column].unique() if str(value) == name]
+    return frame[frame[column].isin(meant)]
+
+
+def file_name(*parts: str) -> str:
+    """The name of a picture, of words that may hold anything: `trajectory-my-surface.png`."""
+    return "-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts) + ".png"
+
+
+def sheets(kind: str, panels: Sequence[str], most: int = PANELS) -> list[tuple[str, list[str], str]]:
+    """What is drawn on which page of a picture: its file, its panels, and a remark for its title.
+
+    Up to `most` panels share `KIND.png`; more go on evenly filled pages `KIND-page2.png` and so on, at most `PAGES`.
+    """
+    drawn = list(panels[: most * PAGES])
+    count = max(math.ceil(len(drawn) / most), 1)
+    left = "" if len(drawn) == len(panels) else f", the first {len(drawn)} of {len(panels)}; table.csv has all"
+    each = math.ceil(len(drawn) / count)
+    found = []
+    for i in range(count):
+        file = f"{kind}.png" if i == 0 else f"{kind}-page{i + 1}.png"
+        remark = f" (page {i + 1} of {count}{left})" if count > 1 else ""
+        found.append((file, drawn[i * each : (i + 1) * each], remark))
+    return found
 
 
 def human(number: float, digits: int = 3) -> str:

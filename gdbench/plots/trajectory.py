@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,12 @@ from matplotlib.lines import Line2D
 
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
+from gdbench.plots.settings import swept
 from gdbench.plots.style import (
     INK,
     MUTED,
     count,
+    file_name,
     handle,
     human,
     in_order,
@@ -25,6 +26,7 @@ from gdbench.plots.style import (
     note,
     only,
     page,
+    sheets,
     sign,
     style_of,
 )
@@ -49,15 +51,22 @@ SIDE = 4.6  # inches of the longer side of a panel that stands alone
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own."""
+    """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
+
+    Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
+    """
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
+    order = names(runs, "solver")
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
-    scenes = {name: scene_of(contours.get(name, {}), only(runs, "surface", name), by_run) for name in surfaces}
+    pages = sheets("trajectory", surfaces)
+    parts = {name: only(runs, "surface", name) for _, shown, _ in pages for name in shown}
+    scenes = {name: scene_of(contours.get(name, {}), rows, by_run) for name, rows in parts.items()}
     if len(surfaces) > 1:
-        yield "trajectory.png", _grid(contours, scenes, names(runs, "solver"))
-    for name in surfaces:
-        file = "trajectory.png" if len(surfaces) == 1 else "trajectory-" + re.sub(r"[^\w.-]+", "-", name) + ".png"
-        yield file, _single(name, contours.get(name, {}), scenes[name], only(runs, "surface", name))
+        for file, shown, remark in pages:
+            yield file, _grid(contours, {name: scenes[name] for name in shown}, order, remark)
+    for name, rows in parts.items():
+        file = "trajectory.png" if len(surfaces) == 1 else file_name("trajectory", name)
+        yield file, _single(name, contours.get(name, {}), scenes[name], rows)
 
 
 def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFrame) -> Figure:
@@ -91,7 +100,9 @@ def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: n
     return figure
 
 
-def _grid(contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene], order: Sequence[str]) -> Figure:
+def _grid(
+    contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene], order: Sequence[str], remark: str
+) -> Figure:
     """All surfaces side by side, with one legend."""
     tracks = [track for _, own in scenes.values() for track in own]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
@@ -99,7 +110,7 @@ def _grid(contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene]
     outside = any(leaves(track, ground) for ground, own in scenes.values() for track in own)
     entries += _signs([ground for ground, _ in scenes.values()], tracks, outside)
     subtitle = "contours log-spaced above the minimum, darker is higher; settings and outcomes: trajectory-NAME.png"
-    figure, panels = page(len(scenes), (2.9, 2.6), entries, "Paths on every surface", subtitle)
+    figure, panels = page(len(scenes), (2.9, 2.6), entries, f"Paths on every surface{remark}", subtitle)
     for axes, (surface, (ground, own)) in zip(panels, scenes.items(), strict=True):
         _panel(axes, contours.get(surface, {}), ground, own, 1.2)
         axes.set_title(surface)
@@ -135,7 +146,7 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
     first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
-    chosen = rows[np.isclose(floats(rows, "learning_rate"), rate)] if np.isfinite(rate) else rows
+    chosen = _alike(rows, tracks[0])
     if len(chosen) <= 1:
         return f"{first}\n{_outcome(tracks[0], ground)}"
     hits = np.nan_to_num(floats(chosen, "steps_to_target"), nan=np.inf)
@@ -144,6 +155,15 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
     shown = f" ({len(tracks)} drawn)" if len(tracks) < len(chosen) else ""
     return f"{first}\n{reached.sum()} of {len(chosen)} starts reached{steps}{shown}"
+
+
+def _alike(rows: pd.DataFrame, track: Track) -> pd.DataFrame:
+    """The runs of a solver with the settings of the one drawn: those of its other starts."""
+    alike = np.ones(len(rows), dtype=bool)
+    for name in swept(rows):
+        own = track.run[name]
+        alike &= (rows[name].isna() if pd.isna(own) else rows[name] == own).to_numpy(dtype=bool)
+    return rows[alike]
 
 
 def _outcome(track: Track, ground: Ground) -> str:

@@ -1,0 +1,95 @@
+"""Runs grouped by setting, for pictures of a million runs: every column is turned into whole numbers once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gdbench.statistics import floats
+
+# The columns of runs.csv that describe a run or its outcome; what is left are hyperparameters.
+CONTRACT = {"run", "surface", "solver", "start", "seed", "status", "steps", "steps_to_target", "loss_start"}
+CONTRACT |= {"loss_final", "loss_best", "gap", "distance", "grad_norm", "minimum", "value_evals", "grad_evals"}
+CONTRACT |= {"hess_evals", "rate_observed", "rate_predicted", "condition_number", "fingerprint", "message"}
+NO_SETTING = re.compile(r"start\.|steps_at_|surface\.")
+# how a run can fail, in the order in which a tie is decided
+FAILURES = ("diverged", "stationary", "budget", "error")
+
+
+def hyperparameters(runs: pd.DataFrame) -> list[str]:
+    """The columns that hold a hyperparameter."""
+    return [name for name in runs.columns if name not in CONTRACT and not NO_SETTING.match(name)]
+
+
+def swept(runs: pd.DataFrame) -> list[str]:
+    """The hyperparameters that differ between runs."""
+    return [name for name in hyperparameters(runs) if len(runs[name].unique()) > 1]
+
+
+def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
+    """The distinct finite numbers of a column, ascending; none where it holds words or truth values."""
+    distinct = runs[column].dropna().unique()
+    if any(isinstance(value, str | bool | np.bool_) for value in distinct[:1]):
+        return np.empty(0)
+    found = np.sort(pd.to_numeric(pd.Series(distinct), errors="coerce").to_numpy(dtype=float, na_value=np.nan))
+    return found[np.isfinite(found)]
+
+
+def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """A row for each combination of `keys` that occurs, in the order of its first run; a failed run is infinite.
+
+    Beside the keys: median, quartile_1, quartile_3 of the steps to the target over all runs there; fastest, slowest of
+    those that reached it (NaN where none did); starts, the number of runs; failed, the share of failures, and how most
+    of them failed: `failure` ("" where none did), `lost`, the share that diverged.
+    """
+    hits = floats(runs, "steps_to_target")
+    codes, first = _codes(runs, keys)
+    order = np.lexsort((hits, codes))  # NaN last, as infinity would be
+    sizes = np.bincount(codes, minlength=len(first))
+    begin = np.cumsum(sizes) - sizes
+    ordered = np.where(np.isnan(hits), np.inf, hits)[order]
+    reached = np.bincount(codes, ~np.isnan(hits), minlength=len(first)).astype(int)
+
+    def quantile(share: float) -> np.ndarray:
+        place = share * (sizes - 1)
+        low, high = (ordered[begin + round_(place).astype(int)] for round_ in (np.floor, np.ceil))
+        # between a finite and an infinite one lies infinity
+        between = np.subtract(high, low, out=np.where(high > low, high, 0.0), where=np.isfinite(high))
+        return low + np.where(between > 0, (place - np.floor(place)) * between, 0.0)
+
+    points = runs.iloc[first][list(keys)].reset_index(drop=True)
+    points["median"] = quantile(0.5)
+    points["quartile_1"], points["quartile_3"] = quantile(0.25), quantile(0.75)
+    points["fastest"] = np.where(reached > 0, ordered[begin], np.nan)
+    points["slowest"] = np.where(reached > 0, ordered[begin + np.maximum(reached - 1, 0)], np.nan)
+    points["starts"], points["failed"] = sizes, 1 - reached / np.maximum(sizes, 1)
+    status = runs["status"].to_numpy() if "status" in runs.columns else np.full(len(runs), "")
+    counts = {kind: np.bincount(codes, np.isnan(hits) & (status == kind), minlength=len(first)) for kind in FAILURES}
+    most = np.argmax(np.column_stack(list(counts.values())), axis=1) if len(first) else np.empty(0, dtype=int)
+    some = reached < sizes
+    points["failure"] = np.where(some, np.array(FAILURES)[most], "")
+    # a failure of a status that nobody knows
+    points.loc[some & (sum(counts.values()) == 0), "failure"] = "budget"
+    points["lost"] = counts["diverged"] / np.maximum(sizes, 1)
+    return points
+
+
+def best_of(points: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Of the settings that share `keys`, the one with the lowest median, then the fewest failures and divergences."""
+    ranked = points.sort_values(["median", "failed", "lost"], kind="stable").drop_duplicates(list(keys))
+    return ranked.sort_index().reset_index(drop=True)
+
+
+def _codes(runs: pd.DataFrame, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The number of every run's combination of `keys` `[runs]`, and the first run of each combination."""
+    codes = np.zeros(len(runs), dtype=np.int64)
+    for key in keys:
+        # an empty cell is a setting too: that of a solver without this hyperparameter
+        found, distinct = pd.factorize(runs[key], use_na_sentinel=False)
+        # numbered again each time, so that no product of many columns overflows
+        codes = pd.factorize(codes * max(len(distinct), 1) + found)[0]
+    first = np.unique(codes, return_index=True)[1]
+    return codes, first
