@@ -18,7 +18,7 @@ FLOORS = {
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts",
     3: "plan lanes layout engine theory landscape",
     4: "tuning executors store frames plugins",
-    5: "chosen comparison statistics tables plots plots.*",
+    5: "chosen comparison paired statistics statistics.* tables plots plots.*",
     6: "cli api benchmark console describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
@@ -33,6 +33,8 @@ NEIGHBOURS = {
     ("lanes", "layout"): "the loop stores its lanes in a layout",
     ("engine", "lanes"): "the engine feeds the loop",
     ("frames", "tuning"): "the table shows the median by which the rate was chosen",
+    ("statistics", "statistics.*"): "the package offers what its files compute",
+    ("statistics.*", "statistics.*"): "a summary is made of profiles, runtimes and resamples",
     ("plots.*", "statistics"): "pictures show statistics",
     ("plots", "plots.*"): "the package draws all pictures",
     ("plots.*", "plots.*"): "pictures share their style, grounds and tracks",
