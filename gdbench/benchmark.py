@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from gdbench import frames as tables_of
+from gdbench.analysis import compare_with_theory, ground_of, paths_of
+from gdbench.block import Block
 from gdbench.config import RunSpec, dump_config
-from gdbench.engine import Records, Trajectory, trace
+from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
-from gdbench.landscape import landscape_of
 from gdbench.lanes import DRAWN
-from gdbench.plan import Block, Plan
+from gdbench.plan import Plan
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
-from gdbench.theory import rate_observed, rates_predicted
+from gdbench.sweep_spec import SweepSpec
+from gdbench.table_frame import AT, join_tables, table_of
 from gdbench.tuning import choose
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Result(Frames):
     trajectory : every step of the drawn runs; curves : their loss at log-spaced steps; contours : by surface.
     """
 
-    spec: RunSpec = field(kw_only=True)
+    spec: RunSpec | SweepSpec = field(kw_only=True)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Figure]:
@@ -71,16 +73,16 @@ class _Finished:
     """What is known of a block once its program has ended."""
 
     runs: pd.DataFrame
-    row: dict[str, object]
+    table: pd.DataFrame
     paths: dict[int, Trajectory]
 
-    def arrived(self) -> list[Trajectory]:
-        """The paths of the drawn runs that reached the target."""
+    def drawn(self) -> list[tuple[Trajectory, bool]]:
+        """The paths of the drawn runs, each with whether it reached the target."""
         reached = set(self.runs.loc[self.runs["status"] == "reached", "run"])
-        return [path for run, path in self.paths.items() if run in reached]
+        return [(path, run in reached) for run, path in self.paths.items()]
 
 
-def write_preamble(folder: Path, spec: RunSpec) -> None:
+def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
     """What is known before the first step: the configuration and the environment."""
     write_bytes(folder / "config.yaml", dump_config(spec).encode("utf-8", "surrogateescape"))
     write_json(folder / "environment.json", environment())
@@ -135,12 +137,15 @@ def benchmark(
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         if on_partial is not None and (finished or records):
-            rest = [tables_of.runs_of_block(plan.blocks[i], found) for i, found in records.items() if i not in finished]
+            left = [(plan.blocks[i], found) for i, found in records.items() if i not in finished]
+            rest = [tables_of.runs_of_rows(block, _rows(block), found) for block, found in left]
             on_partial(tables_of.join_runs([*(item.runs for item in finished.values()), *rest]))
         raise
     pool.shutdown()
     done = [finished[index] for index in range(len(plan.blocks))]
+    # the steps at each target stand in the table, by the runs that it speaks of
     runs = tables_of.join_runs([item.runs for item in done])
+    runs = runs[[name for name in runs.columns if not name.startswith(AT)]]
     paths = {run: path for item in done for run, path in item.paths.items()}
     f_star = {
         run: block.facts.f_star if block.facts else np.nan
@@ -150,7 +155,7 @@ def benchmark(
     looked = time.perf_counter()
     return Result(
         runs=runs,
-        table=tables_of.table_frame([item.row for item in done]),
+        table=join_tables([item.table for item in done]),
         trajectory=tables_of.trajectory_frame(paths),
         curves=tables_of.curves_frame(runs, paths, f_star),
         contours=contours,
@@ -159,10 +164,13 @@ def benchmark(
     )
 
 
+def _rows(block: Block) -> np.ndarray:
+    return np.arange(len(block))
+
+
 def _failed(block: Block, message: str) -> _Finished:
-    runs = tables_of.runs_of_block(block, None, message)
-    hits = np.full((len(runs), len(tables_of.TARGET_COLUMNS)), np.inf)
-    return _Finished(runs, tables_of.table_row(block, runs, hits, runs.iloc[:1], ""), {})
+    runs = tables_of.runs_of_rows(block, _rows(block), None, message)
+    return _Finished(runs, table_of(runs), {})
 
 
 def _result_or_bare(look: Future[_Finished], block: Block, records: Records) -> _Finished:
@@ -170,48 +178,20 @@ def _result_or_bare(look: Future[_Finished], block: Block, records: Records) -> 
     try:
         return look.result()
     except Exception as error:
-        runs = tables_of.runs_of_block(block, records, f"not analysed: {describe(error)}")
-        chosen, edge = choose(runs)
-        return _Finished(runs, tables_of.table_row(block, runs, records.hits, chosen, edge), {})
+        runs = tables_of.runs_of_rows(block, _rows(block), records, f"not analysed: {describe(error)}")
+        return _Finished(runs, table_of(runs), {})
 
 
 def _finish(block: Block, records: Records) -> _Finished:
     """Choose the learning rate, replay the chosen runs, and set theory beside them."""
-    runs = tables_of.runs_of_block(block, records)
-    chosen, edge = choose(runs)
-    rows = chosen["run"].to_numpy() - block.first_run
-    drawn = rows[:DRAWN]
-    traced = trace(block.program.take(drawn))
-    paths = {int(block.first_run + row): path for row, path in zip(drawn, traced, strict=True)}
-    _compare_with_theory(block, runs, paths)
-    chosen = runs.iloc[rows]
-    return _Finished(runs, tables_of.table_row(block, runs, records.hits, chosen, edge), paths)
-
-
-def _compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> None:
-    """Fill `rate_predicted`, and for the drawn runs `rate_observed`, both at the minimum that a run arrived in.
-
-    A run that arrived nowhere is compared with the first minimum.
-    """
-    facts = block.facts
-    if facts is None or not len(facts.minimisers):
-        return
-    minimum = runs["minimum"].fillna(0).to_numpy(dtype=int)
-    for number in np.unique(minimum):
-        rows = np.flatnonzero(minimum == number)
-        try:
-            predicted = rates_predicted(block.program.take(rows), facts.minimisers[number], facts.hessians[number])
-        except Exception as error:  # a plug-in whose step has no forward derivative: its runs stand all the same
-            runs.loc[rows, "message"] = f"no predicted rate: {describe(error)}"
-            continue
-        runs.loc[rows, "rate_predicted"] = predicted
-    precision = np.finfo(block.program.dtype)
-    for run, path in paths.items():
-        row = run - block.first_run
-        floor = facts.minimum_losses[minimum[row]]
-        # the loss is known to the rounding of its largest term only; below that the gap is noise
-        resolution = 64 * precision.eps * abs(floor) + precision.tiny
-        runs.loc[row, "rate_observed"] = rate_observed(path.loss - floor, resolution)
+    runs = tables_of.runs_of_rows(block, _rows(block), records)
+    chosen, _ = choose(runs)
+    paths = paths_of(block, chosen["run"].to_numpy()[:DRAWN])
+    theory = compare_with_theory(block, runs, paths)
+    for name in ("rate_predicted", "rate_observed"):
+        runs[name] = theory[name]
+    runs["message"] = runs["message"].where(theory["message"] == "", theory["message"])
+    return _Finished(runs, table_of(runs), paths)
 
 
 def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExecutor) -> dict[str, dict[str, Any]]:
@@ -222,15 +202,8 @@ def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExe
 
     def look(indices: Sequence[int]) -> dict[str, Any]:
         block = plan.blocks[indices[0]]
-        paths = [path for index in indices for path in finished[index].paths.values()]
-        # A path that diverges or swings without end leaves the frame rather than setting it: of a run that did not
-        # arrive, start and end count.
-        ends = [[0] if path.loss[-1] > path.loss[0] or not np.isfinite(path.loss[-1]) else [0, -1] for path in paths]
-        shown = [(path.x[rows], path.loss[rows]) for path, rows in zip(paths, ends, strict=True)]
-        shown += [(path.x, path.loss) for index in indices for path in finished[index].arrived()]
-        start = max((path.loss[0] for path in paths), default=np.nan)
         assert block.facts is not None
-        return landscape_of(block.surface, block.facts, shown, float(start))
+        return ground_of(block.surface, block.facts, [path for index in indices for path in finished[index].drawn()])
 
     known = {name: indices for name, indices in of_surface.items() if plan.blocks[indices[0]].facts is not None}
     return dict(zip(known, pool.map(look, known.values()), strict=True))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gdbench.errors import UsageError, nearest
+from gdbench.yaml_file import Document, read_yaml
 
 Setting = bool | int | float | str
+BRANCHES = ("int", "float", "str", "bool", "function-plain[validate()]", "none")
+
+
+def named_once(kind: str, names: Sequence[str]) -> None:
+    """Raise ValueError where a name stands twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{kind} '{name}' is named twice")
 
 
 class Rates(BaseModel):
@@ -59,6 +67,12 @@ class RunSpec(BaseModel):
     atol: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="target, absolute")
     gtol: float = Field(default=1e-12, ge=0, allow_inf_nan=False, description="gradient norm that counts as stationary")
     dtype: Literal["float32", "float64"] = "float64"
+    noise: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="standard deviation added to every component of a gradient"
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, le=2**31, description="examples that one step sees of a table; all when absent"
+    )
     plugin: list[str] = Field(default_factory=list, description="Python files with surfaces and solvers")
 
     @field_validator("start")
@@ -79,11 +93,11 @@ class RunSpec(BaseModel):
         if self.data is None and self.target is not None:
             raise ValueError("target needs data")
         for kind in ("surface", "solver", "preprocess"):
-            names = getattr(self, kind)
-            for name in names:
-                if names.count(name) > 1:
-                    raise ValueError(f"{kind} '{name}' is named twice")
+            named_once(kind, getattr(self, kind))
         return self
+
+
+Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def make_spec(values: dict[str, Any], where: str = "", elsewhere: Collection[str] = ()) -> RunSpec:
@@ -91,70 +105,66 @@ def make_spec(values: dict[str, Any], where: str = "", elsewhere: Collection[str
 
     The keys `elsewhere` do not stand there: flags that override a file.
     """
+    return validated(RunSpec, values, Document(where, {}) if where else None, elsewhere)
+
+
+def validated(
+    model: type[Spec], values: Mapping[str, Any], document: Document | None = None, elsewhere: Collection[str] = ()
+) -> Spec:
+    """`values` as a `model`; a `UsageError` names the key path, what is wrong and the place in the `document`.
+
+    The keys `elsewhere` do not stand there: flags that override the file.
+    """
     try:
-        return RunSpec(**values)
+        return model(**values)
     except ValidationError as error:
-        keys = error.errors()[0]["loc"]
-        in_file = str(keys[0]) not in elsewhere if keys else not elsewhere
+        problem = error.errors()[0]
+        # pydantic names the branch of a union as if it were a key
+        path = [part for part in problem["loc"] if part not in BRANCHES and not str(part).startswith("list[")]
+        path += problem.get("ctx", {}).get("path", [])
+        in_file = document is not None and (str(path[0]) not in elsewhere if path else not elsewhere)
+        place = f"{document.place(path)}: " if in_file and document is not None else ""
         # a key may hold line breaks, a sentence may not
-        raise UsageError(" ".join(_sentence(error, where if in_file else "").split())) from None
+        raise UsageError(" ".join(f"{place}{_sentence(model, problem, path, in_file)}".split())) from None
 
 
-def _sentence(error: ValidationError, where: str) -> str:
-    """The first problem of a validation error as one sentence."""
-    problem = error.errors()[0]
-    path = ".".join(str(part) for part in problem["loc"] if part not in ("int", "float", "str", "bool"))
-    prefix = f"{where}: " if where else ""
+def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bool) -> str:
+    """One problem of a validation as one sentence."""
+    dotted = ".".join(str(part) for part in path)
     if problem["type"] == "extra_forbidden":
-        model = Rates if problem["loc"][0] == "rates" else RunSpec
-        close = nearest(str(problem["loc"][-1]), model.model_fields)
-        hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(model.model_fields)}"
-        return f"{prefix}unknown key '{path}'; {hint}"
-    message = problem["msg"].removeprefix("Value error, ")
+        inner = model
+        for part in path[:-1]:
+            inner = _model_below(inner, str(part))
+        known = list(inner.model_fields)
+        close = nearest(str(path[-1]), known)
+        return f"unknown key '{dotted}'; " + (
+            f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
+        )
+    message = problem["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
     message = message[0].lower() + message[1:]
     if not path:
-        return f"{prefix}{message}"
+        return message
     given = problem["input"]
-    shown = f", not {given!r}" if isinstance(given, int | float | str | bool) else ""
-    return f"{prefix}{path.replace('_', '-') if not where else path}: {message.replace('input ', '')}{shown}"
+    plain = isinstance(given, int | float | str | bool) and problem["type"] != "axis"
+    shown = f", not {given!r}" if plain and repr(given) not in message else ""
+    return f"{dotted if in_file else dotted.replace('_', '-')}: {message.replace('input ', '')}{shown}"
+
+
+def _model_below(model: type[BaseModel], key: str) -> type[BaseModel]:
+    """The model of a field, or of the values of a mapping in between."""
+    field = model.model_fields.get(key)
+    if field is None:
+        return model
+    parts = [field.annotation, *get_args(field.annotation)]
+    parts += [inner for part in parts for inner in get_args(part)]
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), model)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file, loaded safely; a `UsageError` names the file and the line."""
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        close = nearest(file.name, [p.name for p in file.parent.glob("*.y*ml")]) if file.parent.is_dir() else None
-        hint = f"; did you mean '{file.parent / close}'?" if close else ""
-        raise UsageError(f"there is no file '{file}'{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"'{file}' cannot be read as text: {error}") from None
-    try:
-        values = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise UsageError(f"{file}{line}: not valid YAML: {problem}") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not valid YAML: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UsageError(f"{file}: expected a mapping of keys such as 'surface' and 'solver'")
-    return values
+    return read_yaml(path).values
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `1e-6` is a number, as everyone means it."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
-def dump_config(spec: RunSpec) -> str:
+def dump_config(spec: BaseModel) -> str:
     """The complete specification as YAML; running it again reproduces the numbers."""
-    return yaml.safe_dump(spec.model_dump(), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

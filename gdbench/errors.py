@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class GdbenchError(Exception):
@@ -19,6 +20,14 @@ class UsageError(GdbenchError):
     """The request itself is wrong: an unknown name, an impossible number, a file that is not there."""
 
     exit_code = 2
+
+
+class SpecError(UsageError):
+    """A value of a specification is wrong; `path` says which, as the keys that lead to it."""
+
+    def __init__(self, message: str, path: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
 
 
 class DataError(UsageError):

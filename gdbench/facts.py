@@ -32,10 +32,14 @@ class Facts:
     fingerprint: str
 
     @property
+    def is_global(self) -> np.ndarray:
+        """Which minimisers `[m]` have the loss `f_star`, up to rounding."""
+        return self.minimum_losses <= self.f_star + 1e-9 * (1 + abs(self.f_star))
+
+    @property
     def global_minimisers(self) -> np.ndarray:
-        """Those minimisers `[g, n]` whose loss is `f_star`, up to rounding."""
-        close = self.minimum_losses <= self.f_star + 1e-9 * (1 + abs(self.f_star))
-        return self.minimisers[close]
+        """Those minimisers `[g, n]`."""
+        return self.minimisers[self.is_global]
 
 
 @lru_cache(maxsize=256)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gdbench.block import NOISE, Block, Problem
 from gdbench.engine import STATUSES, Records, Trajectory
-from gdbench.plan import LADDER, Block
-from gdbench.tuning import median
+from gdbench.table_frame import AT, target_column
 
 COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
 ).split()
-TARGET_COLUMNS = [f"steps_at_1e-{k}" for k in range(1, len(LADDER) + 1)]
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2
 CURVE_POINTS_PER_DECADE = 20
@@ -23,14 +23,15 @@ CURVE_POINTS_PER_DECADE = 20
 PATH_NUMBERS = 1_000_000
 
 
-def runs_of_block(block: Block, records: Records | None, message: str = "") -> pd.DataFrame:
+def runs_of_rows(block: Block, rows: np.ndarray, records: Records | None, message: str = "") -> pd.DataFrame:
     """The rows of a block's runs; without records they have the status `error` and the `message`."""
-    program, count = block.program, len(block.program)
-    facts = block.facts
-    frame = pd.DataFrame({"run": block.first_run + np.arange(count)})
+    count, problem = len(rows), block.problem_index(rows)
+    known = block.problems
+    frame = pd.DataFrame({"run": block.first_run + rows})
     frame["surface"], frame["solver"] = block.surface.name, block.solver.name
-    frame["start"], frame["seed"] = block.start_index, program.seeds.astype(np.int64)
+    frame["start"], frame["seed"] = block.start_index(rows), block.seeds[rows % len(block.seeds)]
     empty = np.full(count, np.nan)
+    messages = np.full(count, message, dtype=object)
     if records is None:
         frame["status"] = "error"
         for name in COLUMNS[6:-2]:
@@ -39,60 +40,87 @@ def runs_of_block(block: Block, records: Records | None, message: str = "") -> p
         for name in ("steps", "steps_to_target", "value_evals", "grad_evals", "hess_evals"):
             frame[name] = pd.array([pd.NA] * count, dtype="Int64")
     else:
-        frame["status"] = np.array(STATUSES)[records.status]
+        status = np.array(STATUSES)[records.status]
+        frame["status"] = status
+        messages[status == "error"] = _errors(block, records)[status == "error"]
         frame["steps"] = pd.array(records.steps, dtype="Int64")
-        reached = frame["status"] == "reached"
-        frame["steps_to_target"] = pd.array(records.steps, dtype="Int64")
-        frame["steps_to_target"] = frame["steps_to_target"].where(reached)
+        frame["steps_to_target"] = pd.arrays.IntegerArray(records.steps.astype(np.int64), status != "reached")
         frame["loss_start"] = records.loss_start
         # a loss that is not a number is no better than an infinite one, and an empty cell would hide it
         frame["loss_final"] = np.where(np.isnan(records.loss_final), np.inf, records.loss_final)
         frame["loss_best"] = records.loss_best
-        frame["gap"] = frame["loss_final"] - program.f_star
-        distance, minimum = _arrival(records.x, block)
+        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in known])
+        frame["gap"] = frame["loss_final"] - f_star[problem]
+        distance, minimum = _arrival(records.x, problem, known)
         frame["distance"], frame["grad_norm"] = distance, records.grad_norm
-        frame["minimum"] = pd.array([pd.NA if m < 0 else m for m in minimum], dtype="Int64")
+        frame["minimum"] = pd.arrays.IntegerArray(minimum, minimum < 0)
         for name in ("value_evals", "grad_evals", "hess_evals"):
             frame[name] = pd.array(getattr(records, name), dtype="Int64")
         frame["rate_observed"], frame["rate_predicted"] = empty, empty
-    frame["condition_number"] = facts.condition_number if facts else np.nan
-    frame["fingerprint"] = facts.fingerprint if facts else ""
-    frame["message"] = message
-    for name, value in {**program.settings, **program.solver_options}.items():
-        frame[name] = value
-    for name, value in program.surface_options.items():
-        frame[f"surface.{name}"] = value
+    numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in known])
+    prints = np.array([item.facts.fingerprint if item.facts else "" for item in known], dtype=object)
+    frame["condition_number"], frame["fingerprint"], frame["message"] = numbers[problem], prints[problem], messages
+    columns: dict[str, Any] = {}
+    for level, target in enumerate(block.conditions.targets):
+        columns[target_column(target)] = records.hits[:, level] if records is not None else np.full(count, np.inf)
+    columns |= {**block.settings_of(rows), **block.fixed, **block.options}
+    columns |= {f"surface.{name}": value for name, value in _surface_settings(block, problem).items()}
+    starts = block.starts[block.start_index(rows)]
+    columns |= {f"start.{i}": starts[:, i] for i in range(starts.shape[1])}
+    return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def _surface_settings(block: Block, problem: np.ndarray) -> dict[str, Any]:
+    """Parameters, options, dimension and swept conditions, which together name a problem."""
+    settings: dict[str, Any] = {**block.surface.parameters, **block.surface.options}
+    if block.noise is not None:
+        settings[NOISE] = block.noise
+    settings |= {name: values[problem] for name, values in block.parameters.items()}
     if block.surface.any_dimension:
-        frame["surface.dimension"] = program.dimension
-    starts = pd.DataFrame(program.starts, columns=[f"start.{i}" for i in range(program.dimension)])
-    return pd.concat([frame, starts], axis=1)
+        settings["dimension"] = block.surface.dimension
+    return {**settings, **block.swept_conditions}
 
 
-def _arrival(x: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
+def _errors(block: Block, records: Records) -> np.ndarray:
+    """What is wrong with runs of the status `error`: nothing raised, so a number is missing."""
+    at_start = f"surface '{block.surface.name}' is not a number at the start"
+    at_step = f"solver '{block.solver.name}' made the weights not a number in its first step"
+    return np.where(np.isnan(records.loss_start), at_start, at_step).astype(object)
+
+
+def _arrival(x: np.ndarray, problem: np.ndarray, known: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
     """Distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in, -1 for none."""
-    facts = block.facts
-    count = len(x)
-    if facts is None or not len(facts.minimisers):
-        return np.full(count, np.nan), np.full(count, -1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        all_distances = np.linalg.norm(x[:, None, :] - facts.minimisers[None], axis=2)
-        global_distances = np.linalg.norm(x[:, None, :] - facts.global_minimisers[None], axis=2)
-    all_distances = np.where(np.isfinite(all_distances), all_distances, np.inf)
-    nearest = all_distances.argmin(axis=1)
-    size = 1 + np.linalg.norm(facts.minimisers, axis=1)[nearest]
-    arrived = all_distances[np.arange(count), nearest] <= ARRIVED * size
-    distance = np.where(np.isfinite(global_distances), global_distances, np.inf).min(axis=1)
-    return distance, np.where(arrived, nearest, -1)
+    distance, minimum = np.full(len(x), np.nan), np.full(len(x), -1, np.int64)
+    for number in np.unique(problem):
+        facts, rows = known[number].facts, np.flatnonzero(problem == number)
+        if facts is None or not len(facts.minimisers):
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            distances = np.stack([np.linalg.norm(x[rows] - point, axis=1) for point in facts.minimisers], axis=1)
+        distances = np.where(np.isfinite(distances), distances, np.inf)
+        nearest = distances.argmin(axis=1)
+        size = 1 + np.linalg.norm(facts.minimisers, axis=1)[nearest]
+        arrived = distances[np.arange(len(rows)), nearest] <= ARRIVED * size
+        distance[rows] = distances[:, facts.is_global].min(axis=1)
+        minimum[rows] = np.where(arrived, nearest, -1)
+    return distance, minimum
 
 
 def join_runs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """All runs in one frame: the fixed columns, then hyperparameters, then `surface.NAME`, then `start.i`."""
     runs = pd.concat(parts, ignore_index=True).sort_values("run", ignore_index=True)
-    others = [name for name in runs.columns if name not in COLUMNS]
+    return runs[ordered(runs.columns)]
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
+    others = [name for name in names if name not in COLUMNS]
+    targets = [name for name in others if name.startswith(AT)]
     starts = [name for name in others if name.startswith("start.")]
     parameters = [name for name in others if name.startswith("surface.")]
-    hyperparameters = [name for name in others if name not in starts and name not in parameters]
-    return runs[[*COLUMNS, *hyperparameters, *parameters, *sorted(starts, key=lambda name: int(name[6:]))]]
+    hyperparameters = [name for name in others if name not in (*targets, *starts, *parameters)]
+    starts.sort(key=lambda name: int(name.removeprefix("start.")))
+    return [*COLUMNS, *targets, *hyperparameters, *parameters, *starts]
 
 
 def trajectory_frame(paths: Mapping[int, Trajectory]) -> pd.DataFrame:
@@ -142,48 +170,3 @@ def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], f_star: Ma
         )
     names = ["run", "surface", "solver", "start", "step", "loss", "gap"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
-
-
-def table_row(block: Block, runs: pd.DataFrame, hits: np.ndarray, chosen: pd.DataFrame, edge: str) -> dict[str, object]:
-    """The row of `table.csv` for a block: its `runs`, their `hits` `[runs, targets]`, and the `chosen` runs."""
-    of_chosen = hits[chosen["run"].to_numpy() - block.first_run]
-    steps = chosen["steps_to_target"].astype("Float64").fillna(np.inf)
-    counts = chosen["status"].value_counts()
-    single = len(counts) == 1
-    minimum = chosen["minimum"].mode(dropna=True)
-    trials = runs["learning_rate"].nunique() if "learning_rate" in runs else 1
-    row: dict[str, object] = {"surface": block.surface.name, "solver": block.solver.name}
-    row["tuned"] = trials > 1
-    row["trials"], row["tuning_runs"] = trials, len(runs)
-    row["tuning_steps"] = int(runs["steps"].fillna(0).sum())
-    row["tuning_edge"] = edge
-    row["starts"] = len(chosen)
-    row["success"] = float((chosen["status"] == "reached").mean())
-    row["status"] = counts.index[0] if single else ", ".join(f"{count} {name}" for name, count in counts.items())
-    row["steps_to_target"] = median(steps)
-    for column, name in enumerate(TARGET_COLUMNS):
-        row[name] = median(pd.Series(of_chosen[:, column]))
-    for name in ("loss_final", "gap", "distance"):
-        row[name] = median(chosen[name].astype(float))
-    row["minimum"] = int(minimum.iloc[0]) if len(minimum) else pd.NA
-    for name in ("rate_observed", "rate_predicted"):
-        finite = chosen[name].astype(float).dropna()
-        row[name] = median(finite) if len(finite) else np.nan
-    row["condition_number"] = block.facts.condition_number if block.facts else np.nan
-    row["message"] = chosen["message"].iloc[0]
-    settings = {**block.program.settings, **block.program.solver_options}
-    return {**row, **{name: chosen[name].iloc[0] for name in settings}}
-
-
-def table_frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """The table with the settings right after the names."""
-    table = pd.DataFrame(list(rows))
-    fixed = [name for name in table.columns if name in _FIXED]
-    return table[[*fixed[:2], *[name for name in table.columns if name not in _FIXED], *fixed[2:]]]
-
-
-_FIXED = {
-    *"surface solver tuned trials tuning_runs tuning_steps tuning_edge starts success status steps_to_target".split(),
-    *TARGET_COLUMNS,
-    *"loss_final gap distance minimum rate_observed rate_predicted condition_number message".split(),
-}

@@ -1,48 +1,37 @@
-"""Specification to programs: names are resolved, data read, starts drawn, and every run is laid out."""
+"""Specification to blocks: names are resolved, data read, starts drawn, and every run has its place on the axes."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from gdbench.axes import Axis
+from gdbench.block import NOISE, Block, Conditions
 from gdbench.config import RunSpec
-from gdbench.errors import UsageError, describe, unknown
-from gdbench.facts import Facts, facts_of
-from gdbench.keywords import as_number, as_option
-from gdbench.program import Program
+from gdbench.errors import SpecError, UsageError
+from gdbench.search import check_space, space_of, trial_points
+from gdbench.settings import Given, assign, hyperparameters, solver_options, surface_variants, values_of
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.linear import regression
+from gdbench.sweep_spec import SweepSpec, Tune
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
-
-
-@dataclass(frozen=True)
-class Block:
-    """The runs of one solver on one surface.
-
-    first_run : the number of its first run; start_index : `[runs]`, which of the surface's starts each run has;
-    failure : why nothing here can run, for a plug-in that raises before its first step.
-    """
-
-    surface: Surface
-    solver: Solver
-    facts: Facts | None
-    program: Program
-    first_run: int
-    start_index: np.ndarray
-    failure: str = ""
+MOST_RUNS = 10**10
+# the keys of a specification whose values are the conditions of a run
+CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size")
 
 
 @dataclass(frozen=True)
 class Plan:
     """All runs of a specification, in the order of their numbers."""
 
-    spec: RunSpec
+    spec: RunSpec | SweepSpec
     surfaces: list[Surface]
     solvers: list[Solver]
     blocks: list[Block]
@@ -50,7 +39,7 @@ class Plan:
     @property
     def runs(self) -> int:
         """How many runs are planned."""
-        return sum(len(block.program) for block in self.blocks)
+        return sum(len(block) for block in self.blocks)
 
 
 def make_plan(
@@ -60,33 +49,164 @@ def make_plan(
 
     Raises `UsageError` for a name, number, start or file that is wrong.
     """
+    plan = make_sweep_plan(SweepSpec(**spec.model_dump()), surfaces, solvers, targets=LADDER)
+    return Plan(spec, plan.surfaces, plan.solvers, plan.blocks)
+
+
+def make_sweep_plan(
+    spec: SweepSpec,
+    surfaces: Sequence[Surface] | None = None,
+    solvers: Sequence[Solver] | None = None,
+    *,
+    targets: tuple[float, ...] | None = None,
+) -> Plan:
+    """Lay out the runs of a sweep: no array here is longer than an axis.
+
+    Raises `SpecError`, which knows the key path, or another `UsageError`.
+    """
     if surfaces is None:
-        surfaces = [SURFACES[name] for name in spec.surface]
+        surfaces = [_named(SURFACES, "surface", name, spec) for name in spec.surface]
     if solvers is None:
-        solvers = [SOLVERS[name] for name in spec.solver]
+        solvers = [_named(SOLVERS, "solver", name, spec) for name in spec.solver]
     surfaces = [*surfaces, *data_surfaces(spec)]
-    surfaces = [surface.with_parameters(**own) for surface, own in _assign(surfaces, spec.param, "param")]
-    settings = [own for _, own in _assign(solvers, spec.set, "set")]
+    given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
+    given_solvers = assign(solvers, spec.set, spec.solver, "set")
+    ladder = tuple(spec.targets) if targets is None else targets
+    conditions = list(_conditions(spec, ladder))
+    searches = _searches(spec, solvers, given_solvers)
+    seeds = np.array(spec.seed_list)
     blocks: list[Block] = []
     first = 0
-    for surface in surfaces:
-        starts = _starts(surface, spec)
-        facts, failure = _facts(surface)
-        for solver, own in zip(solvers, settings, strict=True):
-            block = _block(spec, surface, solver, own, starts, facts, failure, first)
-            blocks.append(block)
-            first += len(block.program)
-    return Plan(spec, list(surfaces), list(solvers), blocks)
+    resolved = []
+    for surface, given in zip(surfaces, given_surfaces, strict=True):
+        for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
+            if not number:
+                resolved.append(variant)
+            starts, tuning_starts = _starts(variant, spec)
+            parameters, noise = _with_noise(parameters, spec)
+            for condition, swept in conditions:
+                _require_examples(variant, condition)
+                for solver, (fixed, axes, options_of) in zip(solvers, searches, strict=True):
+                    for options in options_of:
+                        block = Block(
+                            surface=variant,
+                            solver=solver,
+                            options=options,
+                            conditions=condition,
+                            parameters=parameters,
+                            axes=axes,
+                            fixed=fixed,
+                            starts=starts,
+                            seeds=seeds,
+                            first_run=first,
+                            tuning_starts=tuning_starts,
+                            noise=noise,
+                            swept_conditions=swept,
+                        )
+                        first += len(block)
+                        blocks.append(block)
+                        if first > MOST_RUNS:
+                            raise UsageError(f"more than {MOST_RUNS:.0e} runs: shorten an axis")
+    return Plan(spec, resolved, list(solvers), blocks)
 
 
-def _facts(surface: Surface) -> tuple[Facts | None, str]:
+def _named(registry: Any, kind: str, name: str, spec: SweepSpec) -> Any:
     try:
-        return facts_of(surface), ""
-    except Exception as error:  # a plug-in may raise anything: its runs get a row that says so
-        return None, describe(error) if isinstance(error, UsageError) else f"surface '{surface.name}' {describe(error)}"
+        return registry[name]
+    except UsageError as error:
+        names = list(getattr(spec, kind))
+        at = name if any(getattr(spec, kind).values()) else names.index(name)
+        raise SpecError(str(error), (kind, at)) from None
 
 
-def data_surfaces(spec: RunSpec) -> list[Surface]:
+def _conditions(spec: SweepSpec, targets: tuple[float, ...]) -> Iterator[tuple[Conditions, dict[str, Any]]]:
+    """Every combination of conditions, and those of them that are swept."""
+    axes: dict[str, Axis] = {name: getattr(spec, name) or Axis("values", (0,)) for name in CONDITIONS}
+    lists: dict[str, list[Any]] = {}
+    for name, axis in axes.items():
+        numbers = axis.values if name == "dtype" else values_of(Given(axis, (name,)), spec.seed)
+        lists[name] = [value.item() if isinstance(value, np.generic) else value for value in numbers]
+    for combination in product(*lists.values()):
+        chosen = dict(zip(lists, combination, strict=True))
+        swept = {name: chosen[name] for name in lists if len(lists[name]) > 1}
+        steps, batch = int(chosen.pop("steps")), int(chosen.pop("batch_size"))
+        if "steps" in swept:
+            swept["steps"] = steps
+        if batch:
+            swept["batch_size"] = batch
+        yield Conditions(steps=steps, batch_size=batch, targets=targets, **chosen), swept
+
+
+def _with_noise(parameters: Mapping[str, np.ndarray], spec: SweepSpec) -> tuple[dict[str, np.ndarray], float | None]:
+    """The swept parameters with the noise among them where it has several values, else the noise of all runs."""
+    if spec.noise is None:
+        return dict(parameters), None
+    noise = values_of(Given(spec.noise, (NOISE,)), spec.seed)
+    if len(noise) == 1:
+        return dict(parameters), float(noise[0])
+    problems = len(next(iter(parameters.values()))) if parameters else 1
+    crossed = {name: np.repeat(values, len(noise)) for name, values in parameters.items()}
+    return {**crossed, NOISE: np.tile(noise, problems)}, None
+
+
+def _require_examples(surface: Surface, conditions: Conditions) -> None:
+    if conditions.batch_size and not surface.data:
+        raise SpecError(f"surface '{surface.name}' has no examples to draw mini-batches from", ("batch_size",))
+
+
+Search = tuple[dict[str, float], tuple[dict[str, np.ndarray], ...], list[dict[str, Any]]]
+
+
+def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[Search]:
+    """Of every solver: its fixed hyperparameters, the axes of the swept ones, and the combinations of its options."""
+    if spec.tune is not None:
+        check_space(solvers, spec.tune.space)
+    searches = []
+    for solver, own in zip(solvers, given, strict=True):
+        own = dict(own)
+        if "learning_rate" not in own and spec.learning_rate is not None:
+            own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
+        fixed, swept = hyperparameters(solver, own, spec.seed)
+        rates: dict[str, np.ndarray] = {}
+        if "learning_rate" in solver.hyperparameters:
+            rates["learning_rate"] = (
+                values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else rates_of(spec)
+            )
+            if not (rates["learning_rate"] > 0).all():
+                raise SpecError("a learning rate must be above 0", own["learning_rate"].path)
+        if spec.tune is not None:
+            fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates)
+        else:
+            axes = tuple({name: values} for name, values in {**rates, **swept}.items())
+        searches.append((fixed, axes, list(solver_options(solver, own))))
+    return searches
+
+
+def _tuned(
+    spec: SweepSpec,
+    tune: Tune,
+    solver: Solver,
+    own: Mapping[str, Given],
+    fixed: dict[str, float],
+    rates: Mapping[str, np.ndarray],
+) -> tuple[dict[str, float], tuple[dict[str, np.ndarray], ...]]:
+    """The trial points of a tuned solver as one axis; what is given a single value stays fixed."""
+    for name, item in own.items():
+        if len(item.axis) > 1:
+            raise SpecError(
+                f"'{name}' has several values, but tune draws its own: give its range as tune.space.{name}", item.path
+            )
+    # a rate is an array of its own even where it is fixed, so that every run of a solver is one program
+    constant = {"learning_rate": rates["learning_rate"]} if "learning_rate" in own else {}
+    space = space_of(solver, own, spec.rates, tune.space)
+    points = trial_points(solver, space, tune.trials, spec.seed)
+    if not points:
+        return fixed, tuple({name: values} for name, values in rates.items())
+    constant = {name: np.repeat(values, tune.trials) for name, values in constant.items()}
+    return {name: value for name, value in fixed.items() if name not in points}, ({**constant, **points},)
+
+
+def data_surfaces(spec: SweepSpec) -> list[Surface]:
     """One error surface for each preprocessing of the table that `spec` names; none without a table."""
     if spec.data is None:
         return []
@@ -100,8 +220,9 @@ def data_surfaces(spec: RunSpec) -> list[Surface]:
         inputs, targets = data.design_matrix(prepared), prepared.target
         if spec.model == "linear":
             solution = solutions.linear_solution(inputs, targets)
-            # without mini-batches the examples may be rotated into as many as there are weights: same E, far cheaper
-            inputs, targets = solutions.reduce_examples(inputs, targets)
+            if spec.batch_size is None:
+                # the examples may be rotated into as many as there are weights: same E, far cheaper
+                inputs, targets = solutions.reduce_examples(inputs, targets)
         else:
             solution = solutions.logistic_solution(inputs, targets)
         rows, columns = prepared.features.shape
@@ -121,110 +242,50 @@ def data_surfaces(spec: RunSpec) -> list[Surface]:
     return made
 
 
-def _assign(things: Sequence[Any], settings: Mapping[str, Any], option: str) -> list[tuple[Any, dict[str, Any]]]:
-    """Which of `settings` (`NAME` or `THING.NAME`) go to which surface or solver; a name that fits none is refused."""
-    kind = "hyperparameter" if option == "set" else "parameter"
-    assigned: list[dict[str, Any]] = [{} for _ in things]
-    for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
-        owner, _, name = key.rpartition(".")
-        names = [thing.name for thing in things]
-        if owner and owner not in names:
-            raise unknown("solver" if option == "set" else "surface", owner, names, f"in --{option} {key}")
-        chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
-        takers = [i for i in chosen if name in _names(things[i])]
-        if not takers:
-            if option == "set" and name == "learning_rate":
-                raise UsageError("fix the learning rate with --learning-rate rather than --set: it switches tuning off")
-            known = sorted({known for i in chosen for known in _names(things[i])})
-            owners = " and ".join(names[i] for i in chosen)
-            if not known:
-                raise UsageError(f"unknown {kind} '{name}': {owners} has none to set")
-            raise unknown(kind, name, known, f"of {owners}")
-        for i in takers:
-            assigned[i][name] = value
-    return list(zip(things, assigned, strict=True))
-
-
-def _names(thing: Surface | Solver) -> list[str]:
-    if isinstance(thing, Surface):
-        return [*thing.parameters, *thing.options, *(["dimension"] if thing.any_dimension else [])]
-    # the learning rate has an option of its own, because fixing it is what switches tuning off
-    return [name for name in (*thing.hyperparameters, *thing.options) if name != "learning_rate"]
-
-
-def _starts(surface: Surface, spec: RunSpec) -> np.ndarray:
+def _starts(surface: Surface, spec: SweepSpec) -> tuple[np.ndarray, int]:
+    """The starts `[starts, n]` on a surface, and how many of them serve tuning where others are held out, else 0."""
+    block = spec.surface.get(surface.name, {})
+    own = "start" in block or "starts" in block
+    path: tuple[Any, ...] = ("surface", surface.name) if own else ()
+    start = block.get("start") if own else spec.start
+    chosen = block.get("starts") if own else spec.starts
     n = surface.dimension
-    if spec.starts is not None:
-        low, high = surface.box_bounds(n)
-        # of the seed and the surface alone, so that every solver and every selection of surfaces gets the same starts
-        generator = np.random.default_rng([spec.seed, zlib.crc32(surface.name.encode())])
-        return low + (high - low) * generator.random((spec.starts, n))
-    if spec.start is None:
-        return surface.start_point(n)[None]
-    if len(spec.start) != n:
-        more = "; set --param dimension=" + str(len(spec.start)) if surface.any_dimension else ""
-        raise UsageError(f"the start has {len(spec.start)} numbers, but surface '{surface.name}' has {n} weights{more}")
-    return np.asarray(spec.start, dtype=np.float64)[None]
+    if isinstance(chosen, int):
+        starts = _random_starts(surface, spec.seed, chosen)
+    elif chosen is not None:
+        for index, point in enumerate(chosen):
+            _require_length(surface, point, (*path, "starts", index))
+        starts = np.asarray(chosen, dtype=np.float64)
+    elif start is not None:
+        _require_length(surface, start, (*path, "start"))
+        starts = np.asarray(start, dtype=np.float64)[None]
+    else:
+        starts = surface.start_point(n)[None]
+    if spec.tune is None or not spec.tune.holdout_starts:
+        return starts, 0
+    held_out = _random_starts(surface, spec.seed, spec.tune.holdout_starts, held_out=True)
+    return np.concatenate([starts, held_out]), len(starts)
 
 
-def _hyperparameters(solver: Solver, own: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
-    numbers = {name: value for name, value in solver.hyperparameters.items() if name != "learning_rate"}
-    options = dict(solver.options)
-    for name, value in own.items():
-        what = f"hyperparameter '{name}' of solver '{solver.name}'"
-        if name in numbers:
-            numbers[name] = as_number(value, what)
-        else:
-            options[name] = as_option(value, options[name], what)
-    for name, number in numbers.items():
-        if number is None:
-            raise UsageError(f"solver '{solver.name}' needs a value for '{name}': give --set {name}=VALUE")
-    return {name: float(number) for name, number in numbers.items() if number is not None}, options
+def _random_starts(surface: Surface, seed: int, count: int, *, held_out: bool = False) -> np.ndarray:
+    """Starts `[count, n]` in the surface's box.
+
+    They follow from the seed and the surface alone, so that every solver and every selection of surfaces gets the same
+    ones; those held out are another stream.
+    """
+    low, high = surface.box_bounds(surface.dimension)
+    key = [seed, zlib.crc32(surface.name.encode()), *([1] if held_out else [])]
+    return low + (high - low) * np.random.default_rng(key).random((count, surface.dimension))
 
 
-def _block(
-    spec: RunSpec,
-    surface: Surface,
-    solver: Solver,
-    own: Mapping[str, Any],
-    starts: np.ndarray,
-    facts: Facts | None,
-    failure: str,
-    first: int,
-) -> Block:
-    numbers, options = _hyperparameters(solver, own)
-    settings: dict[str, float | np.ndarray] = {}
-    rates = np.full(1, np.nan)
-    if "learning_rate" in solver.hyperparameters:
-        rates = rates_of(spec)
-    start_index = np.tile(np.arange(len(starts)), len(rates))
-    if "learning_rate" in solver.hyperparameters:
-        settings["learning_rate"] = np.repeat(rates, len(starts))
-    runs = len(start_index)
-    program = Program(
-        surface=surface,
-        solver=solver,
-        hyperparameters={**settings, **numbers},
-        parameters=dict(surface.parameters),
-        solver_options=options,
-        surface_options=dict(surface.options),
-        data=surface.data,
-        starts=starts[start_index],
-        seeds=np.full(runs, float(spec.seed)),
-        f_star=np.full(runs, facts.f_star if facts else np.nan),
-        steps=spec.steps,
-        rtol=spec.rtol,
-        atol=spec.atol,
-        gtol=spec.gtol,
-        dtype=spec.dtype,
-        targets=LADDER,
-    )
-    return Block(surface, solver, facts, program, first, start_index, failure)
+def _require_length(surface: Surface, start: Sequence[float], path: tuple[Any, ...]) -> None:
+    n = surface.dimension
+    if len(start) == n:
+        return
+    more = f"; set --param dimension={len(start)}" if surface.any_dimension else ""
+    raise SpecError(f"the start has {len(start)} numbers, but surface '{surface.name}' has {n} weights{more}", path)
 
 
-def rates_of(spec: RunSpec) -> np.ndarray:
-    """The learning rates that every solver is given: the fixed one, or the grid."""
-    if spec.learning_rate is not None:
-        return np.array([spec.learning_rate])
-    grid = spec.rates
-    return np.geomspace(grid.low, grid.high, grid.num)
+def rates_of(spec: SweepSpec) -> np.ndarray:
+    """The grid of learning rates that every solver is given unless one is fixed."""
+    return np.geomspace(spec.rates.low, spec.rates.high, spec.rates.num)

@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 # how the winner is chosen; printed under every table
 RULE = "most runs at the target, then fewest steps (median over starts), then lowest loss, then smaller rate"
+# the same where tuning goes by a loss
+LOSS_RULE = "lowest {} (median over starts), then most runs at the target, then fewest steps, then smaller rate"
+METRICS = {"steps_to_target": "steps", "loss_final": "loss", "loss_best": "loss"}
+RATE = ("learning_rate",)
 
 
-def score_rates(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per learning rate of one surface and solver: `learning_rate, reached, steps, loss`, best first.
+def rule(metric: str = "steps_to_target") -> str:
+    """The rule by which `metric` chooses, in words."""
+    return RULE if METRICS[metric] == "steps" else LOSS_RULE.format(metric.replace("_", " "))
 
-    reached : runs at the target; steps : their median over starts, a failed run counting as infinity; loss : median
-    final loss, likewise. Runs without a learning rate are one group.
+
+def score_settings(runs: pd.DataFrame, settings: Sequence[str] = RATE, metric: str = "steps_to_target") -> pd.DataFrame:
+    """One row per distinct combination of `settings` of one surface and solver, best first by the rule of `metric`.
+
+    Columns: the settings; reached : runs at the target; steps : their median over starts, a failed run counting as
+    infinity; loss : the median final (or best) loss, likewise; runs : how many. Without any of the settings there is
+    one row.
     """
-    failed = runs["status"].isin(["diverged", "error"])
-    scored = pd.DataFrame(
-        {
-            "learning_rate": runs.get("learning_rate", np.nan),
-            "reached": (runs["status"] == "reached").astype(int),
-            "steps": runs["steps_to_target"].astype("Float64").fillna(np.inf).astype(float),
-            "loss": runs["loss_final"].astype(float).where(~failed, np.inf).fillna(np.inf),
-        }
-    )
-    groups = scored.groupby("learning_rate", dropna=False, sort=True)
-    table = groups.agg(reached=("reached", "sum"), steps=("steps", median), loss=("loss", median)).reset_index()
-    return table.sort_values(
-        ["reached", "steps", "loss", "learning_rate"], ascending=[False, True, True, True], kind="stable"
-    ).reset_index(drop=True)
+    names = [name for name in settings if name in runs.columns]
+    failed = runs["status"].isin(["diverged", "error"]).to_numpy()
+    loss = pd.to_numeric(runs["loss_best" if metric == "loss_best" else "loss_final"]).to_numpy(float, na_value=np.inf)
+    loss = np.where(failed | np.isnan(loss), np.inf, loss)
+    steps = pd.to_numeric(runs["steps_to_target"]).to_numpy(dtype=float, na_value=np.inf)
+    if names:
+        codes = runs.groupby(names, dropna=False, sort=True, observed=True).ngroup().to_numpy()
+    else:
+        codes = np.zeros(len(runs), np.int64)
+    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    table = runs[names].iloc[first].reset_index(drop=True)
+    table["reached"] = np.bincount(codes, (runs["status"] == "reached").to_numpy(), len(counts)).astype(int)
+    table["steps"], table["loss"] = grouped_median(steps, codes), grouped_median(loss, codes)
+    table["runs"] = counts
+    order = ["reached", "steps", "loss"] if METRICS[metric] == "steps" else ["loss", "reached", "steps"]
+    ascending = [name != "reached" for name in order] + [True] * len(names)
+    return table.sort_values([*order, *names], ascending=ascending, kind="stable").reset_index(drop=True)
 
 
-def median(values: pd.Series) -> float:
+def grouped_median(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The `median` of every group of `values`; `codes` are whole numbers from 0, and every one occurs."""
+    order = np.lexsort((values, codes))
+    counts = np.bincount(codes)
+    first = np.cumsum(counts) - counts
+    ordered = values[order]
+    low, high = ordered[first + (counts - 1) // 2], ordered[first + counts // 2]
+    with np.errstate(invalid="ignore"):
+        return np.where(low == high, high, low + (high - low) / 2)
+
+
+def median(values: pd.Series | np.ndarray) -> float:
     """The median in which infinities are ordinary large numbers: two middle ones of which one is infinite give it."""
-    ordered = np.sort(np.asarray(values, dtype=float))
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float(high) if low == high else float(low + (high - low) / 2)
+    numbers = np.asarray(values, dtype=float)
+    return float(grouped_median(numbers, np.zeros(len(numbers), np.int64))[0])
 
 
-def choose(runs: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows of the winning learning rate, and the edge of the grid that it sits on: "low", "high" or ""."""
-    scored = score_rates(runs)
-    winner = scored["learning_rate"].iloc[0]
-    if "learning_rate" not in runs or np.isnan(winner):
+def choose(
+    runs: pd.DataFrame, settings: Sequence[str] = RATE, metric: str = "steps_to_target"
+) -> tuple[pd.DataFrame, str]:
+    """The rows of the winning settings, and the edge of the learning rates that it sits on: "low", "high" or ""."""
+    scored = score_settings(runs, settings, metric)
+    names = [name for name in settings if name in runs.columns]
+    if len(scored) == 1:
         return runs, ""
-    rates = runs["learning_rate"].to_numpy()
+    won = np.ones(len(runs), bool)
+    for name in names:
+        value = scored[name].iloc[0]
+        won &= runs[name].isna().to_numpy() if pd.isna(value) else (runs[name] == value).fillna(False).to_numpy(bool)
     edge = ""
     # where no rate did better than another, no wider grid would help
-    distinct = scored[["reached", "steps", "loss"]].drop_duplicates()
-    if rates.min() < rates.max() and len(distinct) > 1:
-        edge = "low" if winner == rates.min() else "high" if winner == rates.max() else ""
-    return runs[rates == winner], edge
+    if "learning_rate" in names and len(scored[["reached", "steps", "loss"]].drop_duplicates()) > 1:
+        rates, winner = runs["learning_rate"].to_numpy(dtype=float), float(scored["learning_rate"].iloc[0])
+        if np.nanmin(rates) < np.nanmax(rates):
+            edge = "low" if winner == np.nanmin(rates) else "high" if winner == np.nanmax(rates) else ""
+    return runs[won], edge

@@ -13,12 +13,12 @@ import gdbench
 
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
-    0: "errors registry keywords config",
+    0: "errors registry keywords config yaml_file axes sweep_spec",
     1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold",
-    2: "surfaces surfaces.* solvers solvers.* step scalars program facts",
-    3: "plan lanes layout engine theory landscape",
-    4: "tuning executors store frames plugins",
-    5: "chosen comparison paired statistics statistics.* tables plots plots.*",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search",
+    3: "plan block lanes layout engine theory landscape",
+    4: "tuning chosen table_frame analysis executors store frames plugins",
+    5: "comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli api benchmark console describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
@@ -32,9 +32,23 @@ NEIGHBOURS = {
     ("program", "step"): "a program knows the signature that it is compiled for",
     ("lanes", "layout"): "the loop stores its lanes in a layout",
     ("engine", "lanes"): "the engine feeds the loop",
-    ("frames", "tuning"): "the table shows the median by which the rate was chosen",
+    ("config", "yaml_file"): "a specification is read from YAML",
+    ("yaml_file", "errors"): "a broken file is an error for the user",
+    ("axes", "errors"): "a wrong key is an error for the user",
+    ("sweep_spec", "axes"): "every value of a sweep may be an axis",
+    ("sweep_spec", "config"): "a sweep has the rates of a run",
+    ("plan", "block"): "a plan is made of blocks",
+    ("frames", "table_frame"): "runs name their targets as the table does",
+    ("table_frame", "tuning"): "the table speaks of the settings that won",
+    ("table_frame", "chosen"): "which columns are settings",
     ("statistics", "statistics.*"): "the package offers what its files compute",
     ("statistics.*", "statistics.*"): "a summary is made of profiles, runtimes and resamples",
+    ("comparison", "paired"): "a comparison is made of paired statistics",
+    ("comparison", "statistics"): "columns are read as numbers in one place",
+    ("comparison", "verdicts"): "a comparison ends in verdicts",
+    ("verdicts", "paired"): "a verdict names the level of its test",
+    ("verdicts", "tables"): "numbers look alike in every table",
+    ("plots.*", "verdicts"): "pictures show verdicts",
     ("plots.*", "statistics"): "pictures show statistics",
     ("plots", "plots.*"): "the package draws all pictures",
     ("plots.*", "plots.*"): "pictures share their style, grounds and tracks",
@@ -106,7 +120,7 @@ def reached(name):
 
 
 def test_the_reader_of_imports_sees_them():
-    assert {"config", "errors", "facts", "solvers", "surfaces", "surfaces.linear", "data"} <= IMPORTS["plan"][0]
+    assert {"config", "errors", "block", "solvers", "surfaces", "surfaces.linear", "data"} <= IMPORTS["plan"][0]
     assert {"zlib", "numpy", "dataclasses"} <= IMPORTS["plan"][1]
     assert "plots" in IMPORTS["benchmark"][0]  # inside a function
     assert IMPORTS["__main__"][0] == {"cli"}
@@ -142,12 +156,13 @@ def test_plan_and_engine_do_not_know_each_other():
 def test_the_ground_floor_needs_little():
     for name in IMPORTS:
         if floor(name) == 0:
-            assert IMPORTS[name][1] <= {*sys.stdlib_module_names, "pydantic", "yaml"}, name
+            assert IMPORTS[name][1] <= {*sys.stdlib_module_names, "pydantic", "pydantic_core", "yaml"}, name
 
 
 @pytest.mark.parametrize("name", [name for name in IMPORTS if family(name) in FLOORS[5].split()])
 def test_statistics_and_pictures_never_need_jax(name):
-    allowed = {*sys.stdlib_module_names, "numpy", "pandas", "matplotlib", "rich"}
+    # scipy inside functions only (see test_pictures_load_no_jax): its tests are better than our own
+    allowed = {*sys.stdlib_module_names, "numpy", "pandas", "matplotlib", "rich", "scipy"}
     for other in reached(name):
         assert IMPORTS[other][1] <= allowed, f"{name} reaches {other}, which imports {IMPORTS[other][1] - allowed}"
 
@@ -174,6 +189,6 @@ def test_import_is_light():
 
 
 def test_pictures_load_no_jax():
-    found = loaded_by("import gdbench.plots, gdbench.tables, gdbench.statistics")
+    found = loaded_by("import gdbench.plots, gdbench.tables, gdbench.statistics, gdbench.comparison")
     assert "matplotlib" in found
     assert not {"jax", "jaxlib", "scipy"} & set(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.tuning import choose, median, score_rates
+from gdbench.tuning import choose, median, score_settings
 
 
 def runs(rows):
@@ -31,7 +31,7 @@ def test_then_fewest_steps_by_the_median():
 
 def test_a_failed_run_counts_as_infinity_in_the_median():
     halves = [(0.1, "reached", 1, 0.0), (0.1, "diverged", None, 9.0)]
-    scored = score_rates(runs(halves))
+    scored = score_settings(runs(halves))
     assert scored["steps"].item() == np.inf
     assert scored["loss"].item() == np.inf
 

@@ -1,0 +1,73 @@
+"""What is looked at once runs have ended: the paths of the drawn ones, theory beside them, the ground they lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gdbench.block import Block
+from gdbench.engine import Trajectory, trace
+from gdbench.errors import describe
+from gdbench.facts import Facts
+from gdbench.landscape import Landscape, landscape_of
+from gdbench.surfaces.base import Surface
+from gdbench.theory import rate_observed, rates_predicted
+
+
+def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:
+    """Every iterate of `runs`, by the run's number, replayed bit for bit."""
+    rows = np.asarray(runs, dtype=np.int64) - block.first_run
+    return dict(zip((int(run) for run in runs), trace(block.take(rows)), strict=True))
+
+
+def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> pd.DataFrame:
+    """The predicted rates of `runs` and the observed ones of those with a path, both at the minimum arrived in.
+
+    A run that arrived nowhere is compared with the first minimum. Columns `rate_predicted`, `rate_observed` and
+    `message`, on the index of `runs`; all empty where no minimum is known.
+    """
+    numbers = runs["run"].to_numpy(dtype=np.int64)
+    rows = numbers - block.first_run
+    minimum = runs["minimum"].fillna(0).to_numpy(dtype=int)
+    problem = block.problem_index(rows)
+    predicted, seen = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    messages = np.full(len(runs), "", dtype=object)
+    precision = np.finfo(block.conditions.dtype)
+    for which in np.unique(problem):
+        facts = block.problems[which].facts
+        if facts is None or not len(facts.minimisers):
+            continue
+        for number in np.unique(minimum[problem == which]):
+            own = np.flatnonzero((problem == which) & (minimum == number))
+            program = block.take(rows[own])
+            try:
+                predicted[own] = rates_predicted(program, facts.minimisers[number], facts.hessians[number])
+            except Exception as error:  # a plug-in whose step has no forward derivative: its runs stand all the same
+                messages[own] = f"no predicted rate: {describe(error)}"
+            floor = facts.minimum_losses[number]
+            # the loss is known to the rounding of its largest term only; below that the gap is noise
+            resolution = 64 * precision.eps * abs(floor) + precision.tiny
+            for index in own:
+                path = paths.get(int(numbers[index]))
+                if path is not None and not block.is_stochastic:
+                    seen[index] = rate_observed(path.loss - floor, resolution)
+    return pd.DataFrame({"rate_predicted": predicted, "rate_observed": seen, "message": messages}, index=runs.index)
+
+
+def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]]) -> Landscape:
+    """What a picture of `surface` needs, framed around `paths`, each with whether it reached the target.
+
+    A path that diverges or swings without end leaves the frame rather than setting it: of a run that did not arrive,
+    start and end count.
+    """
+    all_paths = list(paths)
+    shown: list[tuple[Any, Any]] = []
+    for path, _ in all_paths:
+        ends = [0] if path.loss[-1] > path.loss[0] or not np.isfinite(path.loss[-1]) else [0, -1]
+        shown.append((path.x[ends], path.loss[ends]))
+    shown += [(path.x, path.loss) for path, reached in all_paths if reached]
+    start = max((float(path.loss[0]) for path, _ in all_paths), default=np.nan)
+    return landscape_of(surface, facts, shown, start)

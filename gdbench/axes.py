@@ -1,0 +1,208 @@
+"""Axes: the ways in which a specification names many values where one would do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gdbench.errors import nearest
+
+Scalar = bool | int | float | str
+SPACINGS = ("log", "linear", "random")
+DISTRIBUTIONS = ("uniform", "log_uniform", "normal")
+MOST = 10_000_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values of one key. `spacing` is "values" (as listed), "log" or "linear" (`num` from low to high, both included),
+    or a distribution of `DISTRIBUTIONS` from which `num` are drawn: between `low` and `high`, or normal with mean `low`
+    and standard deviation `high`. A single value is an axis of length 1.
+    """
+
+    spacing: str
+    values: tuple[Scalar, ...] = ()
+    low: float = math.nan
+    high: float = math.nan
+    num: int = 0
+
+    def __len__(self) -> int:
+        return len(self.values) or self.num
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the values are drawn."""
+        return self.spacing in DISTRIBUTIONS
+
+    def written(self) -> Any:
+        """As a specification has it; reading that back gives this axis."""
+        if self.spacing == "values":
+            return self.values[0] if len(self.values) == 1 else list(self.values)
+        ends = [self.low, self.high]
+        if self.is_random:
+            return {"random": {self.spacing: ends}, "num": self.num}
+        return {self.spacing: ends, "num": self.num}
+
+
+class Problem(ValueError):
+    """What is wrong with an axis, and below which of its keys."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def axis_of(value: Any) -> Axis:
+    """The axis that `value` stands for: a scalar, a list of them, or a mapping with `log`, `linear` or `random`."""
+    if isinstance(value, Axis):
+        return value
+    if isinstance(value, Mapping):
+        return _spaced(value)
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise Problem("a list of values must not be empty")
+    if len(items) > MOST:
+        raise Problem(f"at most {MOST:,} values".replace(",", " "))
+    for index, item in enumerate(items):
+        if not isinstance(item, bool | int | float | str):
+            raise Problem(
+                f"expected a number, a text, a list of them, or a mapping such as {{log: [1e-6, 10], num: 64}}, not "
+                f"{_shown(item)}",
+                *([index] if items is value else []),
+            )
+        if isinstance(item, float) and not math.isfinite(item):
+            raise Problem(f"every number must be finite, not {item!r}")
+        if isinstance(item, int) and not isinstance(item, bool) and abs(item) > 2**63:
+            raise Problem("a whole number must fit 64 bits")
+    # 1 and 1.0 are one value, and two runs of one name would count twice; true and 1 are not
+    if len({(isinstance(item, bool), item) for item in items}) < len(items):
+        twice = next(item for index, item in enumerate(items) if item in items[:index])
+        raise Problem(f"the value {twice!r} stands twice")
+    return Axis("values", tuple(items))
+
+
+def _spaced(value: Mapping[Any, Any]) -> Axis:
+    known = [*SPACINGS, "num"]
+    for key in value:
+        if key not in known:
+            close = nearest(str(key), known)
+            hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
+            raise Problem(f"unknown key '{key}' of an axis; {hint}", str(key))
+    kinds = [key for key in SPACINGS if key in value]
+    if len(kinds) != 1:
+        raise Problem(f"an axis has exactly one of {', '.join(SPACINGS)}, such as {{log: [1e-6, 10], num: 64}}")
+    kind, ends = kinds[0], value[kinds[0]]
+    if "num" not in value:
+        raise Problem(f"'{kind}' needs 'num', the number of values")
+    num = value["num"]
+    if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST:
+        raise Problem(f"num must be a whole number from 1 to {MOST:,}, not {_shown(num)}".replace(",", " "), "num")
+    path: tuple[str, ...] = (kind,)
+    if kind == "random":
+        if not isinstance(ends, Mapping) or len(ends) != 1 or next(iter(ends)) not in DISTRIBUTIONS:
+            given = next(iter(ends)) if isinstance(ends, Mapping) and len(ends) == 1 else None
+            close = nearest(str(given), DISTRIBUTIONS) if given is not None else None
+            hint = f"; did you mean '{close}'?" if close else ""
+            raise Problem(f"random takes one of {', '.join(DISTRIBUTIONS)}: {{log_uniform: [1e-6, 10]}}{hint}", kind)
+        kind = next(iter(ends))
+        path, ends = (*path, kind), ends[kind]
+    low, high = _ends(ends, path)
+    if kind == "normal":
+        if high < 0:
+            raise Problem("a standard deviation must not be negative", *path)
+    elif low > high:
+        raise Problem(f"the low end ({low:g}) must not be above the high end ({high:g})", *path)
+    if kind in ("log", "log_uniform") and low <= 0:
+        raise Problem(f"a log axis needs numbers above 0, not {low:g}", *path)
+    if num > 1 and low == high and kind in ("log", "linear"):
+        raise Problem(f"{num} values from {low:g} to {high:g} are one value", *path)
+    return Axis(kind, (), low, high, num)
+
+
+def _ends(ends: Any, path: tuple[str, ...]) -> tuple[float, float]:
+    numbers = isinstance(ends, list | tuple) and len(ends) == 2
+    if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+        raise Problem(f"expected two numbers [LOW, HIGH], not {_shown(ends)}", *path)
+    try:
+        low, high = float(ends[0]), float(ends[1])
+    except OverflowError:
+        raise Problem("a number is too large", *path) from None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise Problem("both ends must be finite", *path)
+    return low, high
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}.."
+
+
+def located(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`parse` for pydantic: its problem keeps the path at which it stands."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return parse(value)
+        except Problem as problem:
+            # the text goes in as a value: braces in it are no template
+            raise PydanticCustomError("axis", "{text}", {"text": str(problem), "path": list(problem.path)}) from None
+
+    return validate
+
+
+_SCALAR: dict[str, Any] = {"type": ["number", "boolean", "string"]}
+_ENDS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_NUM = {"type": "integer", "minimum": 1, "maximum": MOST}
+
+
+def _mapping(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
+
+
+AXIS_SCHEMA: dict[str, Any] = {
+    "description": "a value, a list, or {log|linear: [LOW, HIGH], num: N}, {random: {..: [LOW, HIGH]}, num: N}",
+    "anyOf": [
+        _SCALAR,
+        {"type": "array", "items": _SCALAR, "minItems": 1, "uniqueItems": True},
+        _mapping({"log": _ENDS, "num": _NUM}, ["log", "num"]),
+        _mapping({"linear": _ENDS, "num": _NUM}, ["linear", "num"]),
+        _mapping(
+            {
+                "random": {"anyOf": [_mapping({name: _ENDS}, [name]) for name in DISTRIBUTIONS]},
+                "num": _NUM,
+            },
+            ["random", "num"],
+        ),
+    ],
+}
+
+# what a model declares: any value, and the same of numbers above or from 0
+AnyAxis = Annotated[Axis, PlainValidator(located(axis_of)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]
+
+
+def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False) -> Any:
+    """The type of an axis of numbers from `low` (above it, if `open_low`); `what` names them in an error."""
+
+    def parse(value: Any) -> Axis:
+        axis = axis_of(value)
+        numbers = axis.values if axis.spacing == "values" else (axis.low, axis.high)
+        for number in numbers:
+            if isinstance(number, bool | str):
+                raise Problem(f"{what} must be a number, not {number!r}")
+            if whole and (axis.spacing != "values" or number != int(number)):
+                raise Problem(f"{what} must be a whole number, or a list of them")
+            if number < low or (open_low and number <= low) or abs(number) > 1e300:
+                raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, not {number!r}")
+        if axis.spacing == "normal" and low > -math.inf:
+            raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, which a normal is not")
+        if axis.spacing == "values":
+            kind = int if whole else float
+            return Axis("values", tuple(kind(number) for number in axis.values))
+        return axis
+
+    return Annotated[Axis, PlainValidator(located(parse)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]

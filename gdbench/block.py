@@ -1,0 +1,179 @@
+"""A block: the runs of one solver on one surface, laid out as axes; a million of them are a few short arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gdbench.errors import UsageError, describe
+from gdbench.facts import Facts, facts_of
+from gdbench.program import Program, Setting
+from gdbench.solvers.base import Solver
+from gdbench.surfaces.base import Surface
+
+NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what runs are made: budget, target, precision, and how many examples a step sees (0: all)."""
+
+    steps: int
+    rtol: float
+    atol: float
+    gtol: float
+    dtype: str
+    batch_size: int = 0
+    targets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A surface at its parameters, and what is true of it before any solver runs; `failure` says why it cannot run."""
+
+    surface: Surface
+    facts: Facts | None
+    failure: str = ""
+
+
+def problem_of(surface: Surface) -> Problem:
+    """The problem of `surface` at its parameters; what a plug-in raises is kept as its failure."""
+    try:
+        return Problem(surface, facts_of(surface))
+    except Exception as error:  # a plug-in may raise anything: its runs get a row that says so
+        sentence = describe(error) if isinstance(error, UsageError) else f"surface '{surface.name}' {describe(error)}"
+        return Problem(surface, None, sentence)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Runs of one solver on one surface, under the same conditions and options: one compiled program.
+
+    Run `row` of a block is a cell of the array with the axes (problem, hyperparameter axes.., start, seed), the last
+    one running fastest.
+
+    parameters : swept parameters by name, each `[problems]`; `noise` is one of them.
+    axes : swept hyperparameters, each axis a mapping of names to arrays of its length: one name on a grid, all in a
+    tuned search. fixed : the others.
+    starts : `[starts, n]`, of which the last `len(starts) - tuning_starts` are held out where `tuning_starts` is not 0.
+    seeds : `[seeds]`. noise : of all runs, None for exact gradients or where it is swept.
+    swept_conditions : the conditions that have several values, and so belong to a problem's name.
+    """
+
+    surface: Surface
+    solver: Solver
+    options: Mapping[str, Any]
+    conditions: Conditions
+    parameters: Mapping[str, np.ndarray]
+    axes: tuple[Mapping[str, np.ndarray], ...]
+    fixed: Mapping[str, float]
+    starts: np.ndarray
+    seeds: np.ndarray
+    first_run: int
+    tuning_starts: int = 0
+    noise: float | None = None
+    swept_conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis."""
+        problems = len(next(iter(self.parameters.values()))) if self.parameters else 1
+        return (problems, *(len(next(iter(axis.values()))) for axis in self.axes), len(self.starts), len(self.seeds))
+
+    def __len__(self) -> int:
+        return math.prod(self.shape)
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """The surface at each of its parameters."""
+        names = [name for name in self.parameters if name != NOISE]
+        if not names:
+            return [problem_of(self.surface)] * self.shape[0]
+        made: dict[tuple[float, ...], Problem] = {}
+        keys = list(zip(*(self.parameters[name].tolist() for name in names), strict=True))
+        for key in keys:
+            if key not in made:
+                made[key] = problem_of(self.surface.with_parameters(**dict(zip(names, key, strict=True))))
+        return [made[key] for key in keys]
+
+    @property
+    def failure(self) -> str:
+        """Why nothing here can run, "" where it can."""
+        return next((problem.failure for problem in self.problems if problem.failure), "")
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether gradients are noisy or of mini-batches."""
+        return self.noise is not None or NOISE in self.parameters or bool(self.conditions.batch_size)
+
+    @property
+    def facts(self) -> Facts | None:
+        """The facts of the first problem, which is the only one unless parameters are swept."""
+        return self.problems[0].facts
+
+    def problem_index(self, rows: np.ndarray) -> np.ndarray:
+        """Which problem each of `rows` belongs to."""
+        return rows // (len(self) // self.shape[0])
+
+    def start_index(self, rows: np.ndarray) -> np.ndarray:
+        """Which of the starts each of `rows` has."""
+        return rows // len(self.seeds) % len(self.starts)
+
+    def settings_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The swept hyperparameters of `rows`."""
+        cells = np.unravel_index(rows, self.shape)
+        found: dict[str, np.ndarray] = {}
+        for axis, cell in zip(self.axes, cells[1:-2], strict=True):
+            found |= {name: values[cell] for name, values in axis.items()}
+        return found
+
+    def take(self, rows: np.ndarray) -> Program:
+        """The program of `rows`; all programs of a block compile to the same XLA program."""
+        rows = np.asarray(rows, dtype=np.int64)
+        problem = self.problem_index(rows)
+        parameters: dict[str, Setting] = dict(self.surface.parameters)
+        parameters |= {name: values[problem] for name, values in self.parameters.items() if name != NOISE}
+        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in self.problems])
+        stochastic: dict[str, Any] = {}
+        if NOISE in self.parameters:
+            stochastic["noise"] = self.parameters[NOISE][problem]
+        elif self.noise is not None:
+            stochastic["noise"] = self.noise
+        if self.conditions.batch_size:
+            stochastic["batch_size"] = self.conditions.batch_size
+        return Program(
+            surface=self.surface,
+            solver=self.solver,
+            hyperparameters={**self.settings_of(rows), **self.fixed},
+            parameters=parameters,
+            solver_options=dict(self.options),
+            surface_options=dict(self.surface.options),
+            data=self.surface.data,
+            starts=self.starts[self.start_index(rows)],
+            seeds=self.seeds[rows % len(self.seeds)].astype(np.float64),
+            f_star=f_star[problem],
+            steps=self.conditions.steps,
+            rtol=self.conditions.rtol,
+            atol=self.conditions.atol,
+            gtol=self.conditions.gtol,
+            dtype=self.conditions.dtype,
+            targets=self.conditions.targets,
+            **stochastic,
+        )
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of all runs: for a block that is small."""
+        return self.take(np.arange(len(self)))
+
+    @cached_property
+    def group(self) -> Hashable:
+        """Blocks with the same group run in the same lanes: one compiled program, called with the same scalars."""
+        one = self.take(np.zeros(1, np.int64))
+        shared = tuple(sorted(one.shared.items()))
+        return one.signature, shared, self.conditions.steps, self.conditions.gtol

@@ -1,0 +1,79 @@
+"""The points at which a tuned solver is tried: seeded Sobol points over all its hyperparameters."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from gdbench.config import Rates
+from gdbench.errors import SpecError, unknown
+from gdbench.solvers.base import Solver
+from gdbench.sweep_spec import Range
+
+# how much of the past is kept, as the field writes it: what matters is the distance from 1
+KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho")
+USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {"eps": Range(log=(1e-12, 1e-3))}
+# around the default of any other hyperparameter
+FACTOR = 10.0
+
+
+def space_of(solver: Solver, fixed: Collection[str], rates: Rates, space: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every hyperparameter that is searched: all but the `fixed` ones and those without a scale (0).
+
+    `space` (`NAME` or `SOLVER.NAME`) replaces the usual range of a name.
+    """
+    found: dict[str, Range] = {}
+    for name, default in solver.hyperparameters.items():
+        if name in fixed:
+            continue
+        chosen = space.get(f"{solver.name}.{name}", space.get(name))
+        if chosen is None:
+            if name == "learning_rate":
+                chosen = Range(log=(rates.low, rates.high))
+            elif name in USUAL:
+                chosen = USUAL[name]
+            elif default is not None and default > 0:
+                chosen = Range(log=(default / FACTOR, default * FACTOR))
+        if chosen is not None:
+            found[name] = chosen
+    return found
+
+
+def check_space(solvers: Collection[Solver], space: Mapping[str, Range]) -> None:
+    """Raise `SpecError` for a name in `tune.space` that no solver has."""
+    by_name = {solver.name: solver for solver in solvers}
+    for key in space:
+        owner, _, name = key.rpartition(".")
+        path = ("tune", "space", key)
+        if owner and owner not in by_name:
+            raise SpecError(str(unknown("solver", owner, by_name)), path)
+        able = [by_name[owner]] if owner else list(solvers)
+        known = sorted({known for solver in able for known in solver.hyperparameters})
+        if name not in known:
+            raise SpecError(str(unknown("hyperparameter", name, known)), path)
+
+
+def trial_points(solver: Solver, space: Mapping[str, Range], trials: int, seed: int) -> dict[str, np.ndarray]:
+    """`trials` settings, `[trials]` for each name in `space`: scrambled Sobol points, the same on every surface.
+
+    Source: Sobol 1967; scrambled as in Owen 1998, by scipy.stats.qmc.
+    """
+    from scipy.stats import qmc
+
+    if not space:
+        return {}
+    sobol = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng([seed, zlib.crc32(solver.name.encode())]))
+    unit = sobol.random_base2(max(trials - 1, 0).bit_length())[:trials]
+    return {name: _spread(ends, unit[:, i]) for i, (name, ends) in enumerate(space.items())}
+
+
+def _spread(ends: Range, unit: np.ndarray) -> np.ndarray:
+    """Points of the unit interval spread over a range."""
+    if ends.linear is not None:
+        low, high = ends.linear
+        return low + (high - low) * unit
+    low, high = ends.log or ends.one_minus_log or (1.0, 1.0)
+    spread = np.clip(low * (high / low) ** unit, low, high)
+    return spread if ends.log is not None else 1 - spread

@@ -1,0 +1,190 @@
+"""Which settings of a specification go to which surface or solver, and the values of their axes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from gdbench.axes import Axis
+from gdbench.errors import SpecError, unknown
+from gdbench.keywords import as_number, as_option
+from gdbench.solvers.base import Solver
+from gdbench.surfaces.base import Surface
+
+
+@dataclass(frozen=True)
+class Given:
+    """The axis that a specification gives a setting, and the key path at which it stands."""
+
+    axis: Axis
+    path: tuple[Any, ...]
+
+
+def assign(
+    things: Sequence[Surface | Solver], common: Mapping[str, Axis], own: Mapping[str, Mapping[str, Any]], option: str
+) -> list[dict[str, Given]]:
+    """What each of `things` is given: of `common` settings (`NAME` or `THING.NAME`), and of its `own`, which win.
+
+    `option` is "set" for solvers, "param" for surfaces. Raises `SpecError` for a name that fits none.
+    """
+    kind = "solver" if option == "set" else "surface"
+    what = "hyperparameter" if option == "set" else "parameter"
+    assigned: list[dict[str, Given]] = [{} for _ in things]
+    names = [thing.name for thing in things]
+    for key, axis in sorted(common.items(), key=lambda item: "." in item[0]):
+        owner, _, name = key.rpartition(".")
+        path = (option, key)
+        if owner and owner not in names:
+            raise SpecError(str(unknown(kind, owner, names, f"in --{option} {key}")), path)
+        chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
+        takers = [i for i in chosen if name in settable(things[i])]
+        if not takers:
+            if option == "set" and name == "learning_rate":
+                raise SpecError(
+                    "the learning rate has a key of its own: --learning-rate (learning_rate in a file), because fixing "
+                    "it is what switches tuning off",
+                    path,
+                )
+            known = sorted({known for i in chosen for known in settable(things[i])})
+            owners = " and ".join(names[i] for i in chosen)
+            if not known:
+                raise SpecError(f"unknown {what} '{name}': {owners} has none to set", path)
+            raise SpecError(str(unknown(what, name, known, f"of {owners}")), path)
+        for i in takers:
+            assigned[i][name] = Given(axis, path)
+    for i, thing in enumerate(things):
+        known = [*settable(thing), *(["learning_rate"] if _has_rate(thing) else [])]
+        for name, value in own.get(thing.name, {}).items():
+            if name in ("start", "starts") and kind == "surface":
+                continue
+            where = (kind, thing.name, name)
+            if name not in known:
+                more = [*known, "start", "starts"] if kind == "surface" else known
+                raise SpecError(str(unknown(what, name, more, f"of {kind} '{thing.name}'")), where)
+            assigned[i][name] = Given(value, where)
+    return assigned
+
+
+def _has_rate(thing: Surface | Solver) -> bool:
+    return isinstance(thing, Solver) and "learning_rate" in thing.hyperparameters
+
+
+def settable(thing: Surface | Solver) -> list[str]:
+    """The settings of a surface or solver, but for the learning rate, which has a key of its own."""
+    if isinstance(thing, Surface):
+        return [*thing.parameters, *thing.options, *(["dimension"] if thing.any_dimension else [])]
+    return [name for name in (*thing.hyperparameters, *thing.options) if name != "learning_rate"]
+
+
+def values_of(given: Given, seed: int) -> np.ndarray:
+    """The values `[length]` of an axis of numbers; random ones follow from the seed and the key path alone."""
+    axis = given.axis
+    if axis.spacing == "values":
+        what = f"'{'.'.join(map(str, given.path))}'"
+        return np.array([as_number(value, what) for value in axis.values])
+    if axis.spacing == "log":
+        return np.geomspace(axis.low, axis.high, axis.num)
+    if axis.spacing == "linear":
+        return np.linspace(axis.low, axis.high, axis.num)
+    generator = np.random.default_rng([seed, zlib.crc32("/".join(map(str, given.path)).encode())])
+    if axis.spacing == "normal":
+        return generator.normal(axis.low, axis.high, axis.num)
+    uniform = generator.random(axis.num)
+    if axis.spacing == "log_uniform":
+        low, high = np.log(axis.low), np.log(axis.high)
+        return np.clip(np.exp(low + (high - low) * uniform), axis.low, axis.high)
+    return axis.low + (axis.high - axis.low) * uniform
+
+
+def surface_variants(
+    surface: Surface, given: Mapping[str, Given], seed: int
+) -> Iterator[tuple[Surface, dict[str, np.ndarray]]]:
+    """`surface` at every combination of its options and dimension, each with its swept parameters `[problems]`.
+
+    A parameter of one value is set in the surface itself.
+    """
+    swept: dict[str, np.ndarray] = {}
+    static: dict[str, tuple[Any, ...]] = {}
+    for name, item in given.items():
+        if name in surface.parameters:
+            values = values_of(item, seed)
+            for value in (values[0], values.min(), values.max()):
+                _at(item.path, surface.with_parameters, **{name: float(value)})
+            if len(values) == 1:
+                surface = surface.with_parameters(**{name: float(values[0])})
+            else:
+                swept[name] = values
+        else:
+            static[name] = _static_values(item)
+    grids = np.meshgrid(*swept.values(), indexing="ij")
+    parameters = {name: grid.reshape(-1) for name, grid in zip(swept, grids, strict=True)}
+    for combination in product(*static.values()):
+        made = surface
+        for name, value in zip(static, combination, strict=True):
+            made = _at(given[name].path, made.with_parameters, **{name: value})
+        yield made, parameters
+
+
+def _at(path: tuple[Any, ...], call: Any, **values: Any) -> Any:
+    try:
+        return call(**values)
+    except SpecError:
+        raise
+    except Exception as error:
+        raise SpecError(str(error), path) from None
+
+
+def _static_values(given: Given) -> tuple[Any, ...]:
+    """The values of a setting that is compiled in: only a list makes sense."""
+    if given.axis.spacing != "values":
+        raise SpecError(f"'{given.path[-1]}' is compiled in: give its values as a list", given.path)
+    return given.axis.values
+
+
+def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[str, Any]]:
+    """Every combination of a solver's options."""
+    chosen: dict[str, list[Any]] = {}
+    for name, default in solver.options.items():
+        if name not in given:
+            chosen[name] = [default]
+            continue
+        what = f"hyperparameter '{name}' of solver '{solver.name}'"
+        chosen[name] = [
+            _at(given[name].path, as_option, value=value, default=default, what=what)
+            for value in _static_values(given[name])
+        ]
+    for combination in product(*chosen.values()):
+        yield dict(zip(chosen, combination, strict=True))
+
+
+def hyperparameters(
+    solver: Solver, given: Mapping[str, Given], seed: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """The hyperparameters that all runs share, and those that are swept; not the learning rate."""
+    fixed: dict[str, float] = {}
+    swept: dict[str, np.ndarray] = {}
+    for name, default in solver.hyperparameters.items():
+        if name == "learning_rate":
+            continue
+        if name in given:
+            what = f"hyperparameter '{name}' of solver '{solver.name}'"
+            if given[name].axis.spacing == "values":
+                for value in given[name].axis.values:
+                    _at(given[name].path, as_number, value=value, what=what)
+            values = values_of(given[name], seed)
+            if len(values) > 1:
+                swept[name] = values
+            else:
+                fixed[name] = float(values[0])
+        elif default is not None:
+            fixed[name] = float(default)
+        else:
+            raise SpecError(
+                f"solver '{solver.name}' needs a value for '{name}': give --set {name}=VALUE", ("solver", solver.name)
+            )
+    return fixed, swept

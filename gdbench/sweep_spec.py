@@ -1,0 +1,304 @@
+"""What a sweep is asked to do: a run's specification in which every value may be an axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from gdbench.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis
+from gdbench.config import Rates, named_once
+
+Points = list[list[float]]
+Block = dict[str, Any]
+METRICS = ("steps_to_target", "loss_final", "loss_best")
+# of a ladder of targets; the engine keeps so many
+MOST_TARGETS = 8
+LARGEST_SEED = 2**24
+
+
+def _block(name: str, given: Any) -> Block:
+    """The settings of one surface or solver: axes, and of a surface `start` or `starts`."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
+    made: Block = {}
+    for key, value in given.items():
+        try:
+            made[key] = _starts(value) if key == "starts" else _point(value) if key == "start" else axis_of(value)
+        except Problem as problem:
+            raise Problem(str(problem), name, key, *problem.path) from None
+    if "start" in made and "starts" in made:
+        raise Problem("give start or starts, not both", name)
+    return made
+
+
+def _things(value: Any) -> dict[str, Block]:
+    """Surfaces or solvers: a name, a list of names, or a mapping from a name to its settings."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        for index, name in enumerate(value):
+            if not isinstance(name, str):
+                raise Problem("expected a name; settings of its own go into a mapping: {NAME: {KEY: VALUE}}", index)
+            if name in value[:index]:
+                raise Problem(f"'{name}' is named twice", index)
+        return {name: {} for name in value}
+    if not isinstance(value, Mapping):
+        raise Problem("expected a name, a list of names, or a mapping from names to settings")
+    return {str(name): _block(str(name), given) for name, given in value.items()}
+
+
+def _written_things(things: Mapping[str, Block]) -> Any:
+    if not any(things.values()):
+        return list(things)
+    return {
+        name: {key: value.written() if isinstance(value, Axis) else value for key, value in block.items()}
+        for name, block in things.items()
+    }
+
+
+def _point(value: Any) -> list[float]:
+    """One start: a list of finite numbers."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
+        raise Problem("a start is a list of numbers such as [1, 0.5]")
+    if not all(abs(item) <= 1e300 for item in items):
+        raise Problem("every number of a start must be finite")
+    return [float(item) for item in items]
+
+
+def _starts(value: Any) -> int | Points:
+    """`32` or `{random: 32}` random starts in the surface's box, or a list of starts."""
+    if isinstance(value, Mapping):
+        if set(value) != {"random"}:
+            raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
+        value = value["random"]
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 1_000_000:
+            raise Problem(f"starts must be from 1 to 1 000 000, not {value}")
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
+    made = []
+    for index, item in enumerate(value):
+        try:
+            made.append(_point(item))
+        except Problem as problem:
+            raise Problem(str(problem), index) from None
+    return made
+
+
+_STARTS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        {
+            "type": "object",
+            "properties": {"random": {"type": "integer", "minimum": 1}},
+            "required": ["random"],
+            "additionalProperties": False,
+        },
+        {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}},
+    ]
+}
+_THINGS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "null"},
+                    {
+                        "type": "object",
+                        "properties": {
+                            "start": {"type": "array", "items": {"type": "number"}},
+                            "starts": _STARTS_SCHEMA,
+                        },
+                        "additionalProperties": AXIS_SCHEMA,
+                    },
+                ]
+            },
+        },
+    ]
+}
+
+Things = Annotated[
+    dict[str, Block],
+    PlainValidator(located(_things)),
+    PlainSerializer(_written_things),
+    WithJsonSchema(_THINGS_SCHEMA),
+]
+Starts = Annotated[Any, PlainValidator(located(_starts)), WithJsonSchema(_STARTS_SCHEMA)]
+Start = Annotated[
+    list[float],
+    PlainValidator(located(_point)),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 1}),
+]
+
+
+def _dtypes(value: Any) -> Axis:
+    axis = axis_of(value)
+    for item in axis.values or ("a range",):
+        if item not in ("float32", "float64"):
+            raise Problem(f"dtype must be 'float32' or 'float64', not {item!r}")
+    return axis
+
+
+Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]
+
+
+def _single(value: Any) -> Axis:
+    return Axis("values", (value,))
+
+
+class Range(BaseModel):
+    """Where tuning looks for a hyperparameter: log-uniform, uniform, or log-uniform in 1 - value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    log: tuple[float, float] | None = Field(default=None, description="log-uniform between two numbers above 0")
+    linear: tuple[float, float] | None = Field(default=None, description="uniform between two numbers")
+    one_minus_log: tuple[float, float] | None = Field(
+        default=None, description="1 - value is log-uniform between two numbers above 0 (momentum, decay)"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        given = [ends for ends in (self.log, self.linear, self.one_minus_log) if ends is not None]
+        if len(given) != 1:
+            raise ValueError("a range has exactly one of log, linear, one_minus_log")
+        low, high = given[0]
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise ValueError(f"a range goes from a low to a high number, not from {low:g} to {high:g}")
+        if self.linear is None and low <= 0:
+            raise ValueError(f"a log range needs numbers above 0, not {low:g}")
+        return self
+
+
+class Tune(BaseModel):
+    """Tuning with the same budget for every solver: seeded Sobol points over all its hyperparameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trials: int = Field(default=64, ge=1, le=2**20, description="settings that every solver tries on every surface")
+    metric: Literal["steps_to_target", "loss_final", "loss_best"] = Field(
+        default="steps_to_target", description="what the best trial is chosen by"
+    )
+    holdout_starts: int = Field(default=16, ge=0, le=1_000_000, description="random starts on which it is reported")
+    space: dict[str, Range] = Field(
+        default_factory=dict, description="NAME or SOLVER.NAME: where to look, instead of the usual range"
+    )
+
+
+class SweepSpec(BaseModel):
+    """Everything that decides the numbers of a sweep. A run's specification is one too; any value may be an axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    surface: Things = Field(default_factory=dict, description="error surfaces: names, or names with settings")
+    solver: Things = Field(default_factory=dict, description="solvers: names, or names with settings")
+    data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
+    target: str | None = Field(default=None, description="the column of the data to predict")
+    model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
+    preprocess: list[str] = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
+    learning_rate: number_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
+        default=None, description="of every solver; `rates` when absent"
+    )
+    rates: Rates = Field(default_factory=lambda: Rates(), description="the grid of learning rates otherwise")
+    set: dict[str, AnyAxis] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
+    param: dict[str, AnyAxis] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
+    start: Start | None = Field(default=None, description="one start for every surface")
+    starts: Starts | None = Field(default=None, description="random starts in each surface's box, or a list of starts")
+    seed: int = Field(default=0, ge=0, lt=LARGEST_SEED, description="of all that is drawn")
+    seeds: int | list[int] | None = Field(default=None, description="seeds of stochastic gradients: how many, or which")
+    steps: number_axis("steps", low=0, whole=True) = Field(  # type: ignore[valid-type]
+        default_factory=lambda: _single(10_000), description="the budget of steps of one run"
+    )
+    rtol: number_axis("rtol", low=0) = Field(  # type: ignore[valid-type]
+        default_factory=lambda: _single(1e-6), description="target, relative to the gap at the start"
+    )
+    atol: number_axis("atol", low=0) = Field(  # type: ignore[valid-type]
+        default_factory=lambda: _single(0.0), description="target, absolute"
+    )
+    gtol: number_axis("gtol", low=0) = Field(  # type: ignore[valid-type]
+        default_factory=lambda: _single(1e-12), description="gradient norm that counts as stationary"
+    )
+    dtype: Types = Field(default_factory=lambda: _single("float64"), description="float64 or float32")
+    noise: number_axis("noise", low=0) | None = Field(  # type: ignore[valid-type]
+        default=None, description="standard deviation added to every component of a gradient"
+    )
+    batch_size: number_axis("batch_size", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
+        default=None, description="examples that one step sees of a table; all when absent"
+    )
+    targets: list[float] = Field(default_factory=list, description="a ladder of relative targets, kept for every run")
+    tune: Tune | None = Field(default=None, description="tune every solver with the same budget instead of a grid")
+    plugin: list[str] = Field(default_factory=list, description="Python files with surfaces and solvers")
+
+    @field_validator("targets")
+    @classmethod
+    def _ladder(cls, value: list[float]) -> list[float]:
+        if len(value) > MOST_TARGETS:
+            raise ValueError(f"at most {MOST_TARGETS} targets")
+        if not all(0 < target <= 1 for target in value) or len(set(value)) < len(value):
+            raise ValueError("every target must be above 0 and at most 1, and none may stand twice")
+        return sorted(value, reverse=True)
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: int | list[int] | None) -> int | list[int] | None:
+        if isinstance(value, int) and not 1 <= value <= LARGEST_SEED:
+            raise ValueError(f"the number of seeds must be from 1 to {LARGEST_SEED}")
+        if isinstance(value, list) and (not value or len(set(value)) < len(value)):
+            raise ValueError("a list of seeds must not be empty, nor name one twice")
+        if isinstance(value, list) and not all(0 <= seed < LARGEST_SEED for seed in value):
+            raise ValueError(f"every seed must be from 0 to {LARGEST_SEED - 1}")
+        return value
+
+    @field_validator("steps")
+    @classmethod
+    def _bounded(cls, value: Axis) -> Axis:
+        if any(steps > 2**24 for steps in value.values):  # type: ignore[operator]
+            raise ValueError(f"steps must be at most {2**24}")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SweepSpec:
+        if self.start is not None and self.starts is not None:
+            raise ValueError("give start or starts, not both")
+        if not self.surface and self.data is None:
+            raise ValueError("name at least one surface, or a data file")
+        if not self.solver:
+            raise ValueError("name at least one solver")
+        if self.data is None and self.target is not None:
+            raise ValueError("target needs data")
+        if isinstance(self.seeds, int) and self.seed + self.seeds > LARGEST_SEED:
+            raise ValueError(f"seed + seeds must be at most {LARGEST_SEED}")
+        named_once("preprocess", self.preprocess)
+        return self
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds of the runs."""
+        if isinstance(self.seeds, list):
+            return self.seeds
+        return list(range(self.seed, self.seed + (self.seeds or 1)))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a sweep's YAML file, for editors."""
+    schema = SweepSpec.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "gdbench sweep"}
