@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdbench.plots import convergence, profile, sensitivity, trajectory
+from gdbench.plots import convergence, ecdf, profile, sensitivity, trajectory, tuning
 from gdbench.plots.style import look, save
 
 
@@ -59,4 +59,7 @@ def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:
     yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from convergence.figures(frames.runs, frames.table, frames.curves)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
-    yield from profile.figures(frames.table)
+    summaries = getattr(frames, "summaries", {})
+    yield from profile.figures(frames.table, summaries)
+    yield from ecdf.figures(frames.table, summaries)
+    yield from tuning.figures(summaries.get("expected_best", pd.DataFrame()))

@@ -1,6 +1,6 @@
 """Statistics over finished runs: numbers and frames in, numbers and frames out. A failed run counts as infinity."""
 
-from gdbench.statistics.columns import floats
+from gdbench.statistics.columns import floats, steps_of
 from gdbench.statistics.profiles import (
     algoperf_scores,
     data_profile,
@@ -28,5 +28,6 @@ __all__ = [
     "profile_at",
     "runtime_ecdf",
     "speedups",
+    "steps_of",
     "summaries",
 ]

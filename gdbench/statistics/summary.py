@@ -65,8 +65,8 @@ def summaries(
 
     low, high : a percentile bootstrap band over `resamples` draws of runs within each problem, the same draws for every
     solver; problems are never resampled, so it says what other starts and seeds would change, not other problems. It
-    contains its estimate. NaN where no problem has two runs. Raises UsageError for a problem without dimension, an
-    unknown reference, and a confidence outside 0..1.
+    contains its estimate and is NaN where no problem has two runs; a curve's level stands in its `attrs["confidence"]`.
+    Raises UsageError for a problem without dimension, an unknown reference, and a confidence outside 0..1.
     """
     if not 0 < confidence < 1 or resamples < 1:
         raise UsageError(f"a band needs a confidence between 0 and 1 and resamples, not {confidence:g} and {resamples}")
@@ -164,7 +164,9 @@ def _curves(solvers: pd.Index, axis: str, at: np.ndarray, shares: np.ndarray, co
     """Shares `[resamples, a, solvers]` as rows: solver, `axis`, share, low, high."""
     low, high = band(shares, confidence)
     columns = {"solver": np.repeat(solvers.to_numpy(), len(at)), axis: np.tile(at, len(solvers))}
-    return pd.DataFrame(columns | {"share": shares[0].T.ravel(), "low": low.T.ravel(), "high": high.T.ravel()})
+    frame = pd.DataFrame(columns | {"share": shares[0].T.ravel(), "low": low.T.ravel(), "high": high.T.ravel()})
+    frame.attrs["confidence"] = confidence
+    return frame
 
 
 def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) -> pd.DataFrame:
