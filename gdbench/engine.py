@@ -1,163 +1,245 @@
-"""Program to records: feeds the lanes, sets every run's thresholds, and replays the runs that are drawn."""
+"""Programs to records: streams their runs through the lanes, and replays the runs that are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 
-from gdbench.lanes import LEVELS, SEGMENT, Lanes, Queue, machine
+from gdbench.lanes import SEGMENT, Lanes, Queue, machine
 from gdbench.program import Program
-from gdbench.threshold import threshold
+from gdbench.records import (
+    BUDGET,
+    DIVERGED,
+    DIVERGENCE,
+    ERROR,
+    LEVELS,
+    REACHED,
+    STATIONARY,
+    STATUSES,
+    Advance,
+    Records,
+    Thresholds,
+    Trajectory,
+    statuses,
+)
 
-STATUSES = ("reached", "diverged", "stationary", "budget", "error")
-REACHED, DIVERGED, STATIONARY, BUDGET, ERROR = range(5)
-# a loss this many times above 1 + |loss at the start| counts as divergence
-DIVERGENCE = 1e6
+__all__ = [
+    "BUDGET",
+    "DIVERGED",
+    "DIVERGENCE",
+    "ERROR",
+    "REACHED",
+    "STATIONARY",
+    "STATUSES",
+    "Advance",
+    "Records",
+    "Stream",
+    "Trajectory",
+    "execute",
+    "trace",
+]
+
+# a run's number in its lane is its place in the stream modulo this, so that no stream is too long for an int32
+RING = 2**30
 
 
-@dataclass(frozen=True)
-class Records:
-    """What the runs of a program ended with; every array has one row per run.
+@dataclass
+class _Open:
+    """A program whose runs are in the stream, and what is known of them so far."""
 
-    status : index into `STATUSES`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
-    where none; *_evals : evaluations that the solver asked for.
-    """
-
-    status: np.ndarray
-    steps: np.ndarray
+    key: int
+    program: Program
+    thresholds: Thresholds
     loss_start: np.ndarray
-    loss_final: np.ndarray
-    loss_best: np.ndarray
-    grad_norm: np.ndarray
-    x: np.ndarray
-    hits: np.ndarray
-    value_evals: np.ndarray
-    grad_evals: np.ndarray
-    hess_evals: np.ndarray
+    first: int  # the place of its first run in the stream
+    table: np.ndarray  # [runs, rows]: steps, final loss, best loss, gradient norm, iterate, hits
+    status: np.ndarray
+    left: int
     executed: int = 0
 
-    @staticmethod
-    def join(parts: list[Records]) -> Records:
-        """The records of consecutive slices of one program as one."""
-        names = [item.name for item in fields(Records) if item.name != "executed"]
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return Records(**arrays, executed=sum(part.executed for part in parts))
+    @property
+    def end(self) -> int:
+        """The place behind its last run."""
+        return self.first + len(self.program)
+
+    def columns(self, rows: slice) -> np.ndarray:
+        """The queue's columns of the runs `rows`."""
+        swept, thresholds = self.program.swept, self.thresholds
+        parts = [
+            self.program.starts[rows].T,
+            *(swept[name][rows][None] for name in sorted(swept)),
+            thresholds.target[rows][None],
+            thresholds.limit[rows][None],
+            self.program.seeds[rows][None],
+            thresholds.ladder[:, rows],
+            np.full((LEVELS, len(thresholds.target[rows])), np.inf),  # no target met yet
+        ]
+        with np.errstate(over="ignore"):
+            return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(self.program.dtype)
+
+    def write(self, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """Keep the records of the runs `rows`, and say how they ended."""
+        self.table[rows] = table
+        self.status[rows] = statuses(self.program, self.thresholds, self.loss_start, rows, table)
+        self.left -= len(rows)
+        return self.status[rows]
+
+    def records(self, stream: Stream) -> Records:
+        """The records, once all runs have ended."""
+        table, n, counts = self.table, self.program.dimension, stream.machine.evaluations
+        steps = table[:, 0].astype(np.int64)
+        return Records(
+            status=self.status,
+            steps=steps,
+            loss_start=self.loss_start,
+            loss_final=table[:, 1],
+            loss_best=table[:, 2],
+            grad_norm=table[:, 3],
+            x=table[:, 4 : 4 + n],
+            hits=table[:, 4 + n : 4 + n + len(self.program.targets)],
+            value_evals=steps * counts.value,
+            grad_evals=steps * counts.grad,
+            hess_evals=steps * counts.hess,
+            executed=self.executed,
+        )
 
 
-@dataclass(frozen=True)
-class Trajectory:
-    """Every iterate of one run: `x` `[steps + 1, n]`, `loss` and `grad_norm` `[steps + 1]`."""
+class Stream:
+    """One set of lanes through which the runs of many programs pass, one program behind the other without a gap.
 
-    x: np.ndarray
-    loss: np.ndarray
-    grad_norm: np.ndarray
+    The programs share a signature and the arguments that are no lane's own: see `fits`. Use it within
+    `jax.enable_x64(True)`. Raises what a plug-in raises while it is traced.
+    """
 
-
-@dataclass(frozen=True)
-class _Thresholds:
-    target: np.ndarray
-    limit: np.ndarray
-    ladder: np.ndarray
-
-
-def _thresholds(program: Program, loss_start: np.ndarray) -> _Thresholds:
-    dtype = np.dtype(program.dtype)
-    gap = loss_start - program.f_star
-    # from a start without a loss nothing can be reached
-    gap = np.where(np.isfinite(gap), gap, np.nan)
-    ladder = np.full((LEVELS, len(program)), np.nan)
-    for level, rtol in enumerate(program.targets[:LEVELS]):
-        ladder[level] = threshold(program.f_star, rtol * gap, dtype)
-    with np.errstate(over="ignore"):
-        # at most the largest number, so that an infinite loss is above it
-        limit = np.minimum(DIVERGENCE * (1 + np.abs(loss_start)), float(np.finfo(dtype).max))
-    return _Thresholds(threshold(program.f_star, program.atol + program.rtol * gap, dtype), limit, ladder)
-
-
-def _columns(program: Program, thresholds: _Thresholds, rows: slice) -> np.ndarray:
-    swept = program.swept
-    parts = [
-        program.starts[rows].T,
-        *(swept[name][rows][None] for name in sorted(swept)),
-        thresholds.target[rows][None],
-        thresholds.limit[rows][None],
-        program.seeds[rows][None],
-        thresholds.ladder[:, rows],
-        np.full((LEVELS, len(thresholds.target[rows])), np.inf),  # no target met yet
-    ]
-    with np.errstate(over="ignore"):
-        return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(program.dtype)
-
-
-class _Feed:
-    """One set of lanes working through the runs of a program."""
-
-    def __init__(self, program: Program, thresholds: _Thresholds, budget: float, length: int = SEGMENT) -> None:
-        self.program, self.thresholds, self.length = program, thresholds, length
+    def __init__(self, program: Program, *, budget: float | None = None, length: int = SEGMENT) -> None:
         self.machine = machine(program.signature)
+        self.signature, self.length = program.signature, length
         dtype = np.dtype(program.dtype)
         self.arguments = (
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
             tuple(np.asarray(array, dtype) for array in program.data),
-            np.asarray(budget, dtype),
+            np.asarray(program.steps if budget is None else budget, dtype),
             np.asarray(program.gtol, dtype) ** 2,
         )
+        self.like = program
         self.lanes: Lanes = self.machine.empty()
+        self.open: list[_Open] = []
+        self.added = 0  # runs
         self.fed = 0
-        self.executed = 0
 
-    def advance(self, *, segments: int = 2**31 - 1) -> Lanes:
-        """Hand over the next runs and advance until lanes fall idle, or until all end when these are the last."""
-        stop = min(self.fed + self.machine.queue, len(self.program))
-        queued = stop - self.fed
-        columns = np.zeros((self.machine.columns, self.machine.queue), self.program.dtype)
-        columns[:, :queued] = _columns(self.program, self.thresholds, slice(self.fed, stop))
-        queue = Queue(columns, np.int32(queued), np.int32(self.fed))
-        length, drain = np.int32(self.length), np.bool_(stop == len(self.program))
-        self.machine.compile_once(self.lanes, queue, self.arguments, length, np.int32(0), drain)
-        self.lanes = self.machine.advance(self.lanes, queue, self.arguments, length, np.int32(segments), drain)
+    def fits(self, program: Program) -> bool:
+        """Whether the runs of `program` may follow in these lanes."""
+        ours = self.like
+        same = (program.steps, program.gtol, program.shared) == (ours.steps, ours.gtol, ours.shared)
+        return (
+            same
+            and program.signature == self.signature
+            and all(
+                a is b or np.array_equal(a, b, equal_nan=True) for a, b in zip(program.data, ours.data, strict=True)
+            )
+        )
+
+    @property
+    def hungry(self) -> bool:
+        """Whether fewer runs wait than one call can take."""
+        return self.added - self.fed < self.machine.queue
+
+    def add(
+        self, key: int, program: Program, thresholds: Thresholds | None = None, loss_start: np.ndarray | None = None
+    ) -> None:
+        """Let the runs of `program`, which `fits`, follow; its records will be told by `key`."""
+        if loss_start is None:
+            loss_start = _loss_at_start(program)
+        if thresholds is None:
+            thresholds = Thresholds.of(program, loss_start)
+        runs = len(program)
+        table, status = np.empty((runs, 4 + program.dimension + LEVELS)), np.empty(runs, np.int64)
+        self.open.append(_Open(key, program, thresholds, loss_start, self.added, table, status, runs))
+        self.added += runs
+
+    def advance(self, *, drain: bool = True, segments: int = 2**31 - 1) -> tuple[Advance, list[tuple[int, Records]]]:
+        """Hand over the next runs and advance until a lane is idle, or, when all are handed over and `drain`, all are.
+
+        Returns what was done and the records of the programs whose last run has ended.
+        """
+        stop = min(self.fed + self.machine.queue, self.added)
+        queue = Queue(self._columns(stop), np.int32(stop - self.fed), np.int32(self.fed % RING))
+        length, last = np.int32(self.length), np.bool_(drain and stop == self.added)
+        self.machine.compile_once(self.lanes, queue, self.arguments, length, np.int32(0), last)
+        self.lanes = self.machine.advance(self.lanes, queue, self.arguments, length, np.int32(segments), last)
+        runs, table = _finished(self.lanes)
+        executed = int(self.lanes.segments) * self.length * self.machine.lanes
         self.fed += int(self.lanes.taken)
-        self.executed += int(self.lanes.segments) * self.length * self.machine.lanes
-        return self.lanes
+        # the places of those runs: the last ones with these numbers
+        places = self.fed - 1 - (self.fed - 1 - runs) % RING
+        ended = np.zeros(len(STATUSES), np.int64)
+        if self.open:
+            self.open[0].executed += executed
+        owners = np.searchsorted([item.first for item in self.open], places, side="right") - 1
+        for owner in np.unique(owners):
+            mine, item = owners == owner, self.open[owner]
+            ended += np.bincount(item.write(places[mine] - item.first, table[mine]), minlength=len(STATUSES))
+        done = [(item.key, item.records(self)) for item in self.open if not item.left]
+        self.open = [item for item in self.open if item.left]
+        return Advance(ended, int(table[:, 0].sum()), executed), done
+
+    def _columns(self, stop: int) -> np.ndarray:
+        """The queue's columns of the runs at the places from `fed` to `stop`."""
+        columns = np.zeros((self.machine.columns, self.machine.queue), self.signature.dtype)
+        for item in self.open:
+            low, high = max(item.first, self.fed), min(item.end, stop)
+            if low < high:
+                columns[:, low - self.fed : high - self.fed] = item.columns(slice(low - item.first, high - item.first))
+        return columns
 
 
-def _exhaust(feed: _Feed, on_advance: Callable[[int], None] | None = None) -> np.ndarray:
-    """Every run's record `[runs, rows]`: steps, final loss, best loss, gradient norm, iterate, hits."""
-    table = np.empty((len(feed.program), 4 + feed.program.dimension + LEVELS))
-    done = 0
-    while done < len(feed.program):
-        runs, records = finished(feed.advance())
-        table[runs] = records.T
-        done += len(runs)
-        if on_advance is not None:
-            on_advance(len(runs))
-    return table
-
-
-def finished(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
-    """The runs that ended in the last call, and their records `[rows, runs]`."""
+def _finished(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
+    """The runs that ended in the last call, and their records `[runs, rows]`."""
     owner = np.asarray(lanes.record_runs)
     columns = np.flatnonzero(owner >= 0)
-    return owner[columns], np.asarray(lanes.records)[:, columns]
+    return owner[columns].astype(np.int64), np.asarray(lanes.records).T[columns].astype(np.float64)
 
 
 def _loss_at_start(program: Program) -> np.ndarray:
     """The loss at every run's start, by the compiled program itself with a budget of no steps."""
     swept = program.swept
     names = sorted(name for name in swept if name.startswith("surface."))
-    keys = np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1)
-    if (keys == keys[0]).all():
-        rows, inverse = np.zeros(1, np.int64), np.zeros(len(keys), np.int64)
-    else:
-        _, rows, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    rows, inverse = _distinct(np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1))
     distinct = program.take(rows)
-    nothing = np.full(len(distinct), np.nan)
-    never = _Thresholds(nothing, np.full(len(distinct), np.inf), np.full((LEVELS, len(distinct)), np.nan))
-    table = _exhaust(_Feed(distinct, never, budget=0, length=1))
-    return table[inverse.reshape(-1), 1]
+    stream = Stream(distinct, budget=0, length=1)
+    stream.add(0, distinct, Thresholds.never(len(distinct)), np.zeros(len(distinct)))
+    return _exhaust(stream).loss_final[inverse]
+
+
+def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first place of every distinct row of `keys` `[rows, columns]`, and for every row the number of its own.
+
+    Rows count as equal bit for bit. They are sorted by a hash: `np.unique` by whole rows takes longer than the runs.
+    """
+    bits = np.ascontiguousarray(keys, np.float64).view(np.uint64)
+    if (bits == bits[0]).all():
+        return np.zeros(1, np.int64), np.zeros(len(bits), np.int64)
+    hashes = np.zeros(len(bits), np.uint64)
+    for column in bits.T:
+        hashes = (hashes ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
+    _, rows, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    if (bits[rows][inverse] != bits).any():  # two rows with one hash
+        return np.arange(len(bits)), np.arange(len(bits))
+    return rows, inverse
+
+
+def _exhaust(stream: Stream, on_advance: Callable[[int], None] | None = None) -> Records:
+    """The records of the only program in `stream`."""
+    while True:
+        advance, done = stream.advance()
+        if on_advance is not None:
+            on_advance(int(advance.ended.sum()))
+        if done:
+            return done[0][1]
 
 
 def execute(program: Program, on_advance: Callable[[int], None] | None = None) -> Records:
@@ -167,39 +249,9 @@ def execute(program: Program, on_advance: Callable[[int], None] | None = None) -
     compiled program. Raises what a plug-in raises while it is traced.
     """
     with jax.enable_x64(True):
-        loss_start = _loss_at_start(program)
-        thresholds = _thresholds(program, loss_start)
-        feed = _Feed(program, thresholds, program.steps)
-        table = _exhaust(feed, on_advance)
-    n = program.dimension
-    steps, loss, best, norm = table[:, 0].astype(np.int64), table[:, 1], table[:, 2], table[:, 3]
-    counts = feed.machine.evaluations
-    with np.errstate(invalid="ignore"):
-        status = np.select(
-            [
-                ~np.isfinite(loss),
-                loss <= thresholds.target,
-                ~(loss <= thresholds.limit),
-                norm <= program.gtol,
-                steps >= program.steps,
-            ],
-            [DIVERGED, REACHED, DIVERGED, STATIONARY, BUDGET],
-            STATIONARY,
-        )
-    return Records(
-        status=status,
-        steps=steps,
-        loss_start=loss_start,
-        loss_final=loss,
-        loss_best=best,
-        grad_norm=norm,
-        x=table[:, 4 : 4 + n],
-        hits=table[:, 4 + n : 4 + n + len(program.targets)],
-        value_evals=steps * counts.value,
-        grad_evals=steps * counts.grad,
-        hess_evals=steps * counts.hess,
-        executed=feed.executed,
-    )
+        stream = Stream(program)
+        stream.add(0, program)
+        return _exhaust(stream, on_advance)
 
 
 def trace(program: Program) -> list[Trajectory]:
@@ -207,29 +259,22 @@ def trace(program: Program) -> list[Trajectory]:
 
     The compiled program keeps the first lanes' iterates of its last segment; this calls it one segment at a time.
     """
-    paths: list[Trajectory] = []
     with jax.enable_x64(True):
-        thresholds = _thresholds(program, _loss_at_start(program))
         drawn = machine(program.signature).drawn
-        for first in range(0, len(program), drawn):
-            rows = np.arange(first, min(first + drawn, len(program)))
-            chosen = _Thresholds(thresholds.target[rows], thresholds.limit[rows], thresholds.ladder[:, rows])
-            paths += _trace_lanes(_Feed(program.take(rows), chosen, program.steps))
-    return paths
+        firsts = range(0, len(program), drawn)
+        return [path for first in firsts for path in _trace(program.take(np.arange(len(program))[first:][:drawn]))]
 
 
-def _trace_lanes(feed: _Feed) -> list[Trajectory]:
-    n, count = feed.program.dimension, len(feed.program)
-    steps = np.zeros(count, np.int64)
+def _trace(program: Program) -> list[Trajectory]:
+    n, count = program.dimension, len(program)
+    stream = Stream(program)
+    stream.add(0, program)
     kept: list[np.ndarray] = []
-    done = 0
-    while done < count:
-        lanes = feed.advance(segments=1)
-        runs, records = finished(lanes)
-        steps[runs] = records[0].astype(np.int64)
-        done += len(runs)
-        kept.append(np.asarray(lanes.paths)[:, :, :count].astype(np.float64))
+    done: list[tuple[int, Records]] = []
+    while not done:
+        _, done = stream.advance(segments=1)
+        kept.append(np.asarray(stream.lanes.paths)[:, :, :count].astype(np.float64))
     rows = np.concatenate(kept)
     # behind its last step a run's rows repeat
-    own = [rows[: end + 1, :, run] for run, end in enumerate(steps)]
+    own = [rows[: end + 1, :, run] for run, end in enumerate(done[0][1].steps)]
     return [Trajectory(part[:, :n], part[:, n], np.sqrt(part[:, n + 1])) for part in own]

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Condition, Thread
 
+import jax
 import numpy as np
 
-from gdbench.engine import Records, execute
+from gdbench.engine import Advance, Records, Stream
 from gdbench.program import Program
+from gdbench.step import Signature
 
 # a program of so many runs for each thread is cut, so that every thread has lanes of its own to fill
 SLICE = 4096
+# and into slices of no more than this, so that no thread is left with much when the others have nothing more to do
+LARGEST_SLICE = 16384
 
 Outcome = Records | Exception
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs to execute. The tasks of a `group` have equal signatures, and so share one compiled program.
+
+    size : how many runs; program : makes them when their turn comes, for a million must never be in memory at once.
+    """
+
+    group: Hashable
+    size: int
+    program: Callable[[], Program]
 
 
 def cores() -> int:
@@ -22,36 +41,59 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
+def execute_tasks(
+    tasks: Sequence[Task], *, threads: int | None = None, on_advance: Callable[[Advance], None] | None = None
+) -> Iterator[tuple[int, Outcome]]:
+    """Execute `tasks` and yield `(index, records)` as they end; a task that raises yields its exception.
+
+    The tasks of a group stream through the same lanes, which never run empty between two of them. A thread goes on with
+    its group; when nothing is left of it, it takes one that nobody has begun, else helps the group of which most is
+    left. XLA releases the interpreter's lock, so that threads compile and compute side by side. How many there are, and
+    in which order tasks end, changes no result. `on_advance` is called in those threads, after each call of a compiled
+    program. Threads wait while the caller is slow to take results. Closing the iterator early cancels what has not
+    begun, and the threads end with the call of a compiled program that they are in.
+    """
+    pool = _Pool(tasks, threads or cores(), on_advance)
+    # the threads are daemons, so that an iterator that nobody closes keeps no process from ending; but none may be in
+    # XLA while the interpreter is taken down
+    atexit.register(pool.close)
+    try:
+        pool.start()
+        yield from pool.results()
+    finally:
+        pool.cancel()
+        atexit.unregister(pool.close)
+
+
 def execute_all(
     programs: Sequence[Program], *, threads: int | None = None, on_advance: Callable[[int], None] | None = None
 ) -> Iterator[tuple[int, Outcome]]:
-    """Execute `programs` and yield `(index, records)` as they end; a program that raises yields its exception.
+    """Execute `programs` as `execute_tasks` does, each cut into slices, and yield `(index, records)` as they end.
 
-    XLA releases the interpreter's lock, so that threads compile and compute side by side. How many there are, and in
-    which order programs end, changes no result. Closing the iterator early cancels what has not begun.
+    `on_advance` hears how many runs have ended.
     """
-    parts: dict[int, list[Outcome | None]] = {}
     workers = threads or cores()
-    # not as a context: that would wait at the end, and an interrupted benchmark must not wait for programs that run on
-    pool = ThreadPoolExecutor(workers)
-    futures: dict[Future[Records], tuple[int, int]] = {}
+    tasks: list[Task] = []
+    origins: list[tuple[int, int]] = []  # of every task, its program and its place there
+    parts: dict[int, list[Outcome | None]] = {}
     for index, program in enumerate(programs):
-        slices = max(1, min(workers, len(program) // SLICE))
+        wanted = max(workers, -(-len(program) // LARGEST_SLICE))
+        slices = max(1, min(wanted, len(program) // SLICE))
         parts[index] = [None] * slices
+        group = program.signature
         for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
-            chosen = program if slices == 1 else program.take(rows)
-            futures[pool.submit(execute, chosen, on_advance)] = (index, part)
-    try:
-        for future in as_completed(futures):
-            index, part = futures[future]
-            error = future.exception()
-            if error is not None and not isinstance(error, Exception):
-                raise error
-            parts[index][part] = error if isinstance(error, Exception) else future.result()
-            if all(outcome is not None for outcome in parts[index]):
-                yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            tasks.append(Task(group, len(rows), _slice(program, rows)))
+            origins.append((index, part))
+    hear = None if on_advance is None else lambda advance: on_advance(int(advance.ended.sum()))
+    for task, outcome in execute_tasks(tasks, threads=workers, on_advance=hear):
+        index, part = origins[task]
+        parts[index][part] = outcome
+        if all(outcome is not None for outcome in parts[index]):
+            yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
+
+
+def _slice(program: Program, rows: np.ndarray) -> Callable[[], Program]:
+    return lambda: program if len(rows) == len(program) else program.take(rows)
 
 
 def _join(parts: list[Outcome]) -> Outcome:
@@ -59,3 +101,151 @@ def _join(parts: list[Outcome]) -> Outcome:
         if isinstance(part, Exception):
             return part
     return Records.join([part for part in parts if isinstance(part, Records)])
+
+
+@dataclass
+class _Group:
+    """The tasks of a group that nobody has begun, and what raised while its programs were traced."""
+
+    tasks: deque[int] = field(default_factory=deque)
+    left: int = 0  # runs
+    begun: bool = False
+    failures: dict[Signature, Exception] = field(default_factory=dict)
+
+
+class _Pool:
+    """The threads, the tasks that wait for them, and the outcomes that wait for the caller."""
+
+    def __init__(self, tasks: Sequence[Task], threads: int, on_advance: Callable[[Advance], None] | None) -> None:
+        self.tasks, self.on_advance = tasks, on_advance
+        self.groups: dict[Hashable, _Group] = {}
+        for index, task in enumerate(tasks):
+            group = self.groups.setdefault(task.group, _Group())
+            group.tasks.append(index)
+            group.left += task.size
+        self.changed = Condition()
+        self.outcomes: deque[tuple[int, Outcome]] = deque()
+        self.room = 2 * threads
+        self.working = threads
+        self.cancelled = False
+        self.fault: BaseException | None = None  # of the pool itself or of `on_advance`
+        self.threads = [Thread(target=self._work, name=f"gdbench-{i}", daemon=True) for i in range(threads)]
+
+    def start(self) -> None:
+        """Set the threads to work."""
+        for thread in self.threads:
+            thread.start()
+
+    def cancel(self) -> None:
+        """Begin nothing more."""
+        with self.changed:
+            self.cancelled = True
+            self.outcomes.clear()
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Begin nothing more, and wait for the calls that are under way."""
+        self.cancel()
+        for thread in self.threads:
+            thread.join()
+
+    def results(self) -> Iterator[tuple[int, Outcome]]:
+        """The outcomes as they come, until there are no more."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.outcomes or not self.working or self.fault)
+                if self.fault is not None:
+                    raise self.fault
+                if not self.outcomes:
+                    return
+                outcome = self.outcomes.popleft()
+                self.changed.notify_all()
+            yield outcome
+
+    def _deliver(self, index: int, outcome: Outcome) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.outcomes) < self.room or self.cancelled)
+            if not self.cancelled:
+                self.outcomes.append((index, outcome))
+                self.changed.notify_all()
+
+    def _work(self) -> None:
+        try:
+            with jax.enable_x64(True):
+                while (group := self._next_group()) is not None:
+                    self._work_on(group)
+        except BaseException as fault:
+            with self.changed:
+                self.fault = fault
+                self.cancelled = True
+        finally:
+            with self.changed:
+                self.working -= 1
+                self.changed.notify_all()
+
+    def _next_group(self) -> _Group | None:
+        with self.changed:
+            waiting = [group for group in self.groups.values() if group.tasks]
+            if self.cancelled or not waiting:
+                return None
+            # `max` keeps the first of equals: untouched groups in their order
+            group = max(waiting, key=lambda group: (not group.begun, group.begun * group.left))
+            group.begun = True
+            return group
+
+    def _next_task(self, group: _Group) -> int | None:
+        with self.changed:
+            if self.cancelled or not group.tasks:
+                return None
+            index = group.tasks.popleft()
+            group.left -= self.tasks[index].size
+            return index
+
+    def _work_on(self, group: _Group) -> None:
+        """Stream the tasks of `group` through one set of lanes until none is left of it."""
+        stream: Stream | None = None
+        while not self.cancelled:
+            while stream is None or stream.hungry:
+                index = self._next_task(group)
+                if index is None:
+                    break
+                stream = self._begin(group, stream, index)
+            if stream is None or not stream.open:
+                return
+            stream = self._advance(group, stream, drain=stream.hungry)
+
+    def _begin(self, group: _Group, stream: Stream | None, index: int) -> Stream | None:
+        """Let the runs of a task follow in `stream`, or in another where they do not fit."""
+        try:
+            program = self.tasks[index].program()
+            signature = program.signature
+            if signature in group.failures:
+                raise group.failures[signature]
+            if stream is not None and not stream.fits(program):
+                while stream is not None and stream.open and not self.cancelled:
+                    stream = self._advance(group, stream, drain=True)
+                stream = None
+            if stream is None:
+                try:
+                    stream = Stream(program)
+                except Exception as error:
+                    group.failures[signature] = error
+                    raise
+            stream.add(index, program)
+        except Exception as error:
+            self._deliver(index, error)
+        return stream
+
+    def _advance(self, group: _Group, stream: Stream, *, drain: bool) -> Stream | None:
+        """One call of the compiled program. Where it raises, all that was in the lanes has that outcome."""
+        try:
+            advance, done = stream.advance(drain=drain)
+        except Exception as error:
+            for item in stream.open:
+                self._deliver(item.key, error)
+            return None
+        if self.on_advance is not None:
+            self.on_advance(advance)
+        for key, records in done:
+            self._deliver(key, records)
+        return stream

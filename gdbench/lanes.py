@@ -23,10 +23,10 @@ from jax import Array, lax
 from gdbench import compiler
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
+from gdbench.records import LEVELS
 from gdbench.step import Measured, Signature, Step
 
 SEGMENT = 64
-LEVELS = 8
 DRAWN = 16
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +16,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
+import gdbench
 from gdbench import executors, lanes, layout
-from gdbench.engine import execute, trace
-from gdbench.executors import execute_all
+from gdbench.engine import STATUSES, execute, trace
+from gdbench.executors import Task, execute_all, execute_tasks
 from gdbench.plan import LADDER
+from gdbench.solvers import solver
 from gdbench.threshold import threshold
 
 RANDOM = np.random.default_rng(5)
@@ -204,3 +212,170 @@ def test_threshold_of_the_unknown_is_never_met():
     with np.errstate(invalid="raise"):
         found = threshold(np.array([np.nan, 0.0]), np.array([1.0, np.nan]), np.dtype("float64"))
     assert np.isnan(found).all()
+
+
+# ---- a stream of tasks
+
+
+def tasks_of(program, group, sizes):
+    """Tasks of consecutive runs of `program`, as many each as `sizes` says."""
+    ends = np.cumsum(sizes)
+    rows = [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [Task(group, len(chosen), lambda chosen=chosen: program.take(chosen)) for chosen in rows]
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Two more groups: another solver, and another surface in another type."""
+    runs = 700
+    adam = program_of("rosenbrock", "adam", 10 ** RANDOM.uniform(-4, 0, runs), steps=90, rtol=1e-2, targets=LADDER)
+    single = program_of("multi-minima", "momentum", 10 ** RANDOM.uniform(-4, 0, runs), steps=200, dtype="float32")
+    return [(program, execute(program)) for program in (adam, single)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_tasks_change_no_bit(many, others, threads):
+    jobs = [many, *others]
+    sizes = [[1, 4000, 2, 1, 1500, 50, 1, 64], [1, 1, 300, 398], [700]]
+    sizes[0].append(len(many[0]) - sum(sizes[0]))
+    tasks, wanted = [], []
+    for (program, records), name, cuts in zip(jobs, "abc", sizes, strict=True):
+        tasks += tasks_of(program, name, cuts)
+        wanted += [(records, slice(end - size, end)) for size, end in zip(cuts, np.cumsum(cuts), strict=True)]
+    order = RANDOM.permutation(len(tasks))
+    heard = []
+    found = dict(execute_tasks([tasks[i] for i in order], threads=threads, on_advance=heard.append))
+    assert sorted(found) == list(range(len(tasks)))
+    for place, i in enumerate(order):
+        assert_same_bits(found[place], wanted[i][0], wanted[i][1])
+    everything = [records for _, records in jobs]
+    ended = np.bincount(np.concatenate([records.status for records in everything]), minlength=len(STATUSES))
+    np.testing.assert_array_equal(sum(advance.ended for advance in heard), ended)
+    assert sum(advance.steps for advance in heard) == sum(int(records.steps.sum()) for records in everything)
+    assert sum(advance.executed for advance in heard) == sum(records.executed for records in found.values())
+
+
+def test_lanes_do_not_run_empty_between_tasks(many):
+    program, _ = many
+    tasks = tasks_of(program, 0, [500] * 11)
+    together = execute(program.take(np.arange(5500))).executed
+    # no task fills the lanes by itself
+    assert sum(execute(task.program()).executed for task in tasks) > 2 * together
+    assert sum(found.executed for _, found in execute_tasks(tasks, threads=1)) == together
+
+
+def test_tasks_of_one_group_with_other_settings_stay_their_own(many):
+    program, _ = many
+    few = program.take(np.arange(40))
+    # arguments that all lanes share: these cannot follow in the same lanes
+    variants = [
+        few,
+        replace(few, steps=20),
+        replace(few, gtol=0.0),
+        few,
+        replace(few, parameters={"a": 2.0, "b": few.parameters["b"]}),
+    ]
+    tasks = [Task("one", 40, lambda variant=variant: variant) for variant in variants]
+    for index, found in execute_tasks(tasks, threads=1):
+        assert_same_bits(found, execute(variants[index]))
+
+
+def test_a_task_that_raises_stops_nobody_else(others):
+    program, records = others[0]
+    traced = []
+
+    def broken(oracle, x, *, learning_rate):
+        traced.append(1)
+        raise ZeroDivisionError("broken")
+
+    wrong = replace(
+        program, solver=solver(register=False, name="broken")(broken), hyperparameters={"learning_rate": 0.1}
+    )
+
+    def unmade():
+        raise FileNotFoundError("no such starts")
+
+    good = tasks_of(program, "good", [100, 100, 100])
+    bad = [Task("good", 7, unmade), *(Task("bad", len(wrong), lambda: wrong) for _ in range(3))]
+    tasks = [good[0], bad[0], bad[1], good[1], bad[2], bad[3], good[2]]
+    for threads in (1, 2):
+        traced.clear()
+        found = dict(execute_tasks(tasks, threads=threads))
+        assert [type(found[i]).__name__ for i in (1, 2, 4, 5)] == ["FileNotFoundError", *["ZeroDivisionError"] * 3]
+        assert len(traced) == 1 or threads > 1
+        for place, index in enumerate((0, 3, 6)):
+            assert_same_bits(found[index], records, slice(100 * place, 100 * place + 100))
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("gdbench-")]
+
+
+def test_closing_early_begins_nothing_more(many):
+    program, records = many
+    begun = []
+
+    def task(size):
+        def make():
+            begun.append(size)
+            return program.take(np.arange(size))
+
+        return Task("one", size, make)
+
+    found = execute_tasks([task(3000) for _ in range(400)], threads=2)
+    _, first = next(found)
+    assert_same_bits(first, records, slice(3000))
+    found.close()
+    for thread in workers():
+        thread.join(timeout=60)
+    assert not workers()
+    assert 0 < len(begun) < 100
+
+
+def test_threads_wait_for_a_slow_consumer(many):
+    program, _ = many
+    begun = []
+
+    def make():
+        begun.append(1)
+        return program.take(np.arange(5000))
+
+    found = execute_tasks([Task("one", 5000, make) for _ in range(60)], threads=1)
+    next(found)
+    count = -1
+    while count < len(begun):  # until it no longer grows
+        count = len(begun)
+        time.sleep(0.5)
+    assert count < 12
+    assert len(list(found)) == 59
+    assert len(begun) == 60
+
+
+def test_what_the_listener_raises_is_raised_here(others):
+    def listener(advance):
+        raise KeyError("listener")
+
+    with pytest.raises(KeyError, match="listener"):
+        list(execute_tasks(tasks_of(others[0][0], 0, [100, 100]), threads=2, on_advance=listener))
+
+
+def test_no_task_is_no_work():
+    assert list(execute_tasks([])) == []
+    assert list(execute_all([])) == []
+
+
+def test_an_iterator_that_nobody_closes_keeps_no_process():
+    code = """
+import numpy as np
+from programs import program_of
+from gdbench.executors import Task, execute_tasks
+program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=5000)
+found = execute_tasks([Task(0, 5000, lambda: program) for _ in range(1000)], threads=2)
+next(found)
+print("left")
+"""
+    folders = [Path(__file__).parent, Path(gdbench.__file__).parent.parent]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "left\n"

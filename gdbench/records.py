@@ -1,0 +1,126 @@
+"""What a run ends with, and the definitions that decide how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from gdbench.program import Program
+from gdbench.threshold import threshold
+
+STATUSES = ("reached", "diverged", "stationary", "budget", "error")
+REACHED, DIVERGED, STATIONARY, BUDGET, ERROR = range(5)
+# a loss this many times above 1 + |loss at the start| counts as divergence
+DIVERGENCE = 1e6
+# targets that the compiled program keeps for every run
+LEVELS = 8
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the runs of a program ended with; every array has one row per run.
+
+    status : index into `STATUSES`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
+    where none; *_evals : evaluations that the solver asked for; executed : steps that all lanes computed while this was
+    the first of the programs in them.
+    """
+
+    status: np.ndarray
+    steps: np.ndarray
+    loss_start: np.ndarray
+    loss_final: np.ndarray
+    loss_best: np.ndarray
+    grad_norm: np.ndarray
+    x: np.ndarray
+    hits: np.ndarray
+    value_evals: np.ndarray
+    grad_evals: np.ndarray
+    hess_evals: np.ndarray
+    executed: int = 0
+
+    @staticmethod
+    def join(parts: Sequence[Records]) -> Records:
+        """The records of consecutive slices of one program as one."""
+        names = [item.name for item in fields(Records) if item.name != "executed"]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return Records(**arrays, executed=sum(part.executed for part in parts))
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one call of a compiled program did: how many runs `ended` in each status, `[5]` by index into `STATUSES`.
+
+    steps : useful steps of those runs; executed : steps computed by all lanes.
+    """
+
+    ended: np.ndarray
+    steps: int
+    executed: int
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Every iterate of one run: `x` `[steps + 1, n]`, `loss` and `grad_norm` `[steps + 1]`."""
+
+    x: np.ndarray
+    loss: np.ndarray
+    grad_norm: np.ndarray
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The losses that end a run or count as a target, in the program's type: `[runs]`, the ladder `[LEVELS, runs]`."""
+
+    target: np.ndarray
+    limit: np.ndarray
+    ladder: np.ndarray
+
+    @staticmethod
+    def of(program: Program, loss_start: np.ndarray) -> Thresholds:
+        """Those of the definitions, from the loss `[runs]` at every run's start."""
+        dtype = np.dtype(program.dtype)
+        gap = loss_start - program.f_star
+        # from a start without a loss nothing can be reached
+        gap = np.where(np.isfinite(gap), gap, np.nan)
+        ladder = np.full((LEVELS, len(program)), np.nan)
+        for level, rtol in enumerate(program.targets[:LEVELS]):
+            ladder[level] = threshold(program.f_star, rtol * gap, dtype)
+        with np.errstate(over="ignore"):
+            # at most the largest number, so that an infinite loss is above it
+            limit = np.minimum(DIVERGENCE * (1 + np.abs(loss_start)), float(np.finfo(dtype).max))
+        return Thresholds(threshold(program.f_star, program.atol + program.rtol * gap, dtype), limit, ladder)
+
+    @staticmethod
+    def never(runs: int) -> Thresholds:
+        """Those that no loss meets."""
+        nothing = np.full(runs, np.nan)
+        return Thresholds(nothing, np.full(runs, np.inf), np.full((LEVELS, runs), np.nan))
+
+
+def statuses(
+    program: Program, thresholds: Thresholds, loss_start: np.ndarray, rows: np.ndarray, table: np.ndarray
+) -> np.ndarray:
+    """How the runs `rows` ended, as indices into `STATUSES`, from their `table` `[rows, 4 + n ..]`.
+
+    A row holds steps, final loss, best loss, gradient norm and iterate. NaN is an error where no overflow can have
+    made it: in the loss at the start, or in the iterate after one step. Later it has diverged, like an infinity.
+    """
+    steps, loss, norm = table[:, 0], table[:, 1], table[:, 3]
+    broken = np.isnan(loss_start[rows])
+    once = np.flatnonzero(steps == 1)
+    broken[once] |= np.isnan(table[once, 4 : 4 + program.dimension]).any(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.select(
+            [
+                broken,
+                ~np.isfinite(loss),
+                loss <= thresholds.target[rows],
+                ~(loss <= thresholds.limit[rows]),
+                norm <= program.gtol,
+                steps >= program.steps,
+            ],
+            [ERROR, DIVERGED, REACHED, DIVERGED, STATIONARY, BUDGET],
+            STATIONARY,
+        )
