@@ -14,7 +14,7 @@ import gdbench
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
     0: "errors registry keywords config",
-    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold",
+    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts",
     3: "plan lanes layout engine theory landscape",
     4: "tuning executors store frames plugins",
