@@ -23,7 +23,8 @@ class Oracle:
     """The error surface as a solver sees it within one step.
 
     `function` maps `x` `[n]` to a scalar. `known` is a point whose value and gradient are at hand already: asking
-    for them there costs nothing, but counts, because the solver did ask.
+    for them there costs nothing, but counts, because the solver did ask. `noise(call)` `[n]` is added to the gradient
+    of that call, counted from 0 within the step; a call that the solver repeats in a loop of JAX is one call.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class Oracle:
         *,
         key: Callable[[], Array] | None = None,
         known: tuple[Array, Array, Array] | None = None,
+        noise: Callable[[int], Array] | None = None,
     ) -> None:
         self._function = function
         self._key = key
         self._known = known
+        self._noise = noise
         self.evaluations = Evaluations()
 
     def value(self, x: Array) -> Array:
@@ -46,19 +49,18 @@ class Oracle:
         return self._function(x)
 
     def grad(self, x: Array) -> Array:
-        """The gradient of f at `x`, `[n]`."""
-        self.evaluations.grad += 1
+        """The gradient of f at `x`, `[n]`, with the noise of this call where the program has any."""
         if self._known is not None and x is self._known[0]:
-            return self._known[2]
-        return jax.grad(self._function)(x)
+            return self._noisy(self._known[2])
+        return self._noisy(jax.grad(self._function)(x))
 
     def value_and_grad(self, x: Array) -> tuple[Array, Array]:
-        """f(x) and its gradient; counts as one of each."""
+        """f(x), exact, and its gradient as `grad` gives it; counts as one of each."""
         self.evaluations.value += 1
-        self.evaluations.grad += 1
         if self._known is not None and x is self._known[0]:
-            return self._known[1], self._known[2]
-        return jax.value_and_grad(self._function)(x)
+            return self._known[1], self._noisy(self._known[2])
+        value, gradient = jax.value_and_grad(self._function)(x)
+        return value, self._noisy(gradient)
 
     def hessian(self, x: Array) -> Array:
         """The Hessian of f at `x`, `[n, n]`."""
@@ -69,6 +71,11 @@ class Oracle:
         """The Hessian at `x` times `v`, `[n]`, without forming the Hessian; counts as one Hessian evaluation."""
         self.evaluations.hess += 1
         return jax.jvp(jax.grad(self._function), (x,), (v,))[1]
+
+    def _noisy(self, gradient: Array) -> Array:
+        call = self.evaluations.grad
+        self.evaluations.grad += 1
+        return gradient if self._noise is None else gradient + self._noise(call)
 
     @property
     def key(self) -> Array:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
-from gdbench.step import PARAMETER, Signature
+from gdbench.step import NOISE, PARAMETER, Signature
 from gdbench.surfaces.base import Surface
 
 Setting = float | np.ndarray
@@ -23,6 +24,10 @@ class Program:
     starts : `[runs, n]`; seeds : `[runs]`.
     f_star : the global minimum `[runs]` at each run's parameters, NaN where it is not known.
     data : what the surface's function gets after `x`.
+    noise : the standard deviation of what is added to each component of the gradients that the solver is given, a
+    float or `[runs]`; None leaves them exact.
+    batch_size : how many examples of the data the solver sees in a step, 0 for all.
+    Raises `UsageError` for a noise or batch size that is wrong or does not fit the surface.
     """
 
     surface: Surface
@@ -41,6 +46,24 @@ class Program:
     gtol: float
     dtype: str
     targets: tuple[float, ...] = ()
+    noise: Setting | None = None
+    batch_size: int = 0
+
+    def __post_init__(self) -> None:
+        name, examples = self.surface.name, self.examples
+        if self.noise is not None and not np.all((np.asarray(self.noise) >= 0) & np.isfinite(self.noise)):
+            raise UsageError("the noise must be a number from 0 up")
+        own = {*self.parameters, *self.surface_options}
+        for word, given in ((NOISE, self.noise is not None), ("batch_size", self.batch_size)):
+            if given and word in own:
+                raise UsageError(f"surface '{name}' has a parameter '{word}' of its own, so a run on it can have none")
+        if self.batch_size < 0:
+            raise UsageError(f"the batch size must be 0 (all examples) or more, not {self.batch_size}")
+        if self.batch_size and not examples:
+            raise UsageError(f"surface '{name}' has no examples to draw a mini-batch from: leave its batch size at 0")
+        if self.batched and any(array.shape[:1] != (examples,) for array in self.data):
+            shapes = " and ".join(str(array.shape) for array in self.data)
+            raise UsageError(f"surface '{name}' has data of shapes {shapes}: a mini-batch needs one number of examples")
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -49,6 +72,26 @@ class Program:
     def dimension(self) -> int:
         """The length n of the weight vector."""
         return int(self.starts.shape[1])
+
+    @property
+    def examples(self) -> int:
+        """How many examples the surface's data hold, 0 without data."""
+        return self.data[0].shape[0] if self.data and self.data[0].ndim else 0
+
+    @property
+    def batched(self) -> bool:
+        """Whether a step sees fewer than all examples."""
+        return 0 < self.batch_size < self.examples
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the gradients that the solver is given are random, so that no rate of convergence is to be had."""
+        return self.noise is not None or self.batched
+
+    @property
+    def surface_settings(self) -> dict[str, Any]:
+        """The surface's static settings under their own names: its options, and a batch size that was asked for."""
+        return {**self.surface_options, **({"batch_size": self.batch_size} if self.batch_size else {})}
 
     @property
     def swept(self) -> dict[str, np.ndarray]:
@@ -62,8 +105,9 @@ class Program:
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """Every hyperparameter under its own name and every parameter as `surface.NAME`."""
-        return {**self.hyperparameters, **{PARAMETER + name: value for name, value in self.parameters.items()}}
+        """Every hyperparameter under its own name, every parameter as `surface.NAME`, the noise as `surface.noise`."""
+        parameters = {**self.parameters, **({} if self.noise is None else {NOISE: self.noise})}
+        return {**self.hyperparameters, **{PARAMETER + name: value for name, value in parameters.items()}}
 
     @property
     def signature(self) -> Signature:
@@ -79,6 +123,8 @@ class Program:
             data_shapes=tuple(array.shape for array in self.data),
             dimension=self.dimension,
             dtype=self.dtype,
+            noisy=self.noise is not None,
+            batch_size=self.batch_size if self.batched else 0,
         )
 
     def take(self, rows: np.ndarray) -> Program:
@@ -94,4 +140,5 @@ class Program:
             starts=self.starts[rows],
             seeds=self.seeds[rows],
             f_star=self.f_star[rows],
+            noise=self.noise[rows] if isinstance(self.noise, np.ndarray) else self.noise,
         )

@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gdbench import stochastic
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import require_number
 
 PARAMETER = "surface."
+NOISE = "noise"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Signature:
     """What one compiled program is made for; two programs with equal signatures share it.
 
     `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
-    under their own name and parameters as `surface.NAME`.
+    under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameter `noise` is not
+    the surface's; a `batch_size` of 0 means all examples.
     """
 
     surface_name: str
@@ -36,6 +39,8 @@ class Signature:
     data_shapes: tuple[tuple[int, ...], ...]
     dimension: int
     dtype: str
+    noisy: bool = False
+    batch_size: int = 0
 
 
 class Lane(NamedTuple):
@@ -75,7 +80,28 @@ class Step:
         """The surface as a function of x alone."""
         signature = self.signature
         options = dict(signature.surface_options)
-        return lambda x: jnp.asarray(signature.function(x, *data, **parameters, **options))
+        own = {name: value for name, value in parameters.items() if name != NOISE or not signature.noisy}
+        return lambda x: jnp.asarray(signature.function(x, *data, **own, **options))
+
+    def oracle(self, lane: Lane, measured: Measured, parameters: Mapping[str, Any], seed: Array, data: Any) -> Oracle:
+        """What the solver may ask in this step: all that it is told comes from this step's examples."""
+        signature, count = self.signature, lane.count
+        # the gradient that was measured is the one that the solver uses: computed once
+        known: Any = (lane.x, measured.loss, measured.gradient)
+        if signature.batch_size:
+            rows = stochastic.batch(seed, count, signature.data_shapes[0][0], signature.batch_size)
+            data, known = [array.at[rows].get(mode="promise_in_bounds") for array in data], None
+
+        def noise(call: int) -> Array:
+            draw = stochastic.normals(seed, count, call, signature.dimension, self.dtype)
+            return jnp.asarray(parameters[NOISE] * draw)
+
+        return Oracle(
+            self.objective(parameters, data),
+            key=lambda: step_key(seed, count),
+            known=known,
+            noise=noise if signature.noisy else None,
+        )
 
     def fresh(self, x: Array) -> Lane:
         """The lane of a run at its start, where nothing has been measured yet."""
@@ -108,9 +134,7 @@ class Step:
         loss, gradient = measured
         hyperparameters, parameters = self.settings(constants, shared)
         target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
-        # the gradient that was measured is the one that the solver uses: computed once
-        oracle = Oracle(self.objective(parameters, data), key=lambda: step_key(seed, count), known=(x, loss, gradient))
-        new = self.update(oracle, x, state, hyperparameters)
+        new = self.update(self.oracle(lane, measured, parameters, seed, data), x, state, hyperparameters)
         ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (count >= budget)
         ends |= jnp.sum(gradient * gradient) <= gtol2
         x, state = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))

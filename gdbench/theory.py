@@ -46,12 +46,13 @@ def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray
     It is the spectral radius of the Jacobian of one step in (x, state), taken at the minimiser and the state before the
     first step. It exists where the Hessian there is positive definite, where that point is an isolated fixed point
     (Adam's step count moves on, Adagrad's sum can stay anywhere), and where the step is still nearly linear at the
-    distance of the target (RMSprop's is not: its eps, which decides at the minimiser, decides nothing there).
+    distance of the target (RMSprop's is not: its eps, which decides at the minimiser, decides nothing there). With
+    stochastic gradients the iterate does not shrink towards the minimiser at any rate, but scatters about it.
     Above 1 the minimiser repels.
     """
     count = len(program)
     nothing = np.full(count, np.nan)
-    if not len(minimiser) or not np.all(np.isfinite(hessian)):
+    if program.stochastic or not len(minimiser) or not np.all(np.isfinite(hessian)):
         return nothing
     eigenvalues, vectors = np.linalg.eigh(hessian)
     if eigenvalues[0] <= eigenvalues[-1] * len(eigenvalues) * np.finfo(float).eps:

@@ -14,7 +14,7 @@ import gdbench
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
     0: "errors registry keywords config yaml_file axes sweep_spec",
-    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold",
+    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search",
     3: "plan block lanes layout engine theory landscape records",
     4: "tuning chosen table_frame analysis executors store frames plugins",
