@@ -70,9 +70,12 @@ def _sheet(
     if (points["starts"] > 1).any() and banded:
         quartiles = (points["starts"] > STARTS).any()
         subtitle += ", band: the middle half" if quartiles else ", band: fastest to slowest that reached the target"
+    if points["scattered"].any():
+        subtitle += f"; of scattered settings the best in each 1/{PARTS} decade"
     known = [solver for solver in FORMULAS if any((surface, solver) in theory for surface in surfaces)]
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
-    entries = _entries(points, rows, solvers, known)
+    groups = points.groupby(["surface", "solver"], sort=False)
+    entries = _entries(pd.concat([joined(own) for _, own in groups]), rows, solvers, known)
     figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
     for axes, surface in zip(panels, surfaces, strict=True):
         own = points[points["surface"] == surface]
@@ -93,10 +96,12 @@ def _entries(
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
         entries.append((sign("s", INK, "none", 10), "chosen, on the edge of the grid:\na better one may lie outside"))
-    failed = points[~np.isfinite(points["median"])]
+    ends = {solver: divergence_edge(own) for solver, own in points.groupby(["surface", "solver"], sort=False)}
+    beyond = points["learning_rate"] >= pd.MultiIndex.from_frame(points[["surface", "solver"]]).map(ends).to_numpy()
+    failed = points[~np.isfinite(points["median"]) & ~beyond]
     if failed["diverged"].any():
         entries.append((sign("x", MUTED, size=6), "diverged"))
-    if any(np.isfinite(divergence_edge(own)) for _, own in points.groupby(["surface", "solver"], sort=False)):
+    if beyond.any():
         bar = sign("|", MUTED, size=7)
         bar.set(linestyle="-", linewidth=2.0, markeredgewidth=1.6, markevery=[0])
         entries.append((bar, "most runs diverge from here on"))
@@ -105,7 +110,7 @@ def _entries(
     if known:
         formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in known)
         line = Line2D([], [], color=MUTED, linestyle=THEORY, linewidth=1.4)
-        entries.append((line, f"theory: stable up to here at the minimum,\n{formulas}"))
+        entries.append((line, f"theory: stable up to here,\n{formulas}\nat the minimum"))
     return entries
 
 
@@ -177,21 +182,30 @@ def _panel(
     axes.set_ylim(low, top)
     set_ticks(axes.yaxis, log_ticks(low, high, 6))
     axes.grid(**GRID)
-    remark: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "ha": "center"}
+    remark: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "ha": "center", "zorder": 2.7}
     if band:
         axes.axhspan(high, top, color="#eceff2", zorder=0)
-        axes.text(0.5, 1 - band + 0.1 * row, "not reached", size=7.5, **remark)
+        axes.text(
+            0.5,
+            1 - band + 0.1 * row,
+            "not reached",
+            size=7.5,
+            bbox={"facecolor": "#eceff2", "edgecolor": "none", "pad": 1.0},
+            **remark,
+        )
     if not np.isfinite(points["median"]).any():
         axes.set_yticks([])
         axes.text(0.5, (1 - band) / 2, "no learning rate reaches the target", **remark)
+    groups = points.sort_values("learning_rate", kind="stable").groupby("solver", sort=False)
+    lines = {str(solver): joined(own) for solver, own in groups}
     # Failures of a fine grid shrink until they stand apart.
-    spacing = 72 * axes.get_window_extent().width / DPI / max(points["learning_rate"].nunique(), 12)
+    finest = max(len(line) for line in lines.values())
+    spacing = 72 * axes.get_window_extent().width / DPI / max(finest, 12)
     mark = min(4.0, 0.75 * spacing) if row > 0.03 else min(3.0, 0.75 * spacing)
     for i, solver in enumerate(solvers):
-        own = points[points["solver"] == solver].sort_values("learning_rate")
-        if not len(own):
+        if solver not in lines:
             continue
-        line = joined(own)
+        own, line = points[points["solver"] == solver], lines[solver]
         if banded:
             _band(axes, line, style_of(solver).colour, high)
         _curve(axes, solver, line, width)
@@ -211,7 +225,8 @@ def joined(points: pd.DataFrame) -> pd.DataFrame:
     if not points["scattered"].any():
         return points
     parts = np.floor(PARTS * np.log10(points["learning_rate"].to_numpy()))
-    return best_of(points.assign(part=parts).assign(failed=np.isinf(points["median"])), ["part"])
+    shares = {"part": parts, "failed": np.isinf(points["median"].to_numpy())}
+    return best_of(points.reset_index(drop=True).assign(**shares), ["part"])
 
 
 def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:

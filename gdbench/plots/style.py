@@ -147,14 +147,16 @@ def file_name(*parts: str) -> str:
     return "-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts) + ".png"
 
 
-def sheets(kind: str, panels: Sequence[str], most: int = PANELS) -> list[tuple[str, list[str], str]]:
+def sheets(
+    kind: str, panels: Sequence[str], most: int = PANELS, rest: str = "table.csv has all"
+) -> list[tuple[str, list[str], str]]:
     """What is drawn on which page of a picture: its file, its panels, and a remark for its title.
 
     Up to `most` panels share `KIND.png`; more go on evenly filled pages `KIND-page2.png` and so on, at most `PAGES`.
     """
     drawn = list(panels[: most * PAGES])
     count = max(math.ceil(len(drawn) / most), 1)
-    left = "" if len(drawn) == len(panels) else f", the first {len(drawn)} of {len(panels)}; table.csv has all"
+    left = "" if len(drawn) == len(panels) else f", the first {len(drawn)} of {len(panels)}; {rest}"
     each = math.ceil(len(drawn) / count)
     found = []
     for i in range(count):
@@ -253,15 +255,19 @@ def page(
     title: str,
     subtitle: str,
     grows: bool = False,
+    below: float = 0.0,
+    left: float = 0.8,
+    above: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `panels` axes of `size` inches in a grid, title above, legend in a column of its own at the right.
 
-    `grows` lets a lone panel become as high as a long legend.
+    `grows` lets a lone panel become as high as a long legend; `below`, `left` and `above` keep so many inches free
+    under the legend, beside the panels and over them.
     All places are computed in inches, because matplotlib's layout engines draw the figure several times.
     """
     columns = panels if panels <= 3 else 2 if panels == 4 else 3 if panels <= 9 else 4
     rows = math.ceil(panels / columns)
-    left, gap_x, gap_y, bottom, top = 0.8, 0.85, 0.85, 0.6, 0.75
+    gap_x, gap_y, bottom, top = 0.85, 0.85, 0.6, 0.75 + above
     if panels > 1:
         top += 0.3
     figure = Figure(dpi=DPI)
@@ -276,13 +282,16 @@ def page(
     if grows and panels == 1:
         size = (size[0], max(size[1], min(box.height / DPI, 6.0)))
     grid_w = columns * size[0] + (columns - 1) * gap_x
-    grid_h = max(rows * size[1] + (rows - 1) * gap_y, box.height / DPI)
-    width = max(left + grid_w + 0.3 + box.width / DPI + 0.2, 7.2)  # room for the subtitle
+    grid_h = max(rows * size[1] + (rows - 1) * gap_y, box.height / DPI + below)
+    over = figure.text(0, 0, title, fontsize=12, fontweight="bold", color=INK)
+    under = figure.text(0, 0, subtitle, fontsize=8.5, color=MUTED)
+    words = max(text.get_window_extent(canvas.get_renderer()).width / DPI for text in (over, under))
+    width = max(left + grid_w + 0.3 + box.width / DPI + 0.2, left + words + 0.2, 7.2)
     height = top + grid_h + bottom
     figure.set_size_inches(width, height)
     legend.set_bbox_to_anchor(((left + grid_w + 0.3) / width, 1 - top / height))
-    figure.text(left / width, 1 - 0.3 / height, title, fontsize=12, fontweight="bold", color=INK)
-    figure.text(left / width, 1 - 0.55 / height, subtitle, fontsize=8.5, color=MUTED)
+    over.set_position((left / width, 1 - 0.3 / height))
+    under.set_position((left / width, 1 - 0.55 / height))
     axes = []
     for i in range(panels):
         x = left + (i % columns) * (size[0] + gap_x)

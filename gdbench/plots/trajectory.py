@@ -17,6 +17,7 @@ from gdbench.plots.settings import swept
 from gdbench.plots.style import (
     INK,
     MUTED,
+    PANELS,
     count,
     file_name,
     handle,
@@ -53,7 +54,7 @@ def figures(
 ) -> Iterator[tuple[str, Figure]]:
     """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
 
-    Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
+    Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
     order = names(runs, "solver")
@@ -64,7 +65,7 @@ def figures(
     if len(surfaces) > 1:
         for file, shown, remark in pages:
             yield file, _grid(contours, {name: scenes[name] for name in shown}, order, remark)
-    for name, rows in parts.items():
+    for name, rows in list(parts.items())[:PANELS]:
         file = "trajectory.png" if len(surfaces) == 1 else file_name("trajectory", name)
         yield file, _single(name, contours.get(name, {}), scenes[name], rows)
 

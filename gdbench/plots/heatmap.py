@@ -1,0 +1,270 @@
+"""heatmap.png: how many steps a solver needs over two swept settings, with the stability edge that theory draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import Stroke
+
+from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
+from gdbench.plots.edges import FORMULAS, best_setting, extremes, stability_edge
+from gdbench.plots.scales import Scale, borders, dress, scale_of
+from gdbench.plots.settings import best_of, by_setting, numbers, swept
+from gdbench.plots.style import INK, file_name, human, page, sheets, sign
+from gdbench.statistics import floats
+
+FEWEST = 4  # values that make an axis
+FILES = 12
+FIRST = ("learning_rate", "momentum")  # what an axis shows by preference
+OUTLINE = [Stroke(linewidth=3.4, foreground="white")]
+
+
+@dataclass(frozen=True)
+class Map:
+    """The settings of one solver over two axes: `points` has a row for each, with columns named after the axes."""
+
+    name: str  # the surface, or the family of surfaces of which a parameter is an axis
+    solver: str
+    axes: tuple[str, str]
+    points: pd.DataFrame  # with surface, median, failure, starts
+    momenta: np.ndarray  # the values of momentum behind a point
+
+    def values(self, which: int) -> np.ndarray:
+        """The distinct values of an axis, ascending."""
+        return np.unique(floats(self.points, self.axes[which]))
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether most combinations of the values occur; scattered ones are drawn as points."""
+        return len(self.points) >= 0.5 * len(self.values(0)) * len(self.values(1))
+
+
+def figures(
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    contours: Mapping[str, Mapping[str, Any]],
+    axes: tuple[str, str] | None = None,
+) -> Iterator[tuple[str, Figure]]:
+    """A map for every surface and solver that ran at four values or more of each of two settings.
+
+    The settings are `axes`, or learning_rate, momentum and the other hyperparameters by preference; a parameter of a
+    surface (`surface.NAME`) joins the surfaces that differ in it alone. Up to 12 maps have a file each, named
+    `heatmap-SURFACE-SOLVER.png`; several share pages `heatmap.png`.
+    """
+    if not {"surface", "solver"} <= {*runs.columns}:
+        return
+    maps = {file_name("heatmap", found.name, found.solver): found for found in maps_of(runs, axes)}
+    if len(maps) > 1:
+        for file, shown, remark in sheets("heatmap", list(maps), rest="the runs have all"):
+            yield file, _sheet([maps[name] for name in shown], table, contours, remark)
+    for file, found in maps.items() if len(maps) <= FILES else ():
+        yield file, _single(found, table, contours)
+
+
+def maps_of(runs: pd.DataFrame, axes: tuple[str, str] | None = None) -> list[Map]:
+    """The maps that the runs allow, in the order of the runs; of the other hyperparameters the best setting counts."""
+    parameters = [name for name in runs.columns if name.startswith("surface.") and len(runs[name].unique()) > 1]
+    usable = [name for name in (*swept(runs), *parameters) if len(numbers(runs, name)) >= FEWEST]
+    usable.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    if len(usable) < 2 or (axes is not None and not {*axes} <= {*usable}):
+        return []
+    settings = by_setting(runs, ["surface", "solver", *swept(runs), *parameters])
+    settings = settings.astype({"surface": str, "solver": str})
+    found = []
+    for (surface, solver), own in settings.groupby(["surface", "solver"], sort=False):
+        pair = _pair(own, [name for name in usable if name not in parameters], axes)
+        if pair is not None:
+            found.append(_map(str(surface), str(solver), pair, own))
+    if parameters and not found:
+        families = settings["surface"].str.split(" ").str[0].rename("family")
+        for (family, solver), own in settings.groupby([families, "solver"], sort=False):
+            pair = _pair(own, usable, axes)
+            differing = {name for name in parameters if len(own[name].unique()) > 1}
+            if pair is not None and differing and differing <= {*pair}:
+                found.append(_map(str(family), str(solver), pair, own))
+    return found
+
+
+def _pair(own: pd.DataFrame, usable: Sequence[str], axes: tuple[str, str] | None) -> tuple[str, str] | None:
+    """The two axes of a map, horizontal first; None where a solver ran at too few values."""
+    able = [name for name in (axes or usable) if name in usable and len(numbers(own, name)) >= FEWEST]
+    return (able[0], able[1]) if len(able) >= 2 else None
+
+
+def _map(name: str, solver: str, pair: tuple[str, str], own: pd.DataFrame) -> Map:
+    own = own[np.isfinite(floats(own, pair[0])) & np.isfinite(floats(own, pair[1]))]
+    return Map(name, solver, pair, best_of(own, pair), np.unique(floats(own, "momentum")))
+
+
+def _single(found: Map, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """A map on a page of its own."""
+    shades = Shades.of(found.points["median"])
+    starts = int(found.points["starts"].max())
+    subtitle = "brighter is faster" + (f"; median over {starts} starts" if starts > 1 else "")
+    entries = _entries([found], table, contours)
+    title = f"{found.solver} on {found.name}: steps to the target"
+    figure, (axes,) = page(1, (4.9, 4.3), entries, title, subtitle, below=2.1)
+    _panel(axes, found, shades, table, contours)
+    colour_bar(figure, shades, "steps to the target (median)")
+    return figure
+
+
+def _sheet(maps: Sequence[Map], table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]], remark: str) -> Figure:
+    """Maps side by side, in the same colours."""
+    shades = Shades.of(pd.concat([found.points["median"] for found in maps]))
+    subtitle = "a panel per surface and solver; brighter is faster, the same colours throughout"
+    entries = _entries(maps, table, contours)
+    figure, panels = page(len(maps), (2.9, 2.5), entries, f"Steps to the target{remark}", subtitle, below=2.1)
+    for axes, found in zip(panels, maps, strict=True):
+        _panel(axes, found, shades, table, contours)
+        axes.set_title(f"{found.solver} on {found.name}", fontsize=9)
+    colour_bar(figure, shades, "steps to the target (median)")
+    return figure
+
+
+def _entries(
+    maps: Sequence[Map], table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[Line2D, str]]:
+    """The legend: the failures and the marks that occur."""
+    kinds = {kind for found in maps for kind in found.points["failure"][np.isinf(found.points["median"])].unique()}
+    entries = [(failure_sign(kind), FAILED[kind]) for kind in FAILED if kind in kinds]
+    alone = maps[0] if len(maps) == 1 else None
+    if any(len(_chosen(found, table)) for found in maps):
+        text = _names(alone.axes, _chosen(alone, table)) if alone else ""
+        entries.append((_ring(), "chosen setting" + text))
+    edged = [found for found in maps if len(_edge(found, contours)[0])]
+    if edged:
+        line = Line2D([], [], color=INK, linestyle=(0, (4, 2)), linewidth=1.6)
+        formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in FORMULAS if _any(edged, solver))
+        entries.append((line, f"theory: stable up to here,\n{formulas}\nat the minimum"))
+    if any(np.isfinite(_best(found, contours)).all() for found in maps):
+        text = _names(alone.axes, np.array([_best(alone, contours)])) if alone else ""
+        entries.append((_plus(), "theory's fastest on a quadratic" + text))
+    return entries
+
+
+def _any(maps: Sequence[Map], solver: str) -> bool:
+    return any(found.solver == solver for found in maps)
+
+
+def _names(axes: tuple[str, str], places: np.ndarray) -> str:
+    """Where a lone mark stands, in words on a line of its own."""
+    if len(places) != 1:
+        return ""
+    return "\n" + ", ".join(f"{_label(name)} {human(v)}" for name, v in zip(axes, places[0], strict=True))
+
+
+def _label(name: str) -> str:
+    return name.removeprefix("surface.").replace("_", " ")
+
+
+def _ring() -> Line2D:
+    ring = sign("o", INK, "none", 9)
+    ring.set(markeredgewidth=1.6)
+    return ring
+
+
+def _plus() -> Line2D:
+    plus = sign("P", INK, "white", 8)
+    plus.set(markeredgewidth=1.2)
+    return plus
+
+
+def _chosen(found: Map, table: pd.DataFrame) -> np.ndarray:
+    """The chosen settings `[k, 2]`: one, or one for each value of a surface's parameter."""
+    places = found.points[["surface", *(name for name in found.axes if name.startswith("surface."))]].drop_duplicates()
+    if not {"surface", "solver"} <= {*table.columns}:
+        return np.empty((0, 2))
+    rows = table[table["solver"].astype(str) == found.solver].astype({"surface": str})
+    rows = rows[[name for name in rows.columns if not name.startswith("surface.")]].merge(places, on="surface")
+    pairs = np.column_stack([floats(rows, name) for name in found.axes])
+    return pairs[np.isfinite(pairs).all(axis=1)]
+
+
+def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest stable learning rate along the other axis; empty where theory knows none or no axis is the rate."""
+    nothing = np.empty(0), np.empty(0)
+    if found.solver not in FORMULAS or found.axes[0] != "learning_rate":
+        return nothing
+    along = found.values(1)
+    momenta = found.momenta if found.solver != "sgd" else np.zeros(1)
+    if found.axes[1] == "momentum":
+        scale = scale_of(along)
+        along = scale.value(np.linspace(scale.place(along[0]), scale.place(along[-1]), 200))
+        edges = stability_edge(found.solver, extremes(contours, found.points["surface"].iloc[0])[1], along)
+    else:
+        surfaces = found.points.drop_duplicates(found.axes[1]).set_index(found.axes[1])["surface"]
+        largest = np.array([extremes(contours, surfaces[value])[1] for value in along])
+        # of several values of momentum the best counts at every point, so the one that bears most is the edge
+        edges = np.max(np.nan_to_num(stability_edge(found.solver, largest[:, None], momenta)), axis=1)
+    known = (edges >= found.values(0)[0]) & (edges <= found.values(0)[-1])
+    return (edges[known], along[known]) if known.any() else nothing
+
+
+def _best(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
+    """Learning rate and momentum of theory's fastest convergence, if those are the axes and it lies within them."""
+    if found.axes != FIRST:
+        return np.nan, np.nan
+    best = best_setting(found.solver, *extremes(contours, found.points["surface"].iloc[0]))
+    held = [found.values(i)[0] <= best[i] <= found.values(i)[-1] for i in (0, 1)]
+    return best if all(held) else (np.nan, np.nan)
+
+
+def _panel(
+    axes: Axes, found: Map, shades: Shades, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """The cells or points of a map, and over them what was chosen and what theory says."""
+    values = found.values(0), found.values(1)
+    scales = scale_of(values[0]), scale_of(values[1])
+    sides = [
+        borders(scale.place(v)) if found.is_grid else _around(scale.place(v))
+        for scale, v in zip(scales, values, strict=True)
+    ]
+    for axis, scale, side in zip((axes.xaxis, axes.yaxis), scales, sides, strict=True):
+        dress(axis, scale, side[0], side[-1])
+    axes.set(xlabel=_label(found.axes[0]), ylabel=_label(found.axes[1]))
+    at = [floats(found.points, name) for name in found.axes]
+    colours = shades.colours(found.points["median"].to_numpy(), found.points["failure"].to_numpy())
+    if found.is_grid:
+        cells = np.zeros((len(values[1]), len(values[0]), 4), dtype=np.uint8)
+        cells[np.searchsorted(values[1], at[1]), np.searchsorted(values[0], at[0])] = colours
+        axes.pcolorfast(sides[0], sides[1], cells)
+    else:
+        # the fast ones on top
+        order = np.argsort(-found.points["median"].to_numpy(), kind="stable")
+        inches = float(np.prod(axes.get_window_extent().size)) / axes.figure.dpi**2
+        size = float(np.clip(600 * inches / len(order), 4, 60))
+        rims = np.where(np.isfinite(found.points["median"].to_numpy()[order]), "white", "#9aa3ab")
+        x, y = (scale.place(v)[order] for scale, v in zip(scales, at, strict=True))
+        axes.scatter(x, y, s=size, c=colours[order] / 255, edgecolors=rims, linewidths=min(0.4, size / 40))
+    edge = _edge(found, contours)
+    if len(edge[0]):
+        line = [scale.place(v) for scale, v in zip(scales, edge, strict=True)]
+        axes.plot(*line, color="white", linewidth=3.2, zorder=4)
+        axes.plot(*line, color=INK, linewidth=1.6, linestyle=(0, (4, 2)), zorder=4)
+    best = _best(found, contours)
+    if np.isfinite(best).all():
+        _mark(axes, _plus(), scales, np.array([best]))
+    chosen = _chosen(found, table)
+    if len(chosen):
+        _mark(axes, _ring(), scales, chosen)
+
+
+def _around(places: np.ndarray) -> np.ndarray:
+    """Limits that cut no point at the rim."""
+    margin = 0.03 * (places[-1] - places[0])
+    return np.array([places[0] - margin, places[-1] + margin])
+
+
+def _mark(axes: Axes, look: Line2D, scales: tuple[Scale, Scale], places: np.ndarray) -> None:
+    """Markers that stand out from every colour."""
+    look.set_data(scales[0].place(places[:, 0]), scales[1].place(places[:, 1]))
+    look.set(zorder=6, clip_on=True, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
+    axes.add_line(look)
