@@ -62,7 +62,7 @@ def band(samples: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray
         ]
         low, high = np.array(columns).T
         return low.reshape(estimate.shape), high.reshape(estimate.shape)
-    tail = (1 - confidence) / 2 * (len(drawn) - 1)
+    tail = round((1 - confidence) / 2 * (len(drawn) - 1), 9)  # 1 - 0.9 is a little less than 0.1
     places = (math.floor(tail), math.ceil(len(drawn) - 1 - tail))
     ordered = np.partition(np.ascontiguousarray(np.moveaxis(drawn, 0, -1)), places, axis=-1)
     return np.minimum(ordered[..., places[0]], estimate), np.maximum(ordered[..., places[1]], estimate)

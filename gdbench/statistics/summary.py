@@ -156,7 +156,7 @@ def _ladder_shares(runs: Outcomes, counts: list[np.ndarray], at: np.ndarray) -> 
             met = hit_counts(hits, at).reshape(len(some) * draws, -1)
             drawn = np.concatenate([counts[i] for i in some])
             # Sums of whole numbers far below 2^24: exact in float32, whatever the order, and twice as fast.
-            total += (drawn.T.astype(np.float32) @ met.astype(np.float32)) / float(draws * targets)
+            total += (drawn.T.astype(np.float32) @ met.astype(np.float32)).astype(float) / (draws * targets)
     return (total / len(runs.problems)).reshape(-1, solvers, len(at)).swapaxes(1, 2)
 
 
