@@ -273,6 +273,8 @@ def test_single_runs_have_no_bands():
         assert len(found[name]) > 0
     assert found["scores"]["algoperf_low"].isna().all()
     assert "ecdf" not in found
+    ert = summaries(pd.concat([runs, frame([[5, 6]], "r")]), {"p": 1, "q": 1, "r": 1}, resamples=10)["ert"]
+    assert ert["low"].isna().tolist() == [True] * 4 + [False]
 
 
 def test_nobody_solves_anything():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -210,6 +211,7 @@ def test_speedups_by_hand():
     assert found["problems"].tolist() == [2, 2, 1]
     # b is fastest on two of three and scores best
     assert speedups(times).loc["b"].tolist() == [1, 3]
+    assert speedups(pd.DataFrame([[0, 3]], columns=["a", "b"]), "b").loc["a", "speedup"] == pytest.approx(3, rel=1e-15)
     alone = speedups(pd.DataFrame([[1, INF], [INF, 1]], columns=["a", "b"]), "a")
     assert np.isnan(alone.loc["b", "speedup"])
     assert alone.loc["b", "problems"] == 0
@@ -282,6 +284,15 @@ def test_the_best_of_k_against_all_subsets(trials):
                     break
         success = sum(chance for outcome, chance in chances.items() if outcome < INF)
         assert row.success == pytest.approx(float(success), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [24, 28, 44, 54])
+def test_a_quartile_of_exactly_a_quarter_of_the_draws_survives_rounding(n):
+    best = expected_best(np.arange(n) + 1.0)
+    for row in best.itertuples():
+        exact = [1 - Fraction(comb(n - rank, row.k), comb(n, row.k)) for rank in range(1, n + 1)]
+        for found, share in ((row.median, Fraction(1, 2)), (row.low, Fraction(1, 4)), (row.high, Fraction(3, 4))):
+            assert found == 1 + next(place for place, reach in enumerate(exact) if reach >= share)
 
 
 @given(TRIALS)
