@@ -89,6 +89,8 @@ def _distinct(values: list[object]) -> list[str]:
 
 
 def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]]) -> pd.Series:
+    if not words:
+        return frame["surface"]
     columns = [name for name in frame.columns if any(name in of_surface for of_surface in words.values())]
     number = frame.groupby(["surface", *columns], dropna=False, sort=False).ngroup()
     groups, _ = pd.factorize(number)  # by first appearance

@@ -1,0 +1,401 @@
+"""Comparisons against worked examples, exact shifts, brute force, and the share of false alarms."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy import stats
+
+import gdbench
+from gdbench.comparison import Comparable, compare_results
+from gdbench.config import read_config
+from gdbench.errors import UsageError
+from gdbench.paired import holm, mcnemar, median_ratio, pair_ratios, ratio_interval, signed_rank
+from gdbench.store import read_frames
+from gdbench.verdicts import VERDICTS, comparison_table
+
+INF = math.inf
+
+
+def side(name, steps, *, gap=None, surface="ellipse", solver="sgd", fingerprint="f0", config=None, starts=None):
+    """A result of one row: the steps of every start, infinity where the target was not reached."""
+    steps = np.array(steps, dtype=float)
+    starts = np.arange(len(steps)) if starts is None else np.array(starts)
+    reached = np.isfinite(steps)
+    runs = pd.DataFrame({"surface": surface, "solver": solver, "start": starts, "seed": 0})
+    runs["status"] = np.where(reached, "reached", "budget")
+    runs["steps_to_target"] = pd.array(np.where(reached, steps, np.nan), dtype="Float64").astype("Int64")
+    runs["loss_final"] = runs["gap"] = np.where(reached, 1e-7, 1.0) if gap is None else np.array(gap, dtype=float)
+    runs["fingerprint"], runs["learning_rate"], runs["start.0"] = fingerprint, 0.1, starts * 1.5
+    table = pd.DataFrame({"surface": [surface], "solver": [solver], "learning_rate": [0.1]})
+    return Comparable(name, runs, table, config or {})
+
+
+def joined(name, *sides):
+    runs = pd.concat([part.runs for part in sides], ignore_index=True)
+    return Comparable(name, runs, pd.concat([part.table for part in sides], ignore_index=True), sides[0].config)
+
+
+def only_row(a, b):
+    frame = compare_results(a, b).frame
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+# --- the statistics, each against an oracle of its own ---
+
+
+def test_holm_by_hand():
+    # the example of the Holm-Bonferroni method's Wikipedia page: 0.01, 0.04, 0.03, 0.005
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02], rtol=1e-15)
+    # R: p.adjust(c(.01,.02,.03,.04,.05), "holm")
+    np.testing.assert_allclose(
+        holm(np.array([0.01, 0.02, 0.03, 0.04, 0.05])), [0.05, 0.08, 0.09, 0.09, 0.09], rtol=1e-14
+    )
+
+
+def test_holm_leaves_out_what_is_no_test_and_never_passes_one():
+    given = np.array([[np.nan, 0.4], [0.01, np.nan], [0.9, 0.8]])
+    np.testing.assert_allclose(holm(given), [[np.nan, 1.0], [0.04, np.nan], [1.0, 1.0]], rtol=1e-15)
+    assert np.isnan(holm(np.array([np.nan]))).all()
+    assert holm(np.array([])).tolist() == []
+
+
+@pytest.mark.parametrize("count", [6, 9, 25, 50])
+def test_signed_rank_is_scipys_exact_one_where_nothing_ties(count):
+    for seed in range(5):
+        differences = np.random.default_rng(seed).normal(0.3, 1, count)
+        ours, direction = signed_rank(differences)
+        theirs = stats.wilcoxon(differences, method="exact")
+        assert ours == pytest.approx(theirs.pvalue, rel=1e-10)
+        above, below = (stats.wilcoxon(differences, alternative=a, method="exact").pvalue for a in ("greater", "less"))
+        assert direction == np.sign(below - above)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_signed_rank_with_ties_and_failures_by_every_choice_of_signs(seed):
+    rng = np.random.default_rng(seed)
+    differences = rng.choice([-INF, -2, -1, 0, 1, 2, 3, INF], 10)
+    nonzero = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(nonzero))
+    positive = ranks[nonzero > 0].sum()
+    sums = np.array([np.dot(ranks, signs) for signs in itertools.product([0, 1], repeat=len(nonzero))])
+    expected = min(1, 2 * min((sums <= positive).mean(), (sums >= positive).mean()))
+    assert signed_rank(differences)[0] == pytest.approx(
+        expected if len(nonzero) >= 6 else np.nan, rel=1e-12, nan_ok=True
+    )
+
+
+def test_many_pairs_use_the_normal_distribution_which_agrees():
+    differences = np.random.default_rng(0).normal(0.15, 1, 200)
+    exact, direction = signed_rank(differences)
+    normal, same = signed_rank(np.append(differences, 1e-9))
+    assert (direction, same) == (1, 1)
+    assert normal == pytest.approx(exact, rel=0.03)  # the normal distribution's own error at 200 pairs
+
+
+def test_five_pairs_say_nothing_and_six_may():
+    assert math.isnan(signed_rank(np.ones(5))[0])
+    assert math.isnan(signed_rank(np.zeros(100))[0])
+    assert signed_rank(np.ones(6)) == (2 / 2**6, 1)
+    assert signed_rank(-np.ones(6)) == (2 / 2**6, -1)
+    assert math.isnan(mcnemar(5, 0)[0])
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(6, 0) == (pytest.approx(2 / 64), 1)
+    # two-sided binomial tail of 2 of 10: 2 (1 + 10 + 45) / 1024
+    assert mcnemar(2, 8) == (pytest.approx(112 / 1024), -1)
+    assert mcnemar(5, 5) == (1.0, 0)
+
+
+def test_ratios_keep_failures():
+    ratios = pair_ratios(np.array([100, INF, INF, 5, 0, 0]), np.array([200, INF, 7, INF, 0, 3]))
+    assert ratios.tolist() == [2, 1, 0, INF, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "middle"),
+    [([3], 3), ([1, 4], 2), ([2, 2], 2), ([0, INF], 1), ([1, INF], INF), ([0, 0.1], 0), ([0.5, 3, INF], 3)],
+)
+def test_the_median_ratio_mirrors(ratios, middle):
+    ratios = np.array(ratios, dtype=float)
+    assert median_ratio(ratios) == pytest.approx(middle, rel=1e-15)
+    with np.errstate(divide="ignore"):
+        assert median_ratio(1 / ratios) == pytest.approx(1 / np.float64(middle), rel=1e-15)
+
+
+@pytest.mark.parametrize("count", [6, 16, 25])
+def test_the_interval_holds_the_true_ratio_as_often_as_it_says(count):
+    rng = np.random.default_rng(1)
+    intervals = [ratio_interval(1.5 * np.exp(rng.normal(0, 0.5, count))) for _ in range(400)]
+    held = sum(low <= 1.5 <= high for low, high in intervals)
+    # at most one chance in a thousand that 95 % cover so seldom
+    assert held >= stats.binom.ppf(0.001, 400, 0.95)
+
+
+def test_large_samples_are_resampled_in_parts():
+    ratios = np.exp(np.random.default_rng(0).normal(0, 1, 30_001))
+    low, high = ratio_interval(ratios)
+    assert low < median_ratio(ratios) < high
+    # 1.96 standard errors of a median: sqrt(pi / 2 / n), on the log scale; few ranks near a median make it vary by 15 %
+    assert math.log(high / low) == pytest.approx(2 * 1.96 * math.sqrt(math.pi / 2 / 30_001), rel=0.3)
+    assert ratio_interval(ratios[:500]) == ratio_interval(ratios[:500])
+
+
+# --- rows and verdicts ---
+
+
+def test_twice_the_steps_is_a_ratio_of_exactly_two():
+    steps = np.random.default_rng(0).integers(10, 1000, 16)
+    row = only_row(side("a", steps), side("b", 2 * steps))
+    assert (row["ratio"], row["ratio_low"], row["ratio_high"]) == (2, 2, 2)
+    assert (row["steps_b"], row["steps_a"]) == (2 * np.median(steps), np.median(steps))
+    assert (row["verdict"], row["pairs"], row["more"], row["fewer"]) == ("worse", 16, 16, 0)
+    assert row["holm_steps"] == row["p_steps"] == 2 / 2**16
+    mirrored = only_row(side("a", 2 * steps), side("b", steps))
+    assert (mirrored["verdict"], mirrored["ratio"], mirrored["p_steps"]) == ("better", 0.5, row["p_steps"])
+
+
+def test_identical_results_are_identical_everywhere():
+    a = joined("a", side("a", [5, INF, 7]), side("a", [INF] * 8, solver="adam"), side("a", [9], surface="rosenbrock"))
+    found = compare_results(a, Comparable("b", a.runs, a.table))
+    assert found.frame["verdict"].tolist() == ["identical"] * 3
+    assert found.sentences == ["b against a: 3 identical."]
+    assert found.regressions.empty
+
+
+def test_one_pair_is_no_test():
+    row = only_row(side("a", [100]), side("b", [250]))
+    assert (row["verdict"], row["reason"], row["ratio"]) == ("differs", "no test (1 pair)", 2.5)
+    assert np.isnan([row["p_steps"], row["ratio_low"], row["ratio_high"]]).all()
+    assert only_row(side("a", [100] * 5), side("b", [250] * 5))["reason"] == "no test (5 pairs)"
+    found = compare_results(side("a", [100]), side("b", [250]))
+    assert found.sentences[-1] == (
+        "Fewer than 6 pairs cannot show a difference here (1 of 1 rows): give both results more starts, "
+        "such as --starts 16."
+    )
+
+
+def test_many_pairs_of_which_few_differ_are_no_test():
+    row = only_row(side("a", [10] * 20), side("b", [10] * 16 + [99] * 4))
+    assert (row["verdict"], row["reason"]) == ("no difference shown", "no test (4 of 20 pairs differ)")
+
+
+def test_where_everyone_fails_the_gap_decides():
+    gaps = np.geomspace(1e-3, 1, 12)
+    row = only_row(side("a", [INF] * 12, gap=gaps), side("b", [INF] * 12, gap=10 * gaps))
+    assert (row["verdict"], row["larger"], row["smaller"]) == ("worse", 12, 0)
+    assert row["p_gap"] == 2 / 2**12
+    assert np.isnan([row["ratio"], row["ratio_low"], row["p_steps"], row["p_success"]]).all()
+    assert (row["steps_a"], row["steps_b"], row["success_a"], row["success_b"]) == (INF, INF, 0, 0)
+    assert row["gap_b"] == pytest.approx(10 * row["gap_a"])
+    assert row["reason"].startswith("final gap larger in 12, smaller in 0 of 12 pairs")
+
+
+def test_a_diverged_run_is_further_from_the_minimum_than_any_other():
+    a, b = side("a", [INF] * 8, gap=[1e20] * 8), side("b", [INF] * 8, gap=[3.0] * 8)
+    b.runs["status"] = "diverged"
+    assert only_row(a, b)["verdict"] == "worse"
+    a.runs["status"] = "diverged"
+    row = only_row(a, b)
+    assert (row["verdict"], row["larger"], row["smaller"], row["gap_a"]) == ("no difference shown", 0, 0, INF)
+
+
+def test_without_a_known_minimum_the_loss_decides():
+    losses = np.linspace(-5, 5, 8)
+    a, b = side("a", [INF] * 8, gap=losses), side("b", [INF] * 8, gap=losses - 1)
+    for one in (a, b):
+        one.runs["gap"] = np.nan
+    row = only_row(a, b)
+    assert (row["verdict"], row["smaller"]) == ("better", 8)
+    assert np.isnan(row["gap_a"])
+
+
+def test_one_sided_failures_count_as_lost():
+    row = only_row(side("a", [100] * 10), side("b", [100] * 3 + [INF] * 7))
+    assert (row["verdict"], row["ratio"], row["lost"], row["won"]) == ("worse", INF, 7, 0)
+    assert (row["success_a"], row["success_b"], row["steps_b"]) == (1, 0.3, INF)
+    assert row["p_steps"] == row["p_success"] == 2 / 2**7
+    assert row["holm_steps"] == row["holm_success"] == 2 * 2 / 2**7
+    back = only_row(side("a", [100] * 3 + [INF] * 7), side("b", [100] * 10))
+    assert (back["verdict"], back["ratio"], back["won"]) == ("better", 0, 7)
+
+
+def test_success_alone_may_decide():
+    # half the pairs are a little faster, so steps show nothing; the others lose the target
+    a = side("a", [100] * 32)
+    b = side("b", [99] * 22 + [INF] * 10)
+    row = only_row(a, b)
+    assert row["holm_steps"] > 0.05 > row["holm_success"]
+    assert row["verdict"] == "worse"
+    assert row["reason"].startswith("10 of 32 pairs lost the target, 0 won it")
+
+
+def test_pairs_have_the_same_start():
+    a, b = side("a", [10, 20, 30, 40], starts=[0, 1, 2, 3]), side("b", [20, 40, 60, 80], starts=[1, 2, 3, 4])
+    row = only_row(a, b)
+    assert (row["pairs"], row["runs_a"], row["runs_b"]) == (3, 4, 4)
+    assert row["ratio"] == 40 / 30  # of 20/20, 40/30 and 60/40; by position all would be 2
+    b.runs.loc[0, "start.0"] += 1e-9
+    assert only_row(a, b)["pairs"] == 2
+    b.runs["seed"] = 7
+    row = only_row(a, b)
+    assert (row["pairs"], row["verdict"]) == (0, "not compared")
+    assert row["reason"] == "no test (no start and seed in common)"
+    assert np.isnan(row["ratio"])
+
+
+def test_rows_of_one_side_are_listed():
+    shared = side("a", [1, 2])
+    a = joined("a", shared, side("a", [3], solver="adam"))
+    b = joined("b", shared, side("b", [4], surface="rosenbrock"))
+    frame = compare_results(a, b).frame.set_index(["surface", "solver"])
+    assert frame["reason"].to_dict() == {
+        ("ellipse", "sgd"): "the same steps, status and loss in all 2 pairs",
+        ("ellipse", "adam"): "only in a",
+        ("rosenbrock", "sgd"): "only in b",
+    }
+    assert frame["runs_b"].tolist() == [2, 0, 1]
+    assert set(frame["verdict"]) <= set(VERDICTS)
+
+
+def test_nothing_in_common_is_a_usage_error():
+    with pytest.raises(UsageError, match="no surface and solver in common: sgd on ellipse against adam on ellipse"):
+        compare_results(side("a", [1]), side("b", [1], solver="adam"))
+
+
+def test_another_surface_of_the_same_name_is_refused():
+    with pytest.raises(UsageError) as refused:
+        compare_results(side("a", [1], fingerprint="0123"), side("b", [1], fingerprint="4567"))
+    assert str(refused.value) == (
+        "'ellipse' is another surface in 'b' (fingerprint 4567) than in 'a' (0123): "
+        "its parameters or its formula differ"
+    )
+    # a row that raised before its surface was known has no fingerprint
+    assert only_row(side("a", [1], fingerprint=None), side("b", [1]))["verdict"] == "identical"
+
+
+def test_other_targets_are_refused_and_other_budgets_warned_of():
+    a, b = side("a", [1], config={"rtol": 1e-6, "steps": 100}), side("b", [1], config={"rtol": 1e-3, "steps": 50})
+    with pytest.raises(UsageError, match=r"rtol is 1e-06 in 'a' and 0\.001 in 'b'"):
+        compare_results(a, b)
+    b = side("b", [1], config={"rtol": 1e-6, "steps": 50})
+    assert compare_results(a, b).sentences[0] == "Warning: steps is 100 in a and 50 in b."
+
+
+def test_results_of_one_name_are_told_apart():
+    found = compare_results(side("course", [1]), side("course", [2]))
+    assert (found.a, found.b) == ("course (a)", "course (b)")
+
+
+def test_problems_are_told_apart_by_their_parameters():
+    parts = [[], []]
+    for factor, sides in zip((1, 3), parts, strict=True):
+        for condition in (10, 100):
+            one = side(
+                "x", np.arange(1, 9) * condition * (factor if condition == 100 else 1), fingerprint=str(condition)
+            )
+            one.runs["surface.condition"] = one.table["surface.condition"] = condition
+            sides.append(one)
+    frame = compare_results(joined("a", *parts[0]), joined("b", *parts[1])).frame.set_index("surface")
+    assert frame["verdict"].to_dict() == {"ellipse condition=10": "identical", "ellipse condition=100": "worse"}
+    assert frame["ratio"].tolist() == [1, 3]
+
+
+def test_correction_is_over_all_rows():
+    steps = np.arange(10, 18)
+    a = joined("a", *(side("a", steps, solver=f"s{i}") for i in range(10)))
+    b = joined("b", *(side("b", 2 * steps if i < 1 else steps[::-1], solver=f"s{i}") for i in range(10)))
+    found = compare_results(a, b)
+    row = found.frame.iloc[0]
+    assert row["p_steps"] == 2 / 2**8
+    assert row["holm_steps"] == pytest.approx(10 * 2 / 2**8)
+    assert (row["verdict"], row["reason"]) == ("no difference shown", "p = 0.078, 0.0078 before correction")
+    # 10 tests: 2 / 2^n * 10 < 0.05 from n = 9 on
+    assert found.sentences[-1].startswith("Fewer than 9 pairs cannot show a difference here (10 of 10 rows)")
+
+
+def draw(rng, count, factor=1.0, failing=0.15):
+    steps = np.round(factor * np.exp(rng.normal(5, 0.6, count))) + 1
+    return np.where(rng.random(count) < failing, INF, steps)
+
+
+@pytest.mark.slow
+def test_the_same_distribution_is_seldom_called_worse_or_better():
+    rng = np.random.default_rng(0)
+    verdicts = [only_row(side("a", draw(rng, 16)), side("b", draw(rng, 16)))["verdict"] for _ in range(200)]
+    # each false alarm has a chance of at most 5 %; 99.9 % quantile of their number
+    assert sum(v in ("worse", "better") for v in verdicts) <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+@pytest.mark.slow
+def test_over_many_rows_at_once_a_false_alarm_is_still_seldom():
+    rng = np.random.default_rng(1)
+    alarms = 0
+    for _ in range(40):
+        a, b = (joined(n, *(side(n, draw(rng, 16), solver=f"s{i}") for i in range(6))) for n in "ab")
+        alarms += not compare_results(a, b).regressions.empty
+    assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
+
+
+def test_a_clear_difference_is_found():
+    rng = np.random.default_rng(2)
+    pairs = [(draw(rng, 16, failing=0), draw(rng, 16, 3.0, failing=0)) for _ in range(50)]
+    verdicts = [only_row(side("a", a), side("b", b))["verdict"] for a, b in pairs]
+    # log 3 is 1.3 standard deviations of a pair's difference: the t-test's power with 16 pairs is above 0.99
+    assert verdicts.count("worse") >= 47
+    assert "better" not in verdicts
+
+
+def test_the_table_shows_every_row():
+    a = joined("a", side("a", [100] * 8), side("a", [INF] * 8, solver="adam"), side("a", [3], surface="rosenbrock"))
+    b = joined("b", side("b", [250] * 8), side("b", [INF] * 8, solver="adam"), side("b", [3], solver="lion"))
+    frame = compare_results(a, b).frame
+    out = io.StringIO()
+    Console(file=out, width=200).print(comparison_table(frame))
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert (
+        "sgd 100 → 250 2.5 2.5 – 2.5 8/8 → 8/8 1e-07 → 1e-07 worse more steps in 8, fewer in 0 of 8 pairs; p = 0.0078"
+        in lines
+    )
+    assert "adam never → never 0/8 → 0/8 1 → 1 identical the same steps, status and loss in all 8 pairs" in lines
+    assert "sgd 3 → – 1/1 → – 1e-07 → – not compared only in a" in lines
+    assert "rosenbrock" in lines
+
+
+# --- real results ---
+
+
+def written(folder, **options):
+    gdbench.run("ellipse", ["sgd", "adam"], out=folder, plots=False, steps=1500, **options)
+    frames = read_frames(folder)
+    return Comparable(folder.name, frames.runs, frames.table, read_config(folder / "config.yaml"))
+
+
+def test_real_results(tmp_path):
+    options = {"starts": 16, "rates": {"low": 1e-4, "high": 1.0, "num": 9}}
+    base, again = written(tmp_path / "base", **options), written(tmp_path / "again", **options)
+    assert set(compare_results(base, again).frame["verdict"]) == {"identical"}
+    worse = written(tmp_path / "worse", starts=16, learning_rate=0.003)
+    found = compare_results(base, worse)
+    rows = found.frame.set_index("surface").loc["ellipse"].set_index("solver")
+    assert rows["verdict"].to_dict() == {"sgd": "worse", "adam": "worse"}
+    assert rows["pairs"].tolist() == [16, 16]
+    # sgd's rate on a quadratic: at 0.003 instead of 0.01 about 3.3 times the steps, where they suffice at all
+    assert rows.loc["sgd", "ratio"] > 3
+    medians = [side.table.set_index(["surface", "solver"])["steps_to_target"]["ellipse"] for side in (base, worse)]
+    for letter, steps in zip("ab", medians, strict=True):
+        assert rows[f"steps_{letter}"].to_dict() == steps.to_dict()
+    assert set(found.regressions["solver"]) == {"sgd", "adam"}
+    other = written(tmp_path / "other", learning_rate=0.01, param={"ellipse.condition": 50})
+    with pytest.raises(UsageError, match="'ellipse' is another surface in 'other'"):
+        compare_results(base, other)
+    with pytest.raises(UsageError, match=r"rtol is 1e-06 in 'base' and 0\.01 in 'loose'"):
+        compare_results(base, written(tmp_path / "loose", learning_rate=0.01, rtol=1e-2))
