@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import console, flags
-from gdbench.errors import GdbenchError, UsageError
+from gdbench import cli_sweep, console, flags
+from gdbench.errors import GdbenchError, SpecError, UsageError
 from gdbench.errors import describe as describe_error
 
 app = typer.Typer(
@@ -26,7 +27,6 @@ app = typer.Typer(
 PluginOption = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers (repeat).")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -78,6 +78,12 @@ def run(
     atol: Annotated[float | None, typer.Option(help="Absolute target [0].")] = None,
     gtol: Annotated[float | None, typer.Option(help="Gradient norm that counts as stationary [1e-12].")] = None,
     dtype: Annotated[str | None, typer.Option(help="float64 or float32 [float64].")] = None,
+    noise: Annotated[
+        float | None, typer.Option(help="Standard deviation added to every component of a gradient.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Examples of the data that one step sees; all without it.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="YAML with these options; a flag given here wins.")
     ] = None,
@@ -86,13 +92,14 @@ def run(
     name: Annotated[str | None, typer.Option(help="The result folder's name; made from the request if absent.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a result folder of the same name.")] = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
-    json: JsonOption = False,
+    json: cli_sweep.JsonOption = False,
 ) -> None:
     """Tune and run solvers on surfaces; draw and tabulate.
 
     Writes a result folder: the table, a row for every run, paths, curves, pictures, the complete configuration.
     """
-    from gdbench.config import make_spec, read_config
+    from gdbench.config import RunSpec, validated
+    from gdbench.yaml_file import read_yaml
 
     options: dict[str, Any] = {
         "surface": surface,
@@ -113,11 +120,13 @@ def run(
         "atol": atol,
         "gtol": gtol,
         "dtype": dtype,
+        "noise": noise,
+        "batch_size": batch_size,
         "plugin": plugin,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    values = read_config(config) if config else {}
-    spec = make_spec({**values, **given}, config or "", given)
+    document = read_yaml(config) if config else None
+    spec = validated(RunSpec, {**(document.values if document else {}), **given}, document, given)
     console.load_plugins(spec.plugin)
     console.use_compilation_cache()
 
@@ -126,13 +135,15 @@ def run(
 
     try:
         plan = make_plan(spec)
-    except UsageError as error:
+    except SpecError as error:
         # what no flag has overridden stands in the file
+        in_file = document is not None and (not error.path or str(error.path[0]) not in given)
+        raise UsageError(f"{document.place(error.path)}: {error}" if in_file and document else str(error)) from None
+    except UsageError as error:
         raise UsageError(f"{config}: {error}" if config and not given else str(error)) from None
     parent = Path(out)
-    if name is not None and (Path(name).name != name or name in (".", "..")):
-        raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
-    folder = create_folder(parent / (name or free_name(parent, console.default_name(plan))), force=force)
+    chosen = console.plain_name(name) if name is not None else free_name(parent, console.default_name(plan))
+    folder = create_folder(parent / chosen, force=force)
     result = console.execute(plan, folder)
     # drawn before it is told: a reader who closes the pipe has the pictures all the same
     if not no_plots:
@@ -147,7 +158,7 @@ def run(
 def list_(
     what: Annotated[str, typer.Argument(metavar="surfaces|solvers", help="What to list; both without it.")] = "all",
     plugin: PluginOption = None,
-    json: JsonOption = False,
+    json: cli_sweep.JsonOption = False,
 ) -> None:
     """List the surfaces and the solvers."""
     from gdbench import describe
@@ -175,7 +186,7 @@ def show(
         Path | None, typer.Option(metavar="FILE", help="Draw the surface into a PNG file instead of the terminal.")
     ] = None,
     plugin: PluginOption = None,
-    json: JsonOption = False,
+    json: cli_sweep.JsonOption = False,
 ) -> None:
     """Show what is known of a surface or a solver.
 
@@ -213,18 +224,8 @@ def show(
         console.say(f"Written to {png}")
 
 
-@app.command()
-def plot(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder.")],
-) -> None:
-    """Draw a result again from its files.
-
-    Nothing is computed.
-    """
-    from gdbench.store import read_frames
-
-    console.draw(read_frames(result), result)
-    console.say(f"Written to {result}")
+for _name, _command in cli_sweep.COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def call(arguments: list[str] | None = None) -> int:
@@ -256,12 +257,23 @@ def call(arguments: list[str] | None = None) -> int:
         console.say(f"gdbench: {error.format_message().rstrip('.')}. Try 'gdbench --help'.")
         return getattr(error, "exit_code", 2)
     if code == 130:
-        console.say("gdbench: interrupted; what had finished by then is in the result folder")
+        console.say("gdbench: interrupted; what had finished by then is kept in the result folder")
+        return 128 + signal.SIGTERM if _terminated else 130
     return code if isinstance(code, int) else 0
+
+
+_terminated: list[int] = []
+
+
+def _terminate(number: int, _: object) -> None:
+    """A request to end is heard as Ctrl-C is, so that it ends as cleanly."""
+    _terminated.append(number)
+    raise KeyboardInterrupt
 
 
 def main() -> None:
     """The `gdbench` command."""
+    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows a question mark for it

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdbench.errors import GdbenchError
+from gdbench.errors import GdbenchError, UsageError
 
 if TYPE_CHECKING:
     from gdbench.benchmark import Result
@@ -40,6 +40,13 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def plain_name(name: str) -> str:
+    """`name`, if it is one of a folder and leads nowhere else."""
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
+    return name
 
 
 def default_name(plan: Plan) -> str:

@@ -38,6 +38,12 @@ class ResultError(UsageError):
     """A result folder cannot be written or read."""
 
 
+class Regression(GdbenchError):
+    """A result is worse than the one that it is compared with."""
+
+    exit_code = 3
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The valid choice closest in spelling to `name`, or None when nothing is close."""
     by_lower = {choice.lower(): choice for choice in choices}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gdbench.errors import UsageError
+from gdbench.yaml_file import parse_value
 
 
 def rates(text: str) -> dict[str, Any]:
@@ -40,3 +41,24 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
             raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
         found[key.strip()] = value.strip()
     return found
+
+
+def override(values: dict[str, Any], texts: list[str] | None) -> set[str]:
+    """Set `KEY=VALUE` in a specification's `values`, VALUE as YAML has it; KEY may lead down: `tune.trials`.
+
+    Returns the outermost keys that were set. Below `set` and `param` the rest of the key is one name.
+    """
+    touched = set()
+    for key, text in (pairs(texts, "--set") or {}).items():
+        first, *rest = key.split(".")
+        path = [first, ".".join(rest)] if first in ("set", "param") and rest else [first, *rest]
+        inner = values
+        for part in path[:-1]:
+            below = inner.get(part)
+            if isinstance(below, list) and all(isinstance(name, str) for name in below):
+                below = dict.fromkeys(below)  # names without settings, of which one now gets some
+            inner[part] = dict(below) if isinstance(below, dict) else {}
+            inner = inner[part]
+        inner[path[-1]] = parse_value(text)
+        touched.add(first)
+    return touched

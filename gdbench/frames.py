@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,8 @@ import pandas as pd
 
 from gdbench.block import NOISE, Block, Problem
 from gdbench.engine import STATUSES, Records, Trajectory
-from gdbench.table_frame import AT, target_column
+from gdbench.table_frame import COLUMNS, ordered, target_column
 
-COLUMNS = (
-    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
-    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
-).split()
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2
 CURVE_POINTS_PER_DECADE = 20
@@ -112,22 +108,11 @@ def join_runs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return runs[ordered(runs.columns)]
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
-    others = [name for name in names if name not in COLUMNS]
-    targets = [name for name in others if name.startswith(AT)]
-    starts = [name for name in others if name.startswith("start.")]
-    parameters = [name for name in others if name.startswith("surface.")]
-    hyperparameters = [name for name in others if name not in (*targets, *starts, *parameters)]
-    starts.sort(key=lambda name: int(name.removeprefix("start.")))
-    return [*COLUMNS, *targets, *hyperparameters, *parameters, *starts]
-
-
-def trajectory_frame(paths: Mapping[int, Trajectory]) -> pd.DataFrame:
-    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a very large path is thinned evenly."""
+def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) -> pd.DataFrame:
+    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a path of over `most` numbers is thinned."""
     parts = []
     for run, path in paths.items():
-        stride = -(-path.x.size // PATH_NUMBERS)
+        stride = -(-path.x.size // most)
         steps = np.unique(np.append(np.arange(0, len(path.loss), stride), len(path.loss) - 1))
         columns = {"run": np.full(len(steps), run), "step": steps}
         columns |= {f"x{i}": path.x[steps, i] for i in range(path.x.shape[1])}

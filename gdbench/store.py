@@ -8,10 +8,11 @@ import os
 import platform
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from gdbench.errors import ResultError
 if TYPE_CHECKING:
     import pandas as pd
 
+# a table of more rows opens nowhere as CSV; Parquet holds it
+CSV_ROWS = 100_000
 FRAMES = ("runs", "table", "trajectory", "curves")
 # of every table the columns without which nothing can be drawn: words, and numbers
 REQUIRED = {
@@ -32,13 +35,17 @@ REQUIRED = {
 
 @dataclass
 class Frames:
-    """The tables of a result, and what its contour pictures need (see `landscape_of`), by surface."""
+    """The tables of a result, and what its contour pictures need (see `landscape_of`), by surface.
+
+    summaries : of a sweep, its statistics (see `statistics.summaries`) and `expected_best`.
+    """
 
     runs: pd.DataFrame
     table: pd.DataFrame
     trajectory: pd.DataFrame
     curves: pd.DataFrame
     contours: dict[str, dict[str, Any]] = field(default_factory=dict)
+    summaries: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def create_folder(folder: Path, *, force: bool = False) -> Path:
@@ -71,16 +78,41 @@ def free_name(parent: Path, name: str) -> str:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never half."""
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which gets its name once all is on the disk; a crash leaves what was there before.
+
+    Raises `ResultError` where it cannot be written: no space, no right.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _flush_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ResultError(f"'{path}' cannot be written: {error.strerror or error}") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a renaming in `folder` survive the loss of power, where the system knows how."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_frame(folder: Path, name: str, frame: pd.DataFrame) -> None:
@@ -122,7 +154,7 @@ def read_frames(folder: Path) -> Frames:
         strange = set(frames[name]["run"]) - set(frames["runs"]["run"])
         if strange:
             raise ResultError(f"'{folder}' is damaged: {name}.csv has run {min(strange)}, which runs.csv lacks")
-    return Frames(**frames, contours=read_contours(folder))
+    return Frames(frames["runs"], frames["table"], frames["trajectory"], frames["curves"], read_contours(folder))
 
 
 def _require_columns(path: Path, frame: pd.DataFrame) -> None:

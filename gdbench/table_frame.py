@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,27 @@ import pandas as pd
 from gdbench.chosen import hyperparameters
 from gdbench.tuning import choose, median
 
+COLUMNS = (
+    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
+    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
+).split()
 AT = "steps_at_"
 FIXED = (
     "surface solver tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
     "tuning_steps_to_target starts success status steps_to_target"
 ).split()
 LAST = "loss_final gap distance minimum rate_observed rate_predicted condition_number message".split()
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
+    others = [name for name in names if name not in COLUMNS]
+    targets = [name for name in others if name.startswith(AT)]
+    starts = [name for name in others if name.startswith("start.")]
+    parameters = [name for name in others if name.startswith("surface.")]
+    hyperparameters = [name for name in others if name not in (*targets, *starts, *parameters)]
+    starts.sort(key=lambda name: int(name.removeprefix("start.")))
+    return [*COLUMNS, *targets, *hyperparameters, *parameters, *starts]
 
 
 def target_column(target: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from gdbench.tuning import RULE
+from gdbench.tuning import rule
 
 STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
 
@@ -71,17 +72,66 @@ def _outcome(status: str, minimum: object) -> Text:
     return text
 
 
-def budget_sentence(table: pd.DataFrame) -> str:
-    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid."""
+def scores_table(scores: pd.DataFrame) -> Table:
+    """Solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    reference = str(scores["reference"].iloc[0])
+    names = ("solver", "solved", "score", f"steps saved: times faster than {reference}")
+    for name in names:
+        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
+    for _, row in scores.sort_values("algoperf", ascending=False, kind="stable").iterrows():
+        shown.add_row(
+            str(row["solver"]),
+            f"{100 * row['solved']:.0f} %",
+            _with_band(row["algoperf"], row["algoperf_low"], row["algoperf_high"]),
+            _with_band(row["speedup"], row["speedup_low"], row["speedup_high"]),
+        )
+    return shown
+
+
+def _with_band(value: float, low: float, high: float) -> str:
+    """A statistic with its bootstrap band."""
+    if math.isnan(value):
+        return ""
+    band = f" ({number(low, 3)} to {number(high, 3)})" if not (math.isnan(low) or low == high) else ""
+    return f"{number(value, 3)}{band}"
+
+
+def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps: Sequence[object]) -> str:
+    """The target in words; where it is swept, the values."""
+    if len(rtol) == len(atol) == len(steps) == 1:
+        return target_sentence(float(rtol[0]), float(atol[0]), int(steps[0]))  # type: ignore[arg-type, call-overload]
+    swept = [
+        f"{name} {', '.join(map(str, values))}" for name, values in (("rtol", rtol), ("atol", atol), ("steps", steps))
+    ]
+    return f"Target: loss - f* <= atol + rtol × the gap at the start; {'; '.join(swept)}."
+
+
+def budget_sentence(
+    table: pd.DataFrame, metric: str = "steps_to_target", trial: str = "learning rate", each: str = "start"
+) -> str:
+    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
+
+    `trial` is what was tried, `each` what it was tried on.
+    """
     is_tuned = table["tuned"].astype(bool)
     tuned, fixed = table[is_tuned], table[~is_tuned]
     if not len(tuned):
         return "Nothing was tuned: every solver ran at one setting."
-    first = tuned.iloc[0]
-    starts = f"{first['starts']} start{'s' if first['starts'] > 1 else ''}"
     owner = f"every solver but {', '.join(dict.fromkeys(fixed['solver']))}" if len(fixed) else "every solver"
-    words = f"Tuning budget of {owner} on every surface: {first['trials']} learning rates × {starts}"
-    words += f" = {number(first['tuning_runs'])} runs; chosen by {RULE}."
+    counts = tuned.groupby(["trials", "tuning_runs"], sort=False).size()
+    held_out = "tuning_starts" in table.columns
+    if len(counts) == 1:
+        trials, runs = counts.index[0]
+        per_trial = int(runs) // int(trials)
+        on = f"{per_trial} {each}{'s' if per_trial > 1 else ''}"
+        words = f"Tuning budget of {owner} on every surface: {trials} {trial}s × {on} = {number(runs)} runs"
+    else:
+        low, high = tuned["tuning_runs"].min(), tuned["tuning_runs"].max()
+        words = f"Tuning budget of {owner}, NOT equal: {number(low)} to {number(high)} runs on a surface"
+    words += f"; chosen by {rule(metric)}."
+    if held_out:
+        words += f" Reported on {number(int(tuned['starts'].max()))} held-out starts that tuning never saw."
     words += f" Steps computed in all: {int(table['tuning_steps'].sum()):,}.".replace(",", " ")
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):

@@ -1,0 +1,178 @@
+"""What follows from the stored runs of a sweep alone: labels, the table, statistics. No JAX is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gdbench.chosen import chosen_runs, hyperparameters, problem_labels
+from gdbench.config import validated
+from gdbench.errors import ResultError
+from gdbench.shards import Manifest, StoredRuns, found_shards, to_frame, write_runs
+from gdbench.statistics import expected_best_by_problem, summaries
+from gdbench.store import CSV_ROWS, Frames, read_contours, write_frame
+from gdbench.sweep_spec import SweepSpec
+from gdbench.table_frame import table_of
+from gdbench.tuning import METRICS, score_settings
+from gdbench.yaml_file import read_yaml
+
+THEORY = ("rate_observed", "rate_predicted", "message")
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder holds the result of a sweep, finished or not."""
+    return (folder / "manifest.json").is_file()
+
+
+def stored_runs(folder: Path) -> tuple[StoredRuns, Manifest, list[Path]]:
+    """The stored runs of a sweep, its manifest, and damaged shards, whose runs are missing."""
+    manifest = Manifest.read(folder)
+    whole, damaged = found_shards(folder, [entry.key for entry in manifest.shards])
+    return StoredRuns.of(manifest, whole), manifest, damaged
+
+
+def read_spec(folder: Path) -> SweepSpec:
+    """The specification of a stored sweep."""
+    document = read_yaml(folder / "config.yaml")
+    return validated(SweepSpec, document.values, document)
+
+
+def labelled_runs(stored: StoredRuns, theory: pd.DataFrame, *, starts: bool = False) -> pd.DataFrame:
+    """All stored runs with `surface` as the problem's label and what theory says of the chosen ones.
+
+    `starts` asks for the coordinates of the starts too, which take most of the memory.
+    """
+    names = [name for name in stored.schema().names if starts or not name.startswith("start.")]
+    runs = stored.read(names)
+    if not len(runs):
+        raise ResultError("the sweep has no finished shard yet")
+    runs["plain_surface"] = runs["surface"].astype("category")
+    runs["surface"] = problem_labels(runs.drop(columns="plain_surface")).astype("category")
+    return with_theory(runs, theory)
+
+
+def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
+    """`runs` with the rates and messages of the runs in `theory`; runs are numbered as they stand."""
+    if not len(theory):
+        return runs
+    rows = np.searchsorted(runs["run"].to_numpy(dtype=np.int64), theory["run"].to_numpy(dtype=np.int64))
+    for name in ("rate_observed", "rate_predicted"):
+        values = runs[name].to_numpy(dtype=float, na_value=np.nan).copy()
+        values[rows] = theory[name].to_numpy(dtype=float)
+        runs[name] = values
+    said = theory["message"].fillna("").astype(str)
+    if (said != "").any():
+        messages = runs["message"].astype(str).to_numpy(dtype=object)
+        messages[rows[said != ""]] = said[said != ""]
+        runs["message"] = pd.Categorical(messages)
+    return runs
+
+
+def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> pd.DataFrame:
+    """The table of labelled runs."""
+    plain = runs.drop_duplicates("surface").set_index("surface")["plain_surface"].astype(str)
+    held_out = {str(label): manifest.tuning_starts.get(name, 0) for label, name in plain.items()}
+    tuned = spec.tune
+    return table_of(
+        runs.drop(columns="plain_surface"),
+        metric=tuned.metric if tuned else "steps_to_target",
+        searched=tuned is not None,
+        tuning_starts=held_out,
+    )
+
+
+def statistics_of(
+    runs: pd.DataFrame, table: pd.DataFrame, spec: SweepSpec, manifest: Manifest
+) -> dict[str, pd.DataFrame]:
+    """Profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
+    runs = runs.drop(columns="plain_surface")
+    found = summaries(chosen_runs(runs, table), dimensions_of(runs, manifest), seed=spec.seed)
+    best = expected_best_by_problem(trials_of(runs, table, spec.tune.metric if spec.tune else "steps_to_target"))
+    return {**found, "expected_best": best} if len(best) else found
+
+
+def dimensions_of(runs: pd.DataFrame, manifest: Manifest) -> dict[str, int]:
+    """The number of weights of every problem."""
+    known = runs.drop_duplicates("surface")
+    firsts = [entry.first_run for entry in manifest.shards]
+    places = np.searchsorted(firsts, known["run"].to_numpy(dtype=np.int64), side="right") - 1
+    return {str(label): manifest.shards[place].dimension for label, place in zip(known["surface"], places, strict=True)}
+
+
+def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A row per setting tried: surface, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
+    names = hyperparameters(runs)
+    held_out: Mapping[tuple[str, str], float] = {}
+    if "tuning_starts" in table.columns:
+        counts = pd.to_numeric(table["tuning_starts"]).fillna(0)
+        held_out = dict(zip(zip(table["surface"], table["solver"], strict=True), counts, strict=True))
+    parts = []
+    for (surface, solver), own in runs.groupby(["surface", "solver"], sort=False, observed=True):
+        used = [name for name in names if not own[name].isna().all()]
+        first = held_out.get((str(surface), str(solver)), 0)
+        scored = score_settings(own[own["start"] < first] if first else own, used, metric)
+        if len(scored) < 2:
+            continue
+        trials = pd.DataFrame({"surface": str(surface), "solver": str(solver), "loss": scored["loss"]})
+        trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
+        reported = score_settings(own[own["start"] >= first], used) if first else scored
+        steps = scored[used].merge(reported[[*used, "steps"]], on=used, how="left")["steps"]
+        trials["reported"] = steps.to_numpy(dtype=float)
+        parts.append(trials)
+    columns = ["surface", "solver", "loss", "tuning", "reported"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) -> None:
+    """Write `runs.parquet`, and `runs.csv` where the rows are few enough for one."""
+
+    def fill(table: pa.Table) -> pa.Table:
+        runs = table.column("run").to_numpy()
+        own = theory[(theory["run"] >= runs[0]) & (theory["run"] <= runs[-1])]
+        rows = own["run"].to_numpy(np.int64) - runs[0]
+        for name in THEORY if len(own) else ():
+            values = table.column(name).to_numpy(zero_copy_only=False).copy()
+            said = own[name].to_numpy()
+            kept = pd.notna(said) & (said != "")
+            values[rows[kept]] = said[kept]
+            column = pa.array(values, table.schema.field(name).type, from_pandas=True)
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+        return table
+
+    path = folder / "runs.parquet"
+    write_runs(path, stored, fill)
+    if stored.rows <= CSV_ROWS:
+        write_frame(folder, "runs", to_frame(pa.concat_tables(map(fill, stored.tables(stored.schema())))))
+    else:
+        (folder / "runs.csv").unlink(missing_ok=True)
+
+
+def read_sweep(folder: Path, *, columns: Sequence[str] | None = None) -> Frames:
+    """The frames of a sweep's folder, all labelled; of an unfinished one what its shards give."""
+    stored, manifest, _ = stored_runs(folder)
+    spec = read_spec(folder)
+    theory = read_optional(folder, "theory", ["run", *THEORY])
+    runs = labelled_runs(stored, theory, starts=columns is None)
+    table = table_of_sweep(runs, spec, manifest)
+    found = statistics_of(runs, table, spec, manifest)
+    empty = ["run", "surface", "solver", "start", "step", "loss", "gap"]
+    return Frames(
+        runs=runs.drop(columns="plain_surface"),
+        table=table,
+        trajectory=read_optional(folder, "trajectory", ["run", "step", "x0", "loss"]),
+        curves=read_optional(folder, "curves", empty),
+        contours=read_contours(folder),
+        summaries=found,
+    )
+
+
+def read_optional(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of the folder, empty where it has not been written yet."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        return pd.DataFrame(columns=list(columns))
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])

@@ -1,0 +1,138 @@
+"""What the command line prints of a sweep and of stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdbench import console
+
+if TYPE_CHECKING:
+    from gdbench.benchmark import Result
+    from gdbench.comparison import Comparison
+    from gdbench.plan import Plan
+    from gdbench.store import Frames
+
+# rows of a table or plan that a terminal is shown
+MOST_ROWS = 120
+
+
+def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Print what a sweep would do."""
+    from rich.table import Table
+
+    from gdbench.tables import number
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("surface", "solver", "axes", "runs"):
+        shown.add_column(name, justify="right" if name == "runs" else "left")
+    for row in rows[:MOST_ROWS]:
+        shown.add_row(row["surface"], row["solver"], row["axes"], number(row["runs"], 12))
+    console.show(shown, wide=True)
+    if len(rows) > MOST_ROWS:
+        console.show(f".. and {len(rows) - MOST_ROWS} more rows")
+    console.show("")
+    damaged = f", {facts['shards_damaged']} damaged" if facts["shards_damaged"] else ""
+    console.show(
+        f"{number(facts['runs'], 12)} runs in {facts['programs']} compiled programs, at most "
+        f"{number(facts['most_steps'], 12)} steps."
+    )
+    console.show(
+        f"{facts['shards']} shards, {facts['shards_stored']} of them stored already{damaged}; about "
+        f"{facts['bytes'] / 1e6:.3g} MB on disk in {facts['folder']}."
+    )
+
+
+def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
+    """Print the table of a sweep and what it means, in words."""
+    _report(frames, as_json=as_json)
+    if as_json:
+        return
+    for surface in plan.surfaces:
+        if surface.note and plan.spec.data:
+            console.show(f"{surface.name}: {surface.note}")
+
+
+def _report(frames: Frames, *, as_json: bool) -> None:
+    from gdbench import tables
+    from gdbench.sweep_spec import SweepSpec
+
+    if as_json:
+        rows = frames.table.to_dict("records")
+        console.print_json([{str(name): console.plain(value) for name, value in row.items()} for row in rows])
+        return
+    console.show(tables.results_table(frames.table.head(MOST_ROWS)), wide=True)
+    if len(frames.table) > MOST_ROWS:
+        console.show(f".. and {len(frames.table) - MOST_ROWS} more rows in table.csv")
+    console.show("")
+    scores = frames.summaries.get("scores")
+    if scores is not None and len(scores) > 1 and frames.table["surface"].nunique() > 1:
+        console.show(tables.scores_table(scores))
+        console.show("")
+    for sentence in tables.condition_sentences(frames.table):
+        console.show(sentence)
+    spec = getattr(frames, "spec", None)
+    if isinstance(spec, SweepSpec):
+        console.show(tables.sweep_target_sentence(spec.rtol.values, spec.atol.values, spec.steps.values))
+        console.show(
+            tables.budget_sentence(frames.table, spec.tune.metric if spec.tune else "steps_to_target", "setting", "run")
+        )
+
+
+def read_result(folder: Path) -> Frames:
+    """The frames of a result folder, of a run or a sweep."""
+    from gdbench.store import read_frames
+
+    if (folder / "manifest.json").is_file():
+        from gdbench.derived import read_sweep
+
+        return read_sweep(folder)
+    return read_frames(folder)
+
+
+def retabulate(folder: Path, *, as_json: bool) -> None:
+    """Derive the tables of a sweep again from its shards and print them; of a run, print the stored one."""
+    from gdbench.store import write_frame
+
+    frames = read_result(folder)
+    if (folder / "manifest.json").is_file():
+        from gdbench import derived
+
+        stored, manifest, damaged = derived.stored_runs(folder)
+        for path in damaged:
+            console.say(f"damaged: '{path}' does not hold what its name says; its runs are left out")
+        if stored.rows < manifest.runs:
+            console.say(f"{stored.rows} of {manifest.runs} runs are there; `gdbench sweep` computes the rest")
+        write_frame(folder, "table", frames.table)
+        for name, frame in frames.summaries.items():
+            write_frame(folder, name, frame)
+    _report(frames, as_json=as_json)
+
+
+def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
+    """Print how `b` compares with `a`, and write it into the folder `out` where one is given."""
+    from gdbench import comparison as of
+    from gdbench.config import read_config
+    from gdbench.plots import comparison as drawing
+    from gdbench.store import write_frame
+    from gdbench.verdicts import comparison_table
+
+    sides = []
+    for folder in (a, b):
+        frames = read_result(folder)
+        config = read_config(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+        sides.append(of.Comparable(str(folder), frames.runs, frames.table, config))
+    found = of.compare_results(*sides)
+    if as_json:
+        rows = found.frame.to_dict("records")
+        console.print_json([{str(name): console.plain(value) for name, value in row.items()} for row in rows])
+    else:
+        console.show(comparison_table(found.frame), wide=True)
+        for sentence in found.sentences:
+            console.show(sentence)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_frame(out, "comparison", found.frame)
+        drawing.draw(found, out)
+        console.say(f"Written to {out}")
+    return found

@@ -1,0 +1,139 @@
+"""Which shards a sweep is made of, and the keys under which they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdbench.block import Block
+from gdbench.engine import Records
+from gdbench.errors import describe
+from gdbench.frames import runs_of_rows
+from gdbench.shards import Entry, Manifest, shard_bytes
+
+# of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
+ROWS = 32_768
+# weights are what makes a row large
+NUMBERS = 4_000_000
+# what a number depends on besides surface and solver: a change here makes every stored shard another one
+ENGINE = (
+    "analysis block engine executors facts frames lanes layout oracle program scalars settings step stochastic "
+    "surfaces/base solvers/base threshold"
+).split()
+PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows `first` to `last` (excluded) of a block, and what they are stored under."""
+
+    block: int
+    first: int
+    last: int
+    first_run: int
+    key: str
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Its rows of the block."""
+        return np.arange(self.first, self.last)
+
+
+def shards_of(blocks: Sequence[Block]) -> list[Shard]:
+    """The shards of all blocks, in the order of their runs."""
+    made = []
+    for index, block in enumerate(blocks):
+        size = max(256, min(ROWS, NUMBERS // (block.starts.shape[1] + 32)))
+        digest = block_digest(block)
+        for first in range(0, len(block), size):
+            last = min(first + size, len(block))
+            key = hashlib.sha256(f"{digest}:{first}:{last}".encode()).hexdigest()[:20]
+            made.append(Shard(index, first, last, block.first_run + first, key))
+    return made
+
+
+def block_digest(block: Block) -> str:
+    """A hash of all that decides the numbers of a block's runs, but not of where they stand among other blocks."""
+    surface, solver = block.surface, block.solver
+    words = {
+        "packages": _versions(),
+        "engine": _engine_code(),
+        "surface": [surface.name, sorted(surface.parameters.items()), sorted(surface.options.items())],
+        "dimension": block.starts.shape[1],
+        "conditions": asdict(block.conditions),
+        "swept_conditions": sorted(block.swept_conditions.items()),
+        "noise": block.noise,
+        "solver": [solver.name, sorted(block.options.items()), sorted(block.fixed.items())],
+        "code": [code_digest(item) for item in (surface.function, surface.minimisers, solver.function, solver.init)],
+        "names": [list(block.parameters), [list(axis) for axis in block.axes]],
+        "tuning_starts": block.tuning_starts,
+    }
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
+    arrays = [*block.parameters.values(), *(values for axis in block.axes for values in axis.values())]
+    for array in [*arrays, block.starts, block.seeds, *surface.data]:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    return tuple(version(name) for name in PACKAGES)
+
+
+@cache
+def _engine_code() -> str:
+    root = Path(__file__).parent
+    files = [root / f"{name}.py" for name in ENGINE]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()
+
+
+def code_digest(thing: Any) -> str:
+    """A hash of a function by the file that it stands in, or by its code where there is none; of a value by itself."""
+    if not callable(thing):
+        points = None if thing is None else np.asarray(thing, dtype=float)
+        return "" if points is None else hashlib.sha256(points.tobytes()).hexdigest()
+    try:
+        file = inspect.getsourcefile(thing)
+        if file is not None and Path(file).is_file():
+            name = getattr(thing, "__qualname__", "")
+            return hashlib.sha256(name.encode() + Path(file).read_bytes()).hexdigest()
+    except TypeError:
+        pass
+    code = getattr(thing, "__code__", None)
+    return hashlib.sha256(_code_bytes(code) if code is not None else repr(thing).encode()).hexdigest()
+
+
+def _code_bytes(code: Any) -> bytes:
+    """Of a function without a file (typed into a notebook): its instructions, names and constants."""
+    constants = [_code_bytes(item) if hasattr(item, "co_code") else repr(item).encode() for item in code.co_consts]
+    return b"|".join([code.co_code, repr(code.co_names).encode(), *constants])
+
+
+def manifest_of(blocks: Sequence[Block], shards: Sequence[Shard]) -> Manifest:
+    """The manifest of a plan."""
+    held_out = {block.surface.name: block.tuning_starts for block in blocks if block.tuning_starts}
+    listed = [Entry(shard.key, shard.first_run, len(shard), blocks[shard.block].starts.shape[1]) for shard in shards]
+    return Manifest(listed, held_out)
+
+
+def shard_content(block: Block, shard: Shard, outcome: Records | Exception | None) -> bytes:
+    """The file of a shard: its records, or rows that say why there are none."""
+    if isinstance(outcome, Records):
+        return shard_bytes(runs_of_rows(block, shard.rows, outcome))
+    message = block.failure
+    if outcome is not None:
+        message = f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
+    return shard_bytes(runs_of_rows(block, shard.rows, None, message))

@@ -1,0 +1,189 @@
+"""Shards: stored files of finished runs, named for what they hold and for their own bytes.
+
+`KEY-CHECKSUM.parquet`: the key is a hash of all that decides the numbers in it, the checksum one of the file. A shard
+is written under a temporary name, flushed to the disk and renamed, so that a sweep killed at any moment leaves whole
+shards only; one whose bytes do not fit its name is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gdbench.errors import ResultError
+from gdbench.store import write_bytes, writing
+from gdbench.table_frame import ordered
+
+FOLDER = "shards"
+# texts of which a million rows have few different ones
+WORDS = ("surface", "solver", "status", "fingerprint", "message")
+
+
+def shard_bytes(frame: pd.DataFrame) -> bytes:
+    """Rows as Parquet. The number of a run stays out: it depends on what else is in the sweep."""
+    table = pa.Table.from_pandas(frame.drop(columns="run"), preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def write_shard(folder: Path, key: str, content: bytes) -> Path:
+    """Store a shard, whole or not at all."""
+    path = folder / FOLDER / f"{key}-{checksum(content)}.parquet"
+    write_bytes(path, content)
+    return path
+
+
+def checksum(content: bytes) -> str:
+    """What a shard's name says of its bytes: 16 hex digits of their SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def found_shards(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Path], list[Path]]:
+    """The stored shards among the keys `wanted`, each read and checked, and the damaged ones, which do not fit their
+    names.
+    """
+    whole: dict[str, Path] = {}
+    damaged = []
+    for path in sorted((folder / FOLDER).glob("*.parquet")):
+        key, _, stated = path.stem.partition("-")
+        if key not in wanted:
+            continue
+        if checksum(path.read_bytes()) == stated:
+            whole[key] = path
+        else:
+            damaged.append(path)
+    return whole, damaged
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A shard in the manifest: its key, the number of its first run, how many it has, and of how many weights."""
+
+    key: str
+    first_run: int
+    rows: int
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a sweep's folder holds: which runs stand in which shard; `tuning_starts` by surface, where some are held
+    out.
+    """
+
+    shards: list[Entry]
+    tuning_starts: dict[str, int]
+
+    @property
+    def runs(self) -> int:
+        """How many runs are planned."""
+        return sum(entry.rows for entry in self.shards)
+
+    def write(self, folder: Path, files: Mapping[str, Path]) -> None:
+        """Write `manifest.json`, each shard with its checksum where it is stored."""
+        rows = [
+            {
+                **asdict(entry),
+                "sha256": hashlib.sha256(files[entry.key].read_bytes()).hexdigest() if entry.key in files else None,
+            }
+            for entry in self.shards
+        ]
+        head = json.dumps({"format": 1, "runs": self.runs, "tuning_starts": self.tuning_starts})[1:-1]
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        write_bytes(folder / "manifest.json", f'{{{head}, "shards": [\n{lines}\n]}}\n'.encode())
+
+    @staticmethod
+    def read(folder: Path) -> Manifest:
+        """Read `manifest.json`; a `ResultError` says that it is damaged."""
+        path = folder / "manifest.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            shards = [
+                Entry(str(row["key"]), int(row["first_run"]), int(row["rows"]), int(row["dimension"]))
+                for row in content["shards"]
+            ]
+            return Manifest(shards, {str(name): int(count) for name, count in content["tuning_starts"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ResultError(f"'{path}' cannot be read: {type(error).__name__}: {error}") from None
+
+
+@dataclass(frozen=True)
+class StoredRuns:
+    """The runs in the shards of a folder, read a shard at a time."""
+
+    files: Sequence[tuple[int, Path]]  # first run and file, in the order of runs
+
+    @staticmethod
+    def of(manifest: Manifest, whole: Mapping[str, Path]) -> StoredRuns:
+        """Those runs of a manifest whose shards are there."""
+        return StoredRuns([(entry.first_run, whole[entry.key]) for entry in manifest.shards if entry.key in whole])
+
+    @property
+    def rows(self) -> int:
+        """How many runs are stored."""
+        return sum(pq.read_metadata(path).num_rows for _, path in self.files)
+
+    def schema(self) -> pa.Schema:
+        """The columns of all shards together, in their order; one that has two types among surfaces becomes text."""
+        types: dict[str, pa.DataType] = {"run": pa.int64()}
+        for _, path in self.files:
+            for field in pq.read_schema(path):
+                known = types.setdefault(field.name, field.type)
+                if known != field.type:
+                    numeric = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (known, field.type)]
+                    types[field.name] = pa.float64() if all(numeric) else pa.string()
+        return pa.schema([pa.field(name, types[name]) for name in ordered(types)])
+
+    def tables(self, schema: pa.Schema) -> Iterator[pa.Table]:
+        """The runs of every shard with the columns of `schema`, empty where the shard has none."""
+        for first, path in self.files:
+            with pq.ParquetFile(path) as file:
+                there = [name for name in schema.names if name in file.schema_arrow.names]
+                table = file.read(columns=there)
+            columns = []
+            for field in schema:
+                if field.name == "run":
+                    columns.append(pa.array(np.arange(first, first + table.num_rows)))
+                elif field.name in there:
+                    columns.append(table.column(field.name).cast(field.type))
+                else:
+                    columns.append(pa.nulls(table.num_rows, field.type))
+            yield pa.Table.from_arrays(columns, schema=schema)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """All runs as one frame; texts as categories, so that a million rows stay small."""
+        schema = self.schema()
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns])
+        parts = []
+        for table in self.tables(schema):
+            for i, field in enumerate(schema):
+                if field.name in WORDS:
+                    table = table.set_column(i, field.name, table.column(i).dictionary_encode())
+            parts.append(table)
+        if not parts:
+            return pd.DataFrame(columns=schema.names)
+        return to_frame(pa.concat_tables(parts).unify_dictionaries())
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """A frame in which whole numbers stay whole beside empty cells."""
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def write_runs(path: Path, stored: StoredRuns, fill: Callable[[pa.Table], pa.Table]) -> None:
+    """Write `runs.parquet` from the shards, a shard at a time, each passed through `fill`."""
+    schema = stored.schema()
+    with writing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in stored.tables(schema):
+            writer.write_table(fill(table))

@@ -1,0 +1,286 @@
+"""A sweep: shards of runs computed, stored and resumed; then tables and pictures derived from what is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from gdbench import derived
+from gdbench.analysis import compare_with_theory, ground_of, paths_of
+from gdbench.benchmark import Result, write_preamble
+from gdbench.block import Block
+from gdbench.chosen import chosen_runs
+from gdbench.config import dump_config
+from gdbench.engine import Advance, Trajectory
+from gdbench.errors import ResultError
+from gdbench.executors import Task, execute_tasks
+from gdbench.frames import curves_frame, trajectory_frame
+from gdbench.plan import Plan
+from gdbench.shard_plan import Shard, manifest_of, shard_content, shards_of
+from gdbench.shards import FOLDER, Manifest, StoredRuns, found_shards, write_shard
+from gdbench.store import write_contours, write_frame, write_json
+from gdbench.sweep_spec import SweepSpec
+
+# starts of which the path is kept, for every problem and solver
+DRAWN_STARTS = 3
+# problems whose ground and paths are kept: more than anyone looks at, and each costs a second
+DRAWN_PROBLEMS = 64
+# numbers of one path in trajectory.csv
+PATH_NUMBERS = 50_000
+
+
+class Compute(Protocol):
+    """Computes shards, wherever: yields each with the content of its file as it is done, in any order."""
+
+    def __call__(
+        self, blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
+    ) -> Iterator[tuple[Shard, bytes]]:
+        """Yield every shard of `shards` once."""
+        ...
+
+
+def compute_here(threads: int | None = None) -> Compute:
+    """Computes on threads of this process."""
+
+    def compute(
+        blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
+    ) -> Iterator[tuple[Shard, bytes]]:
+        able = []
+        for shard in shards:
+            if blocks[shard.block].failure:
+                yield shard, shard_content(blocks[shard.block], shard, None)
+            else:
+                able.append(shard)
+
+        def task(shard: Shard) -> Task:
+            block = blocks[shard.block]
+            return Task(block.group, len(shard), lambda: block.take(shard.rows))
+
+        for index, outcome in execute_tasks([task(shard) for shard in able], threads=threads, on_advance=on_advance):
+            if isinstance(outcome, MemoryError):
+                raise outcome
+            yield able[index], shard_content(blocks[able[index].block], able[index], outcome)
+
+    return compute
+
+
+@dataclass
+class Progress:
+    """What a sweep tells while it runs; every call may come from another thread."""
+
+    on_begin: Callable[[Sequence[Shard], Sequence[Shard], Sequence[Path]], None] = lambda *_: None
+    on_advance: Callable[[Advance], None] | None = None
+    on_shard: Callable[[Shard], None] = lambda _: None
+    on_finish: Callable[[], None] = lambda: None
+
+
+@dataclass
+class SweepFolder:
+    """A sweep's plan and the folder that its shards stand in."""
+
+    plan: Plan
+    folder: Path
+    shards: list[Shard] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.shards = shards_of(self.plan.blocks)
+
+    @property
+    def spec(self) -> SweepSpec:
+        """The specification."""
+        assert isinstance(self.plan.spec, SweepSpec)
+        return self.plan.spec
+
+    @property
+    def manifest(self) -> Manifest:
+        """Which runs stand in which shard."""
+        return manifest_of(self.plan.blocks, self.shards)
+
+    def stored(self) -> tuple[dict[str, Path], list[Path]]:
+        """The shards of this plan that are there, by key, and the damaged ones."""
+        return found_shards(self.folder, {shard.key for shard in self.shards})
+
+    def prepare(self, *, force: bool = False) -> None:
+        """Make the folder, or see that it holds this very sweep; call it under `locked`.
+
+        Raises `ResultError` for a folder that holds something else; with `force` a result is replaced, but shards that
+        the new sweep needs stay.
+        """
+        config = self.folder / "config.yaml"
+        if config.is_file():
+            said = config.read_text(encoding="utf-8", errors="surrogateescape")
+            if said != dump_config(self.spec) and not force:
+                raise ResultError(
+                    f"'{self.folder}' holds {_difference(said, self.spec)}: choose another --name, or --force to "
+                    "replace it (runs that both share are kept)"
+                )
+        elif any(path.name != ".lock" for path in self.folder.iterdir()):
+            raise ResultError(f"'{self.folder}' exists and is not a result folder; choose another --name")
+        for folder in (self.folder, self.folder / FOLDER):
+            for left in folder.glob(".*.tmp"):
+                left.unlink()
+        try:
+            (self.folder / FOLDER).mkdir(exist_ok=True)
+        except OSError as error:
+            raise ResultError(f"'{self.folder / FOLDER}' cannot be written: {error.strerror or error}") from None
+        write_preamble(self.folder, self.spec)
+        self.manifest.write(self.folder, {})
+
+    def run(self, compute: Compute, progress: Progress) -> None:
+        """Compute the shards that are missing or damaged, each stored as soon as it is done."""
+        whole, damaged = self.stored()
+        for path in damaged:
+            path.unlink()
+        missing = [shard for shard in self.shards if shard.key not in whole]
+        progress.on_begin(self.shards, missing, damaged)
+        for shard, content in compute(self.plan.blocks, missing, progress.on_advance):
+            write_shard(self.folder, shard.key, content)
+            progress.on_shard(shard)
+
+    def finish(self, *, starts: bool = False) -> Result:
+        """Derive all tables from the stored shards, replay what is drawn, and write everything but the pictures."""
+        began = time.perf_counter()
+        whole, _ = self.stored()
+        manifest = self.manifest
+        for path in (self.folder / FOLDER).glob("*.parquet"):
+            if path not in whole.values():
+                path.unlink()
+        stored = StoredRuns.of(manifest, whole)
+        nothing = pd.DataFrame(columns=["run", *derived.THEORY])
+        runs = derived.labelled_runs(stored, nothing, starts=starts)
+        looked = self._look(runs, derived.table_of_sweep(runs, self.spec, manifest))
+        runs = derived.with_theory(runs, looked.theory)
+        table = derived.table_of_sweep(runs, self.spec, manifest)
+        found = derived.statistics_of(runs, table, self.spec, manifest)
+        runs = runs.drop(columns="plain_surface")
+        drawn = runs[runs["run"].isin(list(looked.paths))].set_index("run", drop=False)
+        result = Result(
+            runs=runs,
+            table=table,
+            trajectory=trajectory_frame(looked.paths, PATH_NUMBERS),
+            curves=curves_frame(drawn, looked.paths, looked.f_star),
+            contours=looked.contours,
+            summaries=found,
+            spec=self.spec,
+            seconds={"analysis": time.perf_counter() - began},
+        )
+        write_frame(self.folder, "theory", looked.theory)
+        for name in ("table", "trajectory", "curves"):
+            write_frame(self.folder, name, getattr(result, name))
+        for name, frame in found.items():
+            write_frame(self.folder, name, frame)
+        write_contours(self.folder, looked.contours)
+        derived.write_stored_runs(self.folder, stored, looked.theory)
+        manifest.write(self.folder, whole)
+        return result
+
+    def _look(self, runs: pd.DataFrame, table: pd.DataFrame) -> _Looked:
+        """Replay the first chosen runs of every problem and solver, and set theory beside all chosen ones."""
+        blocks = self.plan.blocks
+        firsts = np.array([block.first_run for block in blocks])
+        chosen = chosen_runs(runs.drop(columns="plain_surface"), table)
+        looked = _Looked()
+        grounds: dict[str, tuple[Block, int, list[tuple[Trajectory, bool]]]] = {}
+        for (label, _), own in chosen.groupby(["surface", "solver"], sort=False, observed=True):
+            index = int(np.searchsorted(firsts, int(own["run"].iloc[0]), side="right")) - 1
+            block = blocks[index]
+            own = own[own["run"].isin(range(block.first_run, block.first_run + len(block)))]
+            problem = int(block.problem_index(own["run"].to_numpy(np.int64)[:1] - block.first_run)[0])
+            known = block.problems[problem]
+            if block.failure:
+                continue
+            paths: dict[int, Trajectory] = {}
+            if str(label) in grounds or len(grounds) < DRAWN_PROBLEMS:
+                paths = paths_of(block, own["run"].to_numpy(np.int64)[:DRAWN_STARTS])
+                reached = set(own.loc[own["status"] == "reached", "run"])
+                drawn = grounds.setdefault(str(label), (block, problem, []))[2]
+                drawn += [(path, run in reached) for run, path in paths.items()]
+            looked.paths |= paths
+            looked.f_star |= {run: known.facts.f_star if known.facts else np.nan for run in paths}
+            theory = compare_with_theory(block, own, paths)
+            looked.parts.append(theory.assign(run=own["run"].to_numpy(np.int64)))
+        for label, (block, problem, drawn) in grounds.items():
+            known = block.problems[problem]
+            if known.facts is not None:
+                looked.contours[label] = ground_of(known.surface, known.facts, drawn)
+        return looked
+
+
+@dataclass
+class _Looked:
+    """What was looked at after the runs: paths and minima by run, theory in parts, grounds by problem."""
+
+    paths: dict[int, Trajectory] = field(default_factory=dict)
+    f_star: dict[int, float] = field(default_factory=dict)
+    parts: list[pd.DataFrame] = field(default_factory=list)
+    contours: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def theory(self) -> pd.DataFrame:
+        """A row per chosen run: run, rate_observed, rate_predicted, message."""
+        names = ["run", *derived.THEORY]
+        if not self.parts:
+            return pd.DataFrame(columns=names)
+        return pd.concat(self.parts, ignore_index=True)[names].sort_values("run", ignore_index=True)
+
+
+def _difference(said: str, spec: SweepSpec) -> str:
+    """What another configuration in the folder is, in words."""
+    import yaml
+
+    try:
+        theirs = yaml.safe_load(said)
+    except yaml.YAMLError:
+        return "something else"
+    ours = spec.model_dump(mode="json")
+    if not isinstance(theirs, dict) or set(theirs) != set(ours):
+        return "the result of another command"
+    names = [name for name in ours if ours[name] != theirs[name]]
+    return f"another sweep ({', '.join(names)} differ{'s' if len(names) == 1 else ''})"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone; a second sweep into it is told so. A killed process lets go by itself."""
+    try:
+        import fcntl
+    except ImportError:  # a system without it: two sweeps at once are then the user's care
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / ".lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise ResultError(f"the result folder '{folder}' cannot be written: {error.strerror or error}") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ResultError(
+                f"another sweep is running into '{folder}'; wait for it, or choose another --name"
+            ) from None
+        yield
+
+
+def sweep_into(
+    plan: Plan, folder: Path, *, compute: Compute, progress: Progress, force: bool = False, starts: bool = False
+) -> Result:
+    """Run `plan` in `folder` from where it stopped, and derive its tables; the pictures are left to the caller."""
+    with locked(folder):
+        began = time.perf_counter()
+        work = SweepFolder(plan, folder)
+        work.prepare(force=force)
+        work.run(compute, progress)
+        ran = time.perf_counter()
+        progress.on_finish()
+        result = work.finish(starts=starts)
+        result.seconds = {"runs": ran - began, **result.seconds}
+        write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})
+    return result
