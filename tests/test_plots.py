@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from synthetic_result import SURFACES, benchmark, part
 
 from gdbench import plots
-from gdbench.plots import sensitivity, style, tracks
+from gdbench.plots import files, sensitivity, tracks
 
 SOLVERS = ("sgd", "momentum", "adam")
 
@@ -34,7 +34,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 
     def keep(figure: Figure, path: Path) -> Path:
         kept[path.name] = figure
-        return style.save(figure, path)
+        return files.save(figure, path)
 
     monkeypatch.setattr(plots, "save", keep)
     return kept
@@ -52,7 +52,7 @@ def words(figure: Figure) -> str:
 def test_several_surfaces_give_a_grid_one_path_picture_each_and_a_profile(course, tmp_path):
     written = plots.draw(course, tmp_path)
     expected = ["trajectory.png", *(f"trajectory-{name}.png" for name in SURFACES)]
-    expected += ["convergence.png", "sensitivity.png", "profile.png"]
+    expected += ["convergence.png", "sensitivity.png", "grid.png", "profile.png"]
     assert [path.name for path in written] == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
     assert list(plots.figures(course)) == expected

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gdbench.plots import contours, style, tracks
+from gdbench.plots import contours, files, style, tracks
 
 
 def test_the_last_crossing_of_the_frame_is_marked():
@@ -40,7 +40,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(OSError, match="no space"):
-        style.save(Figure(), path)
+        files.save(Figure(), path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdbench.plots import convergence, ecdf, profile, sensitivity, trajectory, tuning
-from gdbench.plots.style import look, save
+from gdbench.plots import convergence, ecdf, grid, heatmap, profile, sensitivity, trajectory, tuning
+from gdbench.plots.files import save
+from gdbench.plots.style import look
 
 
 class Frames(Protocol):
@@ -19,7 +20,8 @@ class Frames(Protocol):
 
     `contours` maps a surface to its frame: `dimension`, `kind` (plane, line, pca or none), `u` `[gu]`, `v` `[gv]`,
     `loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
-    and for pca `origin` `[n]`, `axes` `[2, n]`, `share` `[2]`.
+    `eigenvalues` `[n]` of the Hessian at the first minimiser (empty where unknown), and for pca `origin` `[n]`,
+    `axes` `[2, n]`, `share` `[2]`.
     """
 
     runs: pd.DataFrame
@@ -39,7 +41,8 @@ def draw(frames: Frames, folder: Path) -> list[Path]:
     """Write every picture that the frames allow into `folder` and return the files, `trajectory.png` first.
 
     `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
-    `sensitivity.png` when a solver ran at several learning rates, `profile.png` for at least two surfaces and solvers.
+    `sensitivity.png` when a solver ran at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when
+    one ran at four values or more of two settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
     """
     # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
     with look(), np.errstate(all="ignore"):
@@ -59,6 +62,8 @@ def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:
     yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from convergence.figures(frames.runs, frames.table, frames.curves)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
+    yield from heatmap.figures(frames.runs, frames.table, frames.contours)
+    yield from grid.figures(frames.table)
     summaries = getattr(frames, "summaries", {})
     yield from profile.figures(frames.table, summaries)
     yield from ecdf.figures(frames.table, summaries)

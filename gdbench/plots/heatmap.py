@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from matplotlib.patheffects import Stroke
 
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
 from gdbench.plots.edges import FORMULAS, best_setting, extremes, stability_edge
+from gdbench.plots.files import file_name
 from gdbench.plots.scales import Scale, borders, dress, scale_of
 from gdbench.plots.settings import best_of, by_setting, numbers, swept
-from gdbench.plots.style import INK, file_name, human, page, sheets, sign
+from gdbench.plots.style import INK, human, page, sheets, sign
 from gdbench.statistics import floats
 
 FEWEST = 4  # values that make an axis
@@ -28,13 +30,18 @@ OUTLINE = [Stroke(linewidth=3.4, foreground="white")]
 
 @dataclass(frozen=True)
 class Map:
-    """The settings of one solver over two axes: `points` has a row for each, with columns named after the axes."""
+    """The settings of one solver over two axes."""
 
     name: str  # the surface, or the family of surfaces of which a parameter is an axis
     solver: str
     axes: tuple[str, str]
-    points: pd.DataFrame  # with surface, median, failure, starts
-    momenta: np.ndarray  # the values of momentum behind a point
+    settings: pd.DataFrame  # as `by_setting` gives them
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """The best of the settings at every place of the map."""
+        usable = np.isfinite(floats(self.settings, self.axes[0])) & np.isfinite(floats(self.settings, self.axes[1]))
+        return best_of(self.settings[usable], self.axes)
 
     def values(self, which: int) -> np.ndarray:
         """The distinct values of an axis, ascending."""
@@ -81,14 +88,14 @@ def maps_of(runs: pd.DataFrame, axes: tuple[str, str] | None = None) -> list[Map
     for (surface, solver), own in settings.groupby(["surface", "solver"], sort=False):
         pair = _pair(own, [name for name in usable if name not in parameters], axes)
         if pair is not None:
-            found.append(_map(str(surface), str(solver), pair, own))
+            found.append(Map(str(surface), str(solver), pair, own))
     if parameters and not found:
         families = settings["surface"].str.split(" ").str[0].rename("family")
         for (family, solver), own in settings.groupby([families, "solver"], sort=False):
             pair = _pair(own, usable, axes)
             differing = {name for name in parameters if len(own[name].unique()) > 1}
             if pair is not None and differing and differing <= {*pair}:
-                found.append(_map(str(family), str(solver), pair, own))
+                found.append(Map(str(family), str(solver), pair, own))
     return found
 
 
@@ -96,11 +103,6 @@ def _pair(own: pd.DataFrame, usable: Sequence[str], axes: tuple[str, str] | None
     """The two axes of a map, horizontal first; None where a solver ran at too few values."""
     able = [name for name in (axes or usable) if name in usable and len(numbers(own, name)) >= FEWEST]
     return (able[0], able[1]) if len(able) >= 2 else None
-
-
-def _map(name: str, solver: str, pair: tuple[str, str], own: pd.DataFrame) -> Map:
-    own = own[np.isfinite(floats(own, pair[0])) & np.isfinite(floats(own, pair[1]))]
-    return Map(name, solver, pair, best_of(own, pair), np.unique(floats(own, "momentum")))
 
 
 def _single(found: Map, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -194,7 +196,7 @@ def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.nda
     if found.solver not in FORMULAS or found.axes[0] != "learning_rate":
         return nothing
     along = found.values(1)
-    momenta = found.momenta if found.solver != "sgd" else np.zeros(1)
+    momenta = np.unique(floats(found.settings, "momentum")) if found.solver != "sgd" else np.zeros(1)
     if found.axes[1] == "momentum":
         scale = scale_of(along)
         along = scale.value(np.linspace(scale.place(along[0]), scale.place(along[-1]), 200))
@@ -241,7 +243,7 @@ def _panel(
         order = np.argsort(-found.points["median"].to_numpy(), kind="stable")
         inches = float(np.prod(axes.get_window_extent().size)) / axes.figure.dpi**2
         size = float(np.clip(600 * inches / len(order), 4, 60))
-        rims = np.where(np.isfinite(found.points["median"].to_numpy()[order]), "white", "#9aa3ab")
+        rims = np.where(np.isfinite(found.points["median"].to_numpy()[order]), "white", "#9aa3ab").tolist()
         x, y = (scale.place(v)[order] for scale, v in zip(scales, at, strict=True))
         axes.scatter(x, y, s=size, c=colours[order] / 255, edgecolors=rims, linewidths=min(0.4, size / 40))
     edge = _edge(found, contours)

@@ -71,7 +71,7 @@ def _sheet(
         quartiles = (points["starts"] > STARTS).any()
         subtitle += ", band: the middle half" if quartiles else ", band: fastest to slowest that reached the target"
     if points["scattered"].any():
-        subtitle += f"; of scattered settings the best in each 1/{PARTS} decade"
+        subtitle += f"; the best setting in each 1/{PARTS} decade"
     known = [solver for solver in FORMULAS if any((surface, solver) in theory for surface in surfaces)]
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
     groups = points.groupby(["surface", "solver"], sort=False)
@@ -185,14 +185,8 @@ def _panel(
     remark: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "ha": "center", "zorder": 2.7}
     if band:
         axes.axhspan(high, top, color="#eceff2", zorder=0)
-        axes.text(
-            0.5,
-            1 - band + 0.1 * row,
-            "not reached",
-            size=7.5,
-            bbox={"facecolor": "#eceff2", "edgecolor": "none", "pad": 1.0},
-            **remark,
-        )
+        words = "not reached" + (", rows in the legend's order" if len(solvers) > 1 else "")
+        axes.text(0.02, 1 - band + 0.1 * row, words, size=7.5, **remark | {"ha": "left"})
     if not np.isfinite(points["median"]).any():
         axes.set_yticks([])
         axes.text(0.5, (1 - band) / 2, "no learning rate reaches the target", **remark)
@@ -292,7 +286,7 @@ def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, flo
     low = max(float(reached["fastest" if few else "quartile_1"].min()), 1.0) if len(reached) else 1.0
     high = max(float(reached["slowest" if few else "median"].max()), low * 2) if len(reached) else 10.0
     inches = axes.get_window_extent().height / DPI
-    row = min(0.13 / inches, 0.5 / (solvers + 1.4)) if len(reached) < len(points) else 0.0
+    row = min(0.13 / inches, 0.45 / (solvers + 1.4)) if len(reached) < len(points) else 0.0
     return low / 1.3, high * 1.3, row * (solvers + 1.4), row
 
 

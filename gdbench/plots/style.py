@@ -1,15 +1,12 @@
-"""One look for every picture: fixed solver styles, number formats, page layout in inches, reproducible files."""
+"""One look for every picture: fixed solver styles, number formats, page layout in inches."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -140,11 +137,6 @@ def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     # a name may be a number; of a million rows only the distinct ones are turned into words
     meant = [value for value in frame[column].unique() if str(value) == name]
     return frame[frame[column].isin(meant)]
-
-
-def file_name(*parts: str) -> str:
-    """The name of a picture, of words that may hold anything: `trajectory-my-surface.png`."""
-    return "-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts) + ".png"
 
 
 def sheets(
@@ -298,15 +290,3 @@ def page(
         y = height - top - size[1] - (i // columns) * (size[1] + gap_y)
         axes.append(figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)))
     return figure, axes
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG: whole or not at all, and the same bytes for the same data."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Software would name matplotlib's version.
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

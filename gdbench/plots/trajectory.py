@@ -13,13 +13,13 @@ from matplotlib.lines import Line2D
 
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
+from gdbench.plots.files import file_name
 from gdbench.plots.settings import swept
 from gdbench.plots.style import (
     INK,
     MUTED,
     PANELS,
     count,
-    file_name,
     handle,
     human,
     in_order,
