@@ -43,6 +43,8 @@ def draw(frames: Frames, folder: Path) -> list[Path]:
     `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
     `sensitivity.png` when a solver ran at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when
     one ran at four values or more of two settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
+    With `frames.summaries` (those of `gdbench.statistics.summaries`, and `expected_best`) also `data_profile.png`,
+    `ecdf.png` and `tuning.png`, and bands.
     """
     # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
     with look(), np.errstate(all="ignore"):
