@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gdbench.api import run
+    from gdbench.api import run, sweep
     from gdbench.benchmark import Result
     from gdbench.errors import GdbenchError
     from gdbench.oracle import Oracle
@@ -26,6 +26,7 @@ _HOME = {
     "run": "gdbench.api",
     "solver": "gdbench.solvers.base",
     "surface": "gdbench.surfaces.base",
+    "sweep": "gdbench.api",
 }
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "run",
     "solver",
     "surface",
+    "sweep",
 ]
 
 

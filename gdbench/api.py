@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
-from gdbench.config import make_spec
-from gdbench.plan import make_plan
+from gdbench.config import make_spec, validated
+from gdbench.errors import SpecError, UsageError
+from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.store import create_folder
 from gdbench.surfaces import SURFACES, Surface
+from gdbench.sweep import Progress, compute_here, sweep_into
+from gdbench.sweep_spec import SweepSpec
+from gdbench.yaml_file import Document, read_yaml
 
 
 def run(
@@ -29,7 +36,8 @@ def run(
 
     `options` are the long options of `gdbench run` with `_` for `-`: `data`, `target`, `model`, `preprocess`,
     `learning_rate`, `rates` (`{"low": .., "high": .., "num": ..}`), `set`, `param`, `start`, `starts`, `seed`,
-    `steps`, `rtol`, `atol`, `gtol`, `dtype`, `plugin`. Raises `GdbenchError` where the request is wrong. The caller's
+    `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size`,
+    `plugin`. Raises `GdbenchError` where the request is wrong. The caller's
     JAX configuration is left alone.
     """
     for file in options.get("plugin", ()):
@@ -45,4 +53,50 @@ def run(
     result = benchmark(plan, threads=threads)
     if folder is not None:
         result.save(folder, plots=plots)
+    return result
+
+
+def sweep(
+    spec: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    force: bool = False,
+    plots: bool = True,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = False,
+    **overrides: Any,
+) -> Result:
+    """Run every combination of a sweep: `spec` is a YAML file, or what one would hold as a mapping.
+
+    `overrides` replace keys of it. With `out` the result folder is kept, and calling again goes on where it stopped;
+    without it everything is returned and nothing stays. `scheduler` is the address of a Dask scheduler. `progress`
+    prints lines to stderr. Raises `GdbenchError` where the request is wrong. The caller's JAX configuration is left
+    alone.
+    """
+    document = read_yaml(spec) if isinstance(spec, str | Path) else Document("the specification", dict(spec))
+    chosen = validated(SweepSpec, {**document.values, **overrides}, document, overrides)
+    for file in chosen.plugin:
+        plugins.load_file(file)
+    try:
+        plan = make_sweep_plan(chosen)
+    except SpecError as error:
+        raise UsageError(f"{document.place(error.path)}: {error}") from None
+    compute: Any = compute_here(threads)
+    if scheduler is not None:
+        from gdbench.dask_executor import compute_on_dask
+
+        compute = compute_on_dask(scheduler)
+    with ExitStack() as stack:
+        folder = Path(out) if out is not None else Path(stack.enter_context(TemporaryDirectory()))
+        told = Progress()
+        if progress:
+            from gdbench.display import shown
+
+            told = stack.enter_context(shown(plan.runs, lambda text: print(text, file=sys.stderr)))
+        result = sweep_into(plan, folder, compute=compute, progress=told, force=force, starts=True)
+        if out is not None and plots:
+            from gdbench import plots as drawing
+
+            drawing.draw(result, folder)
     return result

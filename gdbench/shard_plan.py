@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.block import Block
-from gdbench.engine import Records
+from gdbench.engine import Advance, Records
 from gdbench.errors import describe
 from gdbench.frames import runs_of_rows
 from gdbench.shards import Entry, Manifest, shard_bytes
@@ -49,6 +49,10 @@ class Shard:
     def rows(self) -> np.ndarray:
         """Its rows of the block."""
         return np.arange(self.first, self.last)
+
+
+# computes shards, wherever: yields each with the content of its file as it is done, in any order
+Compute = Callable[[Sequence[Block], Sequence[Shard], Callable[[Advance], None] | None], Iterator[tuple[Shard, bytes]]]
 
 
 def shards_of(blocks: Sequence[Block]) -> list[Shard]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from gdbench.errors import ResultError
 from gdbench.executors import Task, execute_tasks
 from gdbench.frames import curves_frame, trajectory_frame
 from gdbench.plan import Plan
-from gdbench.shard_plan import Shard, manifest_of, shard_content, shards_of
+from gdbench.shard_plan import Compute, Shard, manifest_of, shard_content, shards_of
 from gdbench.shards import FOLDER, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.store import write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
@@ -34,16 +34,6 @@ DRAWN_STARTS = 3
 DRAWN_PROBLEMS = 64
 # numbers of one path in trajectory.csv
 PATH_NUMBERS = 50_000
-
-
-class Compute(Protocol):
-    """Computes shards, wherever: yields each with the content of its file as it is done, in any order."""
-
-    def __call__(
-        self, blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
-    ) -> Iterator[tuple[Shard, bytes]]:
-        """Yield every shard of `shards` once."""
-        ...
 
 
 def compute_here(threads: int | None = None) -> Compute:

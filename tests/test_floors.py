@@ -17,9 +17,9 @@ FLOORS = {
     1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search",
     3: "plan block lanes layout engine theory landscape records",
-    4: "tuning chosen table_frame analysis executors store frames plugins",
-    5: "comparison paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli api benchmark console describe __init__ __main__",
+    4: "tuning chosen table_frame analysis executors store frames shards shard_plan plugins",
+    5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
+    6: "cli cli_sweep reports display sweep dask_executor api benchmark console describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -54,6 +54,24 @@ NEIGHBOURS = {
     ("plots.*", "statistics"): "pictures show statistics",
     ("plots", "plots.*"): "the package draws all pictures",
     ("plots.*", "plots.*"): "pictures share their style, grounds and tracks",
+    ("shards", "store"): "shards are files of a result folder",
+    ("shards", "table_frame"): "the order of columns",
+    ("shard_plan", "shards"): "keys and contents of the files",
+    ("shard_plan", "frames"): "a shard holds rows of runs",
+    ("derived", "statistics"): "statistics follow from stored runs",
+    ("sweep", "benchmark"): "a sweep ends with a result, as a run does",
+    ("display", "sweep"): "what is told while a sweep runs",
+    ("api", "sweep"): "the public function runs the sweep",
+    ("api", "display"): "progress, where it is asked for",
+    ("api", "dask_executor"): "where a scheduler is given",
+    ("cli", "cli_sweep"): "the commands around sweeps stand in a file of their own",
+    ("cli_sweep", "console"): "the command line is read in one file and answered in another",
+    ("cli_sweep", "reports"): "the command line is read in one file and answered in another",
+    ("cli_sweep", "display"): "progress and plan",
+    ("cli_sweep", "sweep"): "the command runs the sweep",
+    ("cli_sweep", "dask_executor"): "where a scheduler is given",
+    ("reports", "benchmark"): "a report is of a result",
+    ("reports", "console"): "all printing goes through the console",
     ("api", "benchmark"): "the public function runs the benchmark",
     ("console", "benchmark"): "the terminal's progress runs around the benchmark",
     ("cli", "console"): "the command line is read in one file and answered in another",
@@ -165,11 +183,12 @@ def test_the_ground_floor_needs_little():
 def test_statistics_and_pictures_never_need_jax(name):
     # scipy inside functions only (see test_pictures_load_no_jax): its tests are better than our own
     allowed = {*sys.stdlib_module_names, "numpy", "pandas", "matplotlib", "rich", "scipy"}
+    allowed |= {"pyarrow", "pydantic", "pydantic_core", "yaml"}  # what a stored result is read with
     for other in reached(name):
         assert IMPORTS[other][1] <= allowed, f"{name} reaches {other}, which imports {IMPORTS[other][1] - allowed}"
 
 
-HEAVY = ("jax", "jaxlib", "pandas", "matplotlib", "scipy", "sklearn", "optax")
+HEAVY = ("jax", "jaxlib", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn", "optax", "distributed")
 
 
 def loaded_by(statement):
@@ -179,7 +198,7 @@ def loaded_by(statement):
     return ast.literal_eval(done.stderr.strip().splitlines()[-1])
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["sweep", "--help"], ["--version"]])
 def test_help_is_light(words):
     # `main` without its os._exit, so that the process can still be asked what it has loaded
     assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli import call\nassert call() == 0") == []
