@@ -56,7 +56,7 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
     `more, fewer, lost, won, larger, smaller` : pairs in which b took more or fewer steps, lost or won the target,
     ended at a larger or smaller gap; `p_` : tests of the steps (signed ranks), of success (McNemar) and, where nobody
     reached the target, of the final gaps (signed ranks); `holm_` : those, corrected over all of them. The verdicts
-    better and worse need a corrected p below 0.05.
+    better and worse need a corrected p below 0.05; `decided_by` : steps, success or gap.
 
     Raises UsageError where the targets or a surface's fingerprints differ, or nothing is in common.
     """
@@ -77,7 +77,7 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
     rows_of = pairs.groupby(["surface", "solver"], sort=False).indices
     records = []
     for key in keys:
-        record: dict[str, Any] = {"surface": key[0], "solver": key[1], "verdict": "", "reason": ""}
+        record: dict[str, Any] = {"surface": key[0], "solver": key[1], "verdict": "", "decided_by": "", "reason": ""}
         for letter, side in zip("ab", sides, strict=True):
             record |= {f"{name}_{letter}": value for name, value in side.summary(key).items()}
         rows = rows_of.get(key, np.array([], dtype=np.intp))
@@ -85,7 +85,9 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
     frame = pd.DataFrame(records)
     frame[[f"holm_{name}" for name in MEASURES]] = holm(frame[[f"p_{name}" for name in MEASURES]].to_numpy())
     where = [tuple(name for name, side in zip(names, sides, strict=True) if key in side.keys) for key in keys]
-    frame[["verdict", "reason"]] = [verdict(*row) for row in zip(frame.to_dict("records"), where, strict=True)]
+    frame[["verdict", "decided_by", "reason"]] = [
+        verdict(*row) for row in zip(frame.to_dict("records"), where, strict=True)
+    ]
     frame = frame.drop(columns=["same", *(f"sign_{name}" for name in MEASURES)])
     return Comparison(*names, frame, [*warnings, *explain(frame, *names)])
 

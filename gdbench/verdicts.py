@@ -21,35 +21,36 @@ VERDICT_STYLES = {WORSE: "bold red", BETTER: "green", DIFFERS: "yellow", UNKNOWN
 MEASURES = ("steps", "success", "gap")
 
 
-def verdict(row: Mapping[Hashable, Any], sides: Sequence[str]) -> tuple[str, str]:
-    """The verdict on b and its reason; `sides` that have the row."""
+def verdict(row: Mapping[Hashable, Any], sides: Sequence[str]) -> tuple[str, str, str]:
+    """The verdict on b, the measure that decided it ("" where none did) and the reason; `sides` that have the row."""
     pairs = row["pairs"]
     if len(sides) == 1:
-        return APART, f"only in {sides[0]}"
+        return APART, "", f"only in {sides[0]}"
     if not pairs:
-        return APART, "no test (no start and seed in common)"
+        return APART, "", "no test (no start and seed in common)"
     of_all = f"all {pairs} pairs" if pairs > 1 else "the only pair"
     if row["same"]:
-        return SAME, f"the same steps, status and loss in {of_all}"
+        return SAME, "", f"the same steps, status and loss in {of_all}"
     for sign, change in ((1, WORSE), (-1, BETTER)):
         for name in MEASURES:
             if row[f"sign_{name}"] == sign and row[f"holm_{name}"] < LEVEL:
-                words = {
-                    "steps": f"more steps in {row['more']}, fewer in {row['fewer']} of {pairs} pairs",
-                    "success": f"{row['lost']} of {pairs} pairs lost the target, {row['won']} won it",
-                    "gap": f"final gap larger in {row['larger']}, smaller in {row['smaller']} of {pairs} pairs",
-                }
-                return change, f"{words[name]}; p = {row[f'holm_{name}']:.2g}"
+                up, down, words = {
+                    "steps": (row["more"], row["fewer"], ("slower", "faster")),
+                    "success": (row["lost"], row["won"], ("lose the target", "win it")),
+                    "gap": (row["larger"], row["smaller"], ("end further away", "nearer")),
+                }[name]
+                counts = [f"{count} {word}" for count, word in zip((up, down), words, strict=True) if count]
+                return change, name, f"of {pairs} pairs {', '.join(counts)}; p = {row[f'holm_{name}']:.2g}"
     name = "gap" if np.isnan(row["ratio"]) else "steps"
     differ = row["larger"] + row["smaller"] if name == "gap" else row["more"] + row["fewer"]
     if not differ:
-        return UNKNOWN, f"the same {'final gap' if name == 'gap' else 'steps'} in {of_all}; other figures differ"
+        return UNKNOWN, "", f"the same {'final gap' if name == 'gap' else 'steps'} in {of_all}; other figures differ"
     if pairs < LEAST:
-        return DIFFERS, f"no test ({pairs} pair{'s' if pairs > 1 else ''})"
+        return DIFFERS, "", f"no test ({pairs} pair{'s' if pairs > 1 else ''})"
     if differ < LEAST:
-        return UNKNOWN, f"no test ({differ} of {pairs} pairs differ)"
+        return UNKNOWN, "", f"no test ({differ} of {pairs} pairs differ)"
     before = f", {row[f'p_{name}']:.2g} before correction" if row[f"p_{name}"] < LEVEL else ""
-    return UNKNOWN, f"p = {row[f'holm_{name}']:.2g}{before}"
+    return UNKNOWN, "", f"p = {row[f'holm_{name}']:.2g}{before}"
 
 
 def explain(frame: pd.DataFrame, a: str, b: str) -> list[str]:

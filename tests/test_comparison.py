@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 from scipy import stats
 
@@ -17,6 +18,8 @@ from gdbench.comparison import Comparable, compare_results
 from gdbench.config import read_config
 from gdbench.errors import UsageError
 from gdbench.paired import holm, mcnemar, median_ratio, pair_ratios, ratio_interval, signed_rank
+from gdbench.plots.comparison import figure
+from gdbench.plots.files import save
 from gdbench.store import read_frames
 from gdbench.verdicts import VERDICTS, comparison_table
 
@@ -196,7 +199,7 @@ def test_where_everyone_fails_the_gap_decides():
     assert np.isnan([row["ratio"], row["ratio_low"], row["p_steps"], row["p_success"]]).all()
     assert (row["steps_a"], row["steps_b"], row["success_a"], row["success_b"]) == (INF, INF, 0, 0)
     assert row["gap_b"] == pytest.approx(10 * row["gap_a"])
-    assert row["reason"].startswith("final gap larger in 12, smaller in 0 of 12 pairs")
+    assert row["reason"].startswith("of 12 pairs 12 end further away; p = ")
 
 
 def test_a_diverged_run_is_further_from_the_minimum_than_any_other():
@@ -234,8 +237,8 @@ def test_success_alone_may_decide():
     b = side("b", [99] * 22 + [INF] * 10)
     row = only_row(a, b)
     assert row["holm_steps"] > 0.05 > row["holm_success"]
-    assert row["verdict"] == "worse"
-    assert row["reason"].startswith("10 of 32 pairs lost the target, 0 won it")
+    assert (row["verdict"], row["decided_by"]) == ("worse", "success")
+    assert row["reason"].startswith("of 32 pairs 10 lose the target; p = ")
 
 
 def test_pairs_have_the_same_start():
@@ -361,13 +364,93 @@ def test_the_table_shows_every_row():
     out = io.StringIO()
     Console(file=out, width=200).print(comparison_table(frame))
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
-    assert (
-        "sgd 100 → 250 2.5 2.5 – 2.5 8/8 → 8/8 1e-07 → 1e-07 worse more steps in 8, fewer in 0 of 8 pairs; p = 0.0078"
-        in lines
-    )
+    assert "sgd 100 → 250 2.5 2.5 – 2.5 8/8 → 8/8 1e-07 → 1e-07 worse of 8 pairs 8 slower; p = 0.0078" in lines
     assert "adam never → never 0/8 → 0/8 1 → 1 identical the same steps, status and loss in all 8 pairs" in lines
     assert "sgd 3 → – 1/1 → – 1e-07 → – not compared only in a" in lines
     assert "rosenbrock" in lines
+
+
+# --- the picture ---
+
+
+def pictured(count=60):
+    """Rows of every kind: slower, faster, identical, lost, won, never reached by either, on one side only."""
+    steps, never = np.arange(50, 66), np.full(16, INF)
+    kinds = [(steps, 3 * steps), (5 * steps, steps), (steps, steps), (steps, never), (never, steps), (never, never)]
+    kinds += [(steps, steps[::-1]), (steps, None)]
+    sides = ([], [])
+    for i in range(count):
+        for one, name, given in zip(sides, "ab", kinds[i % 8], strict=True):
+            if given is not None:
+                one.append(side(name, given, surface=f"problem {i // 10}", solver=f"solver-{i % 10}"))
+    return compare_results(joined("main", *sides[0]), joined("branch", *sides[1])).frame
+
+
+def drawn(frame):
+    (axes,) = figure(frame, "main", "branch").axes
+    return axes, [text.get_text() for text in axes.texts]
+
+
+def test_the_picture_has_a_line_for_every_row():
+    axes, texts = drawn(pictured())
+    assert [text for text in texts if text.startswith("problem")] == [f"problem {i}" for i in range(6)]
+    assert sum(text.startswith("solver") for text in texts) == 60
+    for words in ("worse: 3 × the steps", "better: 0.2 × the steps", "identical", "worse: target lost in 16 of 16"):
+        assert words in texts
+    for words in ("better: target won in 16 of 16", "identical: neither reaches the target", "only in main"):
+        assert words in texts
+    assert axes.get_xscale() == "log"
+
+
+def test_filled_markers_are_differences_and_arrows_failures():
+    axes, _ = drawn(pictured(8))
+    found = []
+    for line in axes.lines:
+        if line.get_linestyle() == "None":
+            filled = line.get_markerfacecolor() != "white"
+            found.append((float(line.get_ydata()[0]), line.get_marker(), filled, float(line.get_xdata()[0])))
+    dots = {y: (filled, x) for y, marker, filled, x in found if marker == "o"}
+    assert dots == {1: (True, 3.0), 2: (True, 0.2), 3: (False, 1.0), 7: (False, dots[7][1])}
+    arrows = {(y, marker, filled, x > 0.5) for y, marker, filled, x in found if marker != "o"}
+    assert arrows == {(4, ">", True, True), (5, "<", True, False)}
+    low, high = axes.get_xlim()
+    assert low < 0.2
+    assert high > 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 60])
+def test_no_two_words_of_the_picture_overlap_and_none_is_cut(count):
+    picture = figure(pictured(count), "main", "branch")
+    canvas = FigureCanvasAgg(picture)
+    canvas.draw()  # a legend places its words when it is drawn
+    renderer = canvas.get_renderer()
+    texts = [*picture.texts, *picture.axes[0].texts, *picture.legends[0].get_texts()]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    width, height = picture.get_size_inches() * picture.dpi
+    for text, box in zip(texts, boxes, strict=True):
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+    for (one, box), (other, beside) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        apart = box.x1 <= beside.x0 or beside.x1 <= box.x0 or box.y1 <= beside.y0 + 2 or beside.y1 <= box.y0 + 2
+        assert apart, (one, other)
+
+
+def test_of_very_many_rows_the_differences_are_drawn():
+    frame = pictured(300)
+    _, texts = drawn(frame)
+    assert sum(text.startswith("solver") for text in texts) == 120
+    assert "identical" not in texts
+    assert sum(text.startswith(("worse", "better")) for text in texts) == 120
+    _, texts = drawn(frame[frame["verdict"] == "identical"].iloc[[0] * 130].reset_index(drop=True))
+    assert texts.count("identical") == 120
+
+
+def test_the_picture_repeats_byte_for_byte(tmp_path):
+    frame = pictured(8)
+    first, second = (save(figure(frame, "a", "b"), tmp_path / f"{i}.png").read_bytes() for i in range(2))
+    assert first == second
 
 
 # --- real results ---
