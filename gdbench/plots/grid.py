@@ -57,10 +57,12 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
     )
     left = max(0.8, 0.3 + LETTER * max(len(name) for name in surfaces))
     longest = max(len(name) for name in solvers)
-    slanted = longest * LETTER > size[0] / len(solvers)
+    slanted = 1.15 * longest * LETTER > size[0] / len(solvers)
     above = 0.25 + (0.72 * LETTER * longest if slanted else 0.0)
     title = f"Median steps to the target{remark}"
-    subtitle = "a row per surface, brightest: its fastest solver; a share: of the starts, those that reached the target"
+    subtitle = (
+        "a row per surface, brightest: its fastest solver; %: the starts that reached the target, where not all did"
+    )
     if not partial.any():
         subtitle = "a row per surface, brightest: its fastest solver; grey: most starts failed"
     figure, (axes,) = page(1, size, entries, title, subtitle, below=2.3, left=left, above=above)

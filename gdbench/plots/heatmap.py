@@ -148,7 +148,7 @@ def _entries(
         entries.append((line, f"theory: stable up to here,\n{formulas}\nat the minimum"))
     if any(np.isfinite(_best(found, contours)).all() for found in maps):
         text = _names(alone.axes, np.array([_best(alone, contours)])) if alone else ""
-        entries.append((_plus(), "theory's fastest on a quadratic" + text))
+        entries.append((_plus(), "theory: fastest on a quadratic, in the long run" + text))
     return entries
 
 

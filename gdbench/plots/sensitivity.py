@@ -106,7 +106,7 @@ def _entries(
         bar.set(linestyle="-", linewidth=2.0, markeredgewidth=1.6, markevery=[0])
         entries.append((bar, "most runs diverge from here on"))
     if (~failed["diverged"]).any():
-        entries.append((sign("o", MUTED, "white", 5.5), "not reached within the budget"))
+        entries.append((sign("o", MUTED, "white", 5.5), "stayed above the target"))
     if known:
         formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in known)
         line = Line2D([], [], color=MUTED, linestyle=THEORY, linewidth=1.4)
