@@ -278,7 +278,8 @@ def page(
     over = figure.text(0, 0, title, fontsize=12, fontweight="bold", color=INK)
     under = figure.text(0, 0, subtitle, fontsize=8.5, color=MUTED)
     words = max(text.get_window_extent(canvas.get_renderer()).width / DPI for text in (over, under))
-    width = max(left + grid_w + 0.3 + box.width / DPI + 0.2, left + words + 0.2, 7.2)
+    side = max(box.width / DPI, 1.0 if below else 0.0)  # a colour bar is as wide
+    width = max(left + grid_w + 0.3 + side + 0.2, left + words + 0.2, 7.2)
     height = top + grid_h + bottom
     figure.set_size_inches(width, height)
     legend.set_bbox_to_anchor(((left + grid_w + 0.3) / width, 1 - top / height))
