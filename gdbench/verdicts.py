@@ -34,13 +34,15 @@ def verdict(row: Mapping[Hashable, Any], sides: Sequence[str]) -> tuple[str, str
     for sign, change in ((1, WORSE), (-1, BETTER)):
         for name in MEASURES:
             if row[f"sign_{name}"] == sign and row[f"holm_{name}"] < LEVEL:
-                up, down, words = {
-                    "steps": (row["more"], row["fewer"], ("slower", "faster")),
-                    "success": (row["lost"], row["won"], ("lose the target", "win it")),
-                    "gap": (row["larger"], row["smaller"], ("end further away", "nearer")),
+                (up, down), words = {
+                    "steps": ((row["more"], row["fewer"]), ("slower", "faster")),
+                    "success": ((row["lost"], row["won"]), ("lose the target", "win it")),
+                    "gap": ((row["larger"], row["smaller"]), ("end further away", "end nearer")),
                 }[name]
-                counts = [f"{count} {word}" for count, word in zip((up, down), words, strict=True) if count]
-                return change, name, f"of {pairs} pairs {', '.join(counts)}; p = {row[f'holm_{name}']:.2g}"
+                if sign < 0:
+                    up, down, words = down, up, words[::-1]
+                found = f"{up} of {pairs} pairs {words[0]}" + (f", {down} {words[1]}" if down else "")
+                return change, name, f"{found}, p = {row[f'holm_{name}']:.2g}"
     name = "gap" if np.isnan(row["ratio"]) else "steps"
     differ = row["larger"] + row["smaller"] if name == "gap" else row["more"] + row["fewer"]
     if not differ:
@@ -84,35 +86,46 @@ def explain(frame: pd.DataFrame, a: str, b: str) -> list[str]:
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
-    """The rows under a heading for every surface: both sides' figures, the ratio of steps, the verdict and why."""
+    """The rows, a heading for every surface: both sides' figures, the ratio of steps with its interval, the verdict.
+
+    The final gaps stand in the verdict, where the median run of a side did not reach the target.
+    """
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    left = ("solver", "verdict", "why")
-    for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b", "gap a → b", "verdict", "why"):
-        shown.add_column(name, justify="left" if name in left else "right", no_wrap=name != "why")
+    for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
+        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
+    shown.add_column("verdict on b", min_width=12)
     for index, (surface, rows) in enumerate(frame.groupby("surface", sort=False)):
         if index:
             shown.add_row()
         shown.add_row(Text(str(surface), style="bold"))
         for row in rows.to_dict("records"):
-            reached = [
-                f"{round(row[f'success_{side}'] * row[f'runs_{side}'])}/{row[f'runs_{side}']}"
-                if row[f"runs_{side}"]
-                else "–"
-                for side in "ab"
-            ]
             interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
             shown.add_row(
                 f"  {row['solver']}",
                 " → ".join(_steps(row[f"steps_{side}"]) for side in "ab"),
                 number(row["ratio"], 3),
-                " – ".join(interval) if all(interval) else "",
-                " → ".join(reached),
-                " → ".join(number(row[f"gap_{side}"], 2) or "–" for side in "ab"),
-                Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]]),
-                row["reason"],
+                "–".join(interval) if all(interval) else "",
+                " → ".join(_reached(row[f"success_{side}"], row[f"runs_{side}"]) for side in "ab"),
+                _verdict_cell(row),
             )
     return shown
 
 
 def _steps(value: float) -> str:
     return "never" if np.isinf(value) else number(value) or "–"
+
+
+def _reached(success: float, runs: int) -> str:
+    return f"{round(success * runs)}/{runs}" if runs else "–"
+
+
+def _verdict_cell(row: Mapping[Hashable, Any]) -> Text:
+    if row["verdict"] == APART:
+        return Text(row["reason"], style=VERDICT_STYLES[APART])
+    cell = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
+    if row["verdict"] != SAME:
+        cell = Text.assemble(cell, f": {row['reason']}")
+    gaps = [number(row[f"gap_{side}"], 2) for side in "ab"]
+    if np.isinf([row["steps_a"], row["steps_b"]]).any() and all(gaps):
+        cell.append(f" (gap {' → '.join(gaps)})")
+    return cell

@@ -199,7 +199,7 @@ def test_where_everyone_fails_the_gap_decides():
     assert np.isnan([row["ratio"], row["ratio_low"], row["p_steps"], row["p_success"]]).all()
     assert (row["steps_a"], row["steps_b"], row["success_a"], row["success_b"]) == (INF, INF, 0, 0)
     assert row["gap_b"] == pytest.approx(10 * row["gap_a"])
-    assert row["reason"].startswith("of 12 pairs 12 end further away; p = ")
+    assert row["reason"].startswith("12 of 12 pairs end further away, p = ")
 
 
 def test_a_diverged_run_is_further_from_the_minimum_than_any_other():
@@ -238,7 +238,7 @@ def test_success_alone_may_decide():
     row = only_row(a, b)
     assert row["holm_steps"] > 0.05 > row["holm_success"]
     assert (row["verdict"], row["decided_by"]) == ("worse", "success")
-    assert row["reason"].startswith("of 32 pairs 10 lose the target; p = ")
+    assert row["reason"].startswith("10 of 32 pairs lose the target, p = ")
 
 
 def test_pairs_have_the_same_start():
@@ -357,6 +357,25 @@ def test_a_clear_difference_is_found():
     assert "better" not in verdicts
 
 
+def test_reasons_count_both_directions():
+    steps = np.arange(100, 130)
+    factors = np.where(np.arange(30) < 4, 0.9, 2.0)
+    row = only_row(side("a", steps), side("b", np.round(steps * factors)))
+    assert row["reason"].startswith("26 of 30 pairs slower, 4 faster, p = ")
+    row = only_row(side("a", np.round(steps * factors)), side("b", steps))
+    assert row["reason"].startswith("26 of 30 pairs faster, 4 slower, p = ")
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns():
+    out = io.StringIO()
+    Console(file=out, width=80).print(comparison_table(pictured(8)))
+    words = out.getvalue().split()
+    assert "…" not in out.getvalue()
+    assert words.count("slower,") == words.count("faster,") == 2  # no word is cut
+    assert {"difference", "identical", "main"} <= {*words}
+    assert len(out.getvalue().splitlines()) <= 30
+
+
 def test_the_table_shows_every_row():
     a = joined("a", side("a", [100] * 8), side("a", [INF] * 8, solver="adam"), side("a", [3], surface="rosenbrock"))
     b = joined("b", side("b", [250] * 8), side("b", [INF] * 8, solver="adam"), side("b", [3], solver="lion"))
@@ -364,9 +383,9 @@ def test_the_table_shows_every_row():
     out = io.StringIO()
     Console(file=out, width=200).print(comparison_table(frame))
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
-    assert "sgd 100 → 250 2.5 2.5 – 2.5 8/8 → 8/8 1e-07 → 1e-07 worse of 8 pairs 8 slower; p = 0.0078" in lines
-    assert "adam never → never 0/8 → 0/8 1 → 1 identical the same steps, status and loss in all 8 pairs" in lines
-    assert "sgd 3 → – 1/1 → – 1e-07 → – not compared only in a" in lines
+    assert "sgd 100 → 250 2.5 2.5–2.5 8/8 → 8/8 worse: 8 of 8 pairs slower, p = 0.0078" in lines
+    assert "adam never → never 0/8 → 0/8 identical (gap 1 → 1)" in lines
+    assert "sgd 3 → – 1/1 → – only in a" in lines
     assert "rosenbrock" in lines
 
 
