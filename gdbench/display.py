@@ -13,7 +13,7 @@ import numpy as np
 
 from gdbench.engine import STATUSES, Advance
 from gdbench.shard_plan import Shard
-from gdbench.tables import number
+from gdbench.tables import whole
 
 if TYPE_CHECKING:
     from gdbench.sweep import Progress, SweepFolder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # seconds between plain lines
 EVERY = 5.0
 # bytes of a run in a shard and in runs.parquet, as measured on two weights; each further weight adds a number to both
-BYTES, BYTES_OF_WEIGHT = 160, 16
+BYTES, BYTES_OF_WEIGHT = 80, 16
 
 
 class Tally:
@@ -50,12 +50,12 @@ class Tally:
         seconds = max(time.monotonic() - self.began, 1e-3)
         fresh = int(self.ended.sum())
         parts = [
-            f"{number(self.done, 12)} of {number(self.planned, 12)} runs",
+            f"{whole(self.done)} of {whole(self.planned)} runs",
             f"{speed(self.steps / seconds)} steps/s",
         ]
         if fresh and self.done < self.planned:
             parts.append(f"{clock((self.planned - self.done) * seconds / fresh)} left")
-        counts = [f"{number(count, 12)} {name}" for name, count in zip(STATUSES, self.ended, strict=True) if count]
+        counts = [f"{whole(count)} {name}" for name, count in zip(STATUSES, self.ended, strict=True) if count]
         return ", ".join(parts) + (f"; {', '.join(counts)}" if counts else "")
 
 
@@ -100,7 +100,7 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
         for path in damaged:
             say(f"damaged: '{path}' does not hold what its name says; its runs are computed again")
         if tally.before and not quiet:
-            say(f"{number(tally.before, 12)} of {number(planned, 12)} runs are stored already; the rest is computed")
+            say(f"{whole(tally.before)} of {whole(planned)} runs are stored already; the rest is computed")
 
     def advance(change: Advance) -> None:
         tally.add(change)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gdbench import console
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gdbench.benchmark import Result
     from gdbench.comparison import Comparison
     from gdbench.plan import Plan
@@ -21,21 +23,21 @@ def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print what a sweep would do."""
     from rich.table import Table
 
-    from gdbench.tables import number
+    from gdbench.tables import whole
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("surface", "solver", "axes", "runs"):
         shown.add_column(name, justify="right" if name == "runs" else "left")
     for row in rows[:MOST_ROWS]:
-        shown.add_row(row["surface"], row["solver"], row["axes"], number(row["runs"], 12))
+        shown.add_row(row["surface"], row["solver"], row["axes"], whole(row["runs"]))
     console.show(shown, wide=True)
     if len(rows) > MOST_ROWS:
         console.show(f".. and {len(rows) - MOST_ROWS} more rows")
     console.show("")
     damaged = f", {facts['shards_damaged']} damaged" if facts["shards_damaged"] else ""
     console.show(
-        f"{number(facts['runs'], 12)} runs in {facts['programs']} compiled programs, at most "
-        f"{number(facts['most_steps'], 12)} steps."
+        f"{whole(facts['runs'])} runs in {facts['programs']} compiled programs, at most "
+        f"{whole(facts['most_steps'])} steps."
     )
     console.show(
         f"{facts['shards']} shards, {facts['shards_stored']} of them stored already{damaged}; about "
@@ -61,12 +63,12 @@ def _report(frames: Frames, *, as_json: bool) -> None:
         rows = frames.table.to_dict("records")
         console.print_json([{str(name): console.plain(value) for name, value in row.items()} for row in rows])
         return
-    console.show(tables.results_table(frames.table.head(MOST_ROWS)), wide=True)
+    console.show(tables.results_table(frames.table.head(MOST_ROWS), swept_settings(frames.runs)), wide=True)
     if len(frames.table) > MOST_ROWS:
         console.show(f".. and {len(frames.table) - MOST_ROWS} more rows in table.csv")
     console.show("")
     scores = frames.summaries.get("scores")
-    if scores is not None and len(scores) > 1 and frames.table["surface"].nunique() > 1:
+    if scores is not None and len(scores) > 1 and len(frames.table["surface"].unique()) > 1:
         console.show(tables.scores_table(scores))
         console.show("")
     for sentence in tables.condition_sentences(frames.table):
@@ -77,6 +79,15 @@ def _report(frames: Frames, *, as_json: bool) -> None:
         console.show(
             tables.budget_sentence(frames.table, spec.tune.metric if spec.tune else "steps_to_target", "setting", "run")
         )
+
+
+def swept_settings(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """By solver, the hyperparameters but for the learning rate of which several values were tried."""
+    from gdbench.chosen import hyperparameters
+
+    names = [name for name in hyperparameters(runs) if name != "learning_rate"]
+    counts = runs.groupby("solver", observed=True, sort=False)[names].nunique()
+    return {str(solver): [name for name in names if row[name] > 1] for solver, row in counts.iterrows()}
 
 
 def read_result(folder: Path) -> Frames:

@@ -194,6 +194,8 @@ class SweepFolder:
                 drawn += [(path, run in reached) for run, path in paths.items()]
             looked.paths |= paths
             looked.f_star |= {run: known.facts.f_star if known.facts else np.nan for run in paths}
+            # both rates of the same runs, where there are paths: medians over others would not compare
+            own = own.head(DRAWN_STARTS) if paths else own
             theory = compare_with_theory(block, own, paths)
             looked.parts.append(theory.assign(run=own["run"].to_numpy(np.int64)))
         for label, (block, problem, drawn) in grounds.items():

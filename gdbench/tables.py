@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
@@ -29,13 +30,24 @@ def number(value: object, digits: int = 4) -> str:
     return f"{real:.{digits}g}"
 
 
-def results_table(table: pd.DataFrame) -> Table:
-    """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence."""
+def whole(count: float | np.integer) -> str:
+    """A count with its thousands apart: 1 048 576."""
+    return f"{count:,.0f}".replace(",", " ")
+
+
+def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None = None) -> Table:
+    """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence.
+
+    `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown.
+    """
     shown = Table(box=None, pad_edge=False, header_style="bold")
     several_starts = bool((table["starts"] > 1).any())
-    names = ["solver", "learning rate", "steps to target", *(["reached"] if several_starts else []), "outcome", "loss"]
+    swept = swept or {}
+    names = ["solver", "learning rate", *(["settings"] if any(swept.values()) else []), "steps to target"]
+    names += [*(["reached"] if several_starts else []), "outcome", "loss"]
     for name in [*names, "rate seen", "predicted"]:
-        shown.add_column(name, justify="left" if name in ("solver", "outcome") else "right", no_wrap=True)
+        left = name in ("solver", "settings", "outcome")
+        shown.add_column(name, justify="left" if left else "right", no_wrap=True)
     for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
         if index:
             shown.add_row()
@@ -46,6 +58,7 @@ def results_table(table: pd.DataFrame) -> Table:
             shown.add_row(
                 f"  {row['solver']}",
                 number(row.get("learning_rate")) + edge if row["status"] != "error" else "",
+                *([_settings(row, swept.get(str(row["solver"]), []))] if any(swept.values()) else []),
                 number(steps) if math.isfinite(steps) else "never",
                 *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
                 _outcome(str(row["status"]), row["minimum"]),
@@ -54,6 +67,16 @@ def results_table(table: pd.DataFrame) -> Table:
                 number(row["rate_predicted"], 6),
             )
     return shown
+
+
+def _settings(row: pd.Series, names: Sequence[str]) -> str:
+    """Hyperparameters and their values: `momentum 0.9, eps 1e-08`."""
+    shown = []
+    for name in names:
+        value = row.get(name)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        shown.append(f"{name} {number(value) if numeric else value}")
+    return ", ".join(shown)
 
 
 def condition_sentences(table: pd.DataFrame) -> list[str]:
@@ -76,7 +99,7 @@ def scores_table(scores: pd.DataFrame) -> Table:
     """Solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     reference = str(scores["reference"].iloc[0])
-    names = ("solver", "solved", "score", f"steps saved: times faster than {reference}")
+    names = ("solver", "solved", "score", f"speed against {reference}")
     for name in names:
         shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
     for _, row in scores.sort_values("algoperf", ascending=False, kind="stable").iterrows():
@@ -125,14 +148,14 @@ def budget_sentence(
         trials, runs = counts.index[0]
         per_trial = int(runs) // int(trials)
         on = f"{per_trial} {each}{'s' if per_trial > 1 else ''}"
-        words = f"Tuning budget of {owner} on every surface: {trials} {trial}s × {on} = {number(runs)} runs"
+        words = f"Tuning budget of {owner} on every surface: {whole(trials)} {trial}s × {on} = {whole(runs)} runs"
     else:
         low, high = tuned["tuning_runs"].min(), tuned["tuning_runs"].max()
-        words = f"Tuning budget of {owner}, NOT equal: {number(low)} to {number(high)} runs on a surface"
+        words = f"Tuning budget of {owner}, NOT equal: {whole(low)} to {whole(high)} runs on a surface"
     words += f"; chosen by {rule(metric)}."
     if held_out:
         words += f" Reported on {number(int(tuned['starts'].max()))} held-out starts that tuning never saw."
-    words += f" Steps computed in all: {int(table['tuning_steps'].sum()):,}.".replace(",", " ")
+    words += f" Steps computed in all: {whole(table['tuning_steps'].sum())}."
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):
         names = ", ".join(f"{row.solver} on {row.surface}" for row in edges.itertuples())
