@@ -236,7 +236,7 @@ def test_scattered_settings_are_points(contours):
     assert points["scattered"].all()
     line = sensitivity.joined(points.sort_values("learning_rate"))
     assert line["learning_rate"].is_monotonic_increasing
-    assert len(line) == len(np.unique(np.floor(4 * np.log10(rates))))
+    assert len(line) == len(np.unique(np.floor(2 * np.log10(rates))))
     assert line["median"].min() == points["median"].min()
 
 

@@ -187,7 +187,8 @@ def _chosen(found: Map, table: pd.DataFrame) -> np.ndarray:
     rows = table[table["solver"].astype(str) == found.solver].astype({"surface": str})
     rows = rows[[name for name in rows.columns if not name.startswith("surface.")]].merge(places, on="surface")
     pairs = np.column_stack([floats(rows, name) for name in found.axes])
-    return pairs[np.isfinite(pairs).all(axis=1)]
+    low, high = np.array([[found.values(i)[end] for i in (0, 1)] for end in (0, -1)])
+    return pairs[((pairs >= low) & (pairs <= high)).all(axis=1)]
 
 
 def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
@@ -268,5 +269,5 @@ def _around(places: np.ndarray) -> np.ndarray:
 def _mark(axes: Axes, look: Line2D, scales: tuple[Scale, Scale], places: np.ndarray) -> None:
     """Markers that stand out from every colour."""
     look.set_data(scales[0].place(places[:, 0]), scales[1].place(places[:, 1]))
-    look.set(zorder=6, clip_on=True, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
+    look.set(zorder=6, clip_on=False, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
     axes.add_line(look)

@@ -34,7 +34,7 @@ THEORY: Any = (0, (1, 1.2))
 # More bands than this hide each other; more starts than this have quartiles.
 BANDS, STARTS = 7, 8
 # of scattered settings a line joins the best in each part of a decade
-PARTS = 4
+PARTS = 2
 
 
 def figures(

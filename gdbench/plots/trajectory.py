@@ -110,7 +110,10 @@ def _grid(
     entries = [(handle(solver), solver) for solver in solvers]
     outside = any(leaves(track, ground) for ground, own in scenes.values() for track in own)
     entries += _signs([ground for ground, _ in scenes.values()], tracks, outside)
-    subtitle = "contours log-spaced above the minimum, darker is higher; settings and outcomes: trajectory-NAME.png"
+    of = f" of the first {PANELS} surfaces" if remark else ""
+    subtitle = (
+        f"contours log-spaced above the minimum, darker is higher; settings and outcomes{of}: trajectory-NAME.png"
+    )
     figure, panels = page(len(scenes), (2.9, 2.6), entries, f"Paths on every surface{remark}", subtitle)
     for axes, (surface, (ground, own)) in zip(panels, scenes.items(), strict=True):
         _panel(axes, contours.get(surface, {}), ground, own, 1.2)
