@@ -94,7 +94,8 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
 
 def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str]) -> list[str]:
     """A warning for every condition that differs; a `UsageError` where the targets do."""
-    differing = [name for name in (*TARGET, *CONDITIONS) if name in a and name in b and a[name] != b[name]]
+    shared = [name for name in (*TARGET, *CONDITIONS) if name in a and name in b]
+    differing = [name for name in shared if _single(a[name]) != _single(b[name])]
     for name in differing:
         if name in TARGET:
             raise UsageError(
@@ -102,6 +103,11 @@ def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple
                 f"and {b[name]} in '{names[1]}'"
             )
     return [f"Warning: {name} is {a[name]} in {names[0]} and {b[name]} in {names[1]}." for name in differing]
+
+
+def _single(value: Any) -> Any:
+    """An axis of one value, as a sweep may write it, is that value."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 class _Side:
