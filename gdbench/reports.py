@@ -125,6 +125,7 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     from gdbench import comparison as of
     from gdbench.config import read_config
     from gdbench.plots import comparison as drawing
+    from gdbench.plots.files import save
     from gdbench.store import write_frame
     from gdbench.verdicts import comparison_table
 
@@ -144,6 +145,7 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_frame(out, "comparison", found.frame)
-        drawing.draw(found, out)
+        picture = drawing.figure(found.frame, found.a, found.b)
+        save(picture, out / "comparison.png")
         console.say(f"Written to {out}")
     return found
