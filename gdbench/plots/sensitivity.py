@@ -74,8 +74,7 @@ def _sheet(
         subtitle += f"; the best setting in each 1/{PARTS} decade"
     known = [solver for solver in FORMULAS if any((surface, solver) in theory for surface in surfaces)]
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
-    groups = points.groupby(["surface", "solver"], sort=False)
-    entries = _entries(pd.concat([joined(own) for _, own in groups]), rows, solvers, known)
+    entries = _entries(points, rows, solvers, known)
     figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
     for axes, surface in zip(panels, surfaces, strict=True):
         own = points[points["surface"] == surface]
@@ -96,12 +95,15 @@ def _entries(
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
         entries.append((sign("s", INK, "none", 10), "chosen, on the edge of the grid:\na better one may lie outside"))
-    ends = {solver: divergence_edge(own) for solver, own in points.groupby(["surface", "solver"], sort=False)}
-    beyond = points["learning_rate"] >= pd.MultiIndex.from_frame(points[["surface", "solver"]]).map(ends).to_numpy()
-    failed = points[~np.isfinite(points["median"]) & ~beyond]
+    groups = [own for _, own in points.groupby(["surface", "solver"], sort=False)]
+    ends = [divergence_edge(own) for own in groups]
+    lines = [joined(own) for own in groups]
+    apart = [line[~(line["learning_rate"] >= end)] for line, end in zip(lines, ends, strict=True)]
+    failed = pd.concat(apart)
+    failed = failed[~np.isfinite(failed["median"])]
     if failed["diverged"].any():
         entries.append((sign("x", MUTED, size=6), "diverged"))
-    if beyond.any():
+    if np.isfinite(ends).any():
         bar = sign("|", MUTED, size=7)
         bar.set(linestyle="-", linewidth=2.0, markeredgewidth=1.6, markevery=[0])
         entries.append((bar, "most runs diverge from here on"))
@@ -203,7 +205,7 @@ def _panel(
         if banded:
             _band(axes, line, style_of(solver).colour, high)
         _curve(axes, solver, line, width)
-        _failures(axes, solver, line, 1 - row * (i + 0.75), mark)
+        _failures(axes, solver, line, divergence_edge(own), 1 - row * (i + 0.75), mark)
         if left <= theory.get(solver, np.nan) <= right:
             look: dict[str, Any] = {"color": style_of(solver).colour, "linestyle": THEORY, "linewidth": 1.4}
             axes.axvline(theory[solver], zorder=2.5, **look)
@@ -256,10 +258,10 @@ def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
     )
 
 
-def _failures(axes: Axes, solver: str, points: pd.DataFrame, level: float, mark: float) -> None:
+def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level: float, mark: float) -> None:
     """The rates at which the target was not met, in the solver's row of the band; a bar where most runs diverge."""
     x, good = points["learning_rate"].to_numpy(), np.isfinite(points["median"].to_numpy())
-    lost, edge = points["diverged"].to_numpy(dtype=bool), divergence_edge(points)
+    lost = points["diverged"].to_numpy(dtype=bool)
     look: dict[str, Any] = {"color": style_of(solver).colour, "transform": axes.get_xaxis_transform(), "zorder": 3}
     if np.isfinite(edge):
         axes.plot([edge, axes.get_xlim()[1]], [level, level], linewidth=0.5 * mark, solid_capstyle="butt", **look)
