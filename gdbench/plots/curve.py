@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from gdbench.plots.contours import Ground, draw_ground
 from gdbench.plots.style import GRID, INK, note, scale_steps, set_ticks, style_of
-from gdbench.plots.tracks import Track, exit_of, inside, leaves
+from gdbench.plots.tracks import Track, calmness, exit_of, inside, leaves
 
 
 def draw_curve(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track], width: float) -> str:
@@ -32,12 +32,15 @@ def draw_curve(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: S
     scale_steps(below.yaxis, [float(np.nanmax(track.steps)) for track in tracks])
     below.invert_yaxis()
     reach = 10 * (ground.high[0] - ground.low[0])
+    look: dict[str, Any]
     for track in tracks:
         style = style_of(track.solver)
         # A diverged weight of 1e300 would overflow in the renderer.
         weights = np.clip(track.points[:, 0], ground.low[0] - reach, ground.high[0] + reach)
-        below.plot(weights, track.steps, color=style.colour, linestyle=style.dashes, linewidth=width, zorder=3)
-        look: dict[str, Any] = {"marker": style.marker, "color": style.colour, "linestyle": "none", "zorder": 4}
+        calm = calmness(track.points, ground)  # a weight that swings without end would fill the panel
+        look = {"color": style.colour, "linestyle": style.dashes, "linewidth": width * calm, "alpha": calm}
+        below.plot(weights, track.steps, zorder=2 + calm, **look)
+        look = {"marker": style.marker, "color": style.colour, "linestyle": "none", "zorder": 4}
         look |= {"markeredgecolor": "white", "markeredgewidth": 0.4, "markersize": style.size(2.8 + width)}
         at = track.marked
         axes.plot(*track.points[at][inside(track.points[at], ground)].T, **look)
