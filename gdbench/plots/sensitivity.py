@@ -275,7 +275,7 @@ def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level:
 def _ring(axes: Axes, solver: str, points: pd.DataFrame, chosen: pd.Series) -> None:
     """The chosen rate, at the steps that the table gives the chosen setting.
 
-    Another setting may be faster at that rate but reach the target from fewer starts: the ring then stands off the line.
+    Another may be faster at that rate but reach the target from fewer starts: the ring then stands off the line.
     """
     rate = float(chosen.get("learning_rate", np.nan))
     steps = float(pd.to_numeric(pd.Series([chosen.get("steps_to_target")]), errors="coerce").iloc[0])
