@@ -6,7 +6,7 @@ import atexit
 import hashlib
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from threading import Lock
 from types import ModuleType
@@ -41,7 +41,7 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
 
     def compute(
         blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
-    ) -> Iterator[tuple[Shard, bytes]]:
+    ) -> Generator[tuple[Shard, bytes], None, None]:
         able = []
         for shard in shards:
             if blocks[shard.block].failure:
@@ -83,7 +83,7 @@ def _gather(
     blocks: Sequence[Block],
     shards: Sequence[Shard],
     on_advance: Callable[[Advance], None] | None,
-) -> Iterator[tuple[Shard, bytes]]:
+) -> Generator[tuple[Shard, bytes], None, None]:
     """Keep every worker busy and yield what they finish."""
     pickled: dict[int, tuple[str, Any]] = {}
     waiting = list(reversed(shards))

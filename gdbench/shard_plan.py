@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ ROWS = 32_768
 NUMBERS = 4_000_000
 # what a number depends on besides surface and solver: a change here makes every stored shard another one
 ENGINE = (
-    "analysis block engine executors facts frames lanes layout oracle program scalars settings step stochastic "
+    "block compiler engine facts frames lanes layout oracle program records scalars shards step stochastic "
     "surfaces/base solvers/base threshold"
 ).split()
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
@@ -52,14 +52,16 @@ class Shard:
 
 
 # computes shards, wherever: yields each with the content of its file as it is done, in any order
-Compute = Callable[[Sequence[Block], Sequence[Shard], Callable[[Advance], None] | None], Iterator[tuple[Shard, bytes]]]
+Compute = Callable[
+    [Sequence[Block], Sequence[Shard], Callable[[Advance], None] | None], Generator[tuple[Shard, bytes], None, None]
+]
 
 
 def shards_of(blocks: Sequence[Block]) -> list[Shard]:
     """The shards of all blocks, in the order of their runs."""
     made = []
     for index, block in enumerate(blocks):
-        size = max(256, min(ROWS, NUMBERS // (block.starts.shape[1] + 32)))
+        size = min(ROWS, max(256, NUMBERS // (block.starts.shape[1] + 32)))
         digest = block_digest(block)
         for first in range(0, len(block), size):
             last = min(first + size, len(block))
@@ -101,7 +103,7 @@ def _versions() -> tuple[str, ...]:
 def _engine_code() -> str:
     root = Path(__file__).parent
     files = [root / f"{name}.py" for name in ENGINE]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def code_digest(thing: Any) -> str:
@@ -109,6 +111,13 @@ def code_digest(thing: Any) -> str:
     if not callable(thing):
         points = None if thing is None else np.asarray(thing, dtype=float)
         return "" if points is None else hashlib.sha256(points.tobytes()).hexdigest()
+    if isinstance(thing, partial):
+        words = [code_digest(thing.func), repr(thing.args), repr(sorted(thing.keywords.items()))]
+        return hashlib.sha256("|".join(words).encode()).hexdigest()
+    # a function under `jax.jit` has no file of its own, and its `repr` another address in every process
+    thing = inspect.unwrap(thing)
+    if not inspect.isroutine(thing):
+        return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{sorted(vars(thing).items())}".encode()).hexdigest()
     try:
         file = inspect.getsourcefile(thing)
         if file is not None and Path(file).is_file():

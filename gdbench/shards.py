@@ -75,6 +75,11 @@ class Entry:
     dimension: int
 
 
+MEND = "the same `gdbench sweep` writes it again"
+# tables that do not follow from the shards: replaying runs makes them, and `plot` and `table` read them
+REPLAYED = ("theory.csv", "trajectory.csv", "curves.csv", "contours.npz")
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a sweep's folder holds: which runs stand in which shard; `tuning_starts` by surface, where some are held
@@ -90,21 +95,23 @@ class Manifest:
         return sum(entry.rows for entry in self.shards)
 
     def write(self, folder: Path, files: Mapping[str, Path]) -> None:
-        """Write `manifest.json`, each shard with its checksum where it is stored."""
+        """Write `manifest.json`, each shard with its checksum where it is stored, and those of the replayed tables."""
         rows = [
             {
                 **asdict(entry),
-                "sha256": hashlib.sha256(files[entry.key].read_bytes()).hexdigest() if entry.key in files else None,
+                "sha256": _sha256(files[entry.key]) if entry.key in files else None,
             }
             for entry in self.shards
         ]
-        head = json.dumps({"format": 1, "runs": self.runs, "tuning_starts": self.tuning_starts})[1:-1]
+        replayed = {name: _sha256(folder / name) for name in REPLAYED if files and (folder / name).is_file()}
+        facts = {"format": 1, "runs": self.runs, "tuning_starts": self.tuning_starts, "replayed": replayed}
+        head = json.dumps(facts)[1:-1]
         lines = ",\n".join(json.dumps(row) for row in rows)
         write_bytes(folder / "manifest.json", f'{{{head}, "shards": [\n{lines}\n]}}\n'.encode())
 
     @staticmethod
     def read(folder: Path) -> Manifest:
-        """Read `manifest.json`; a `ResultError` says that it is damaged."""
+        """Read `manifest.json`; a `ResultError` says that it is damaged, or a replayed table that it vouches for."""
         path = folder / "manifest.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -112,9 +119,19 @@ class Manifest:
                 Entry(str(row["key"]), int(row["first_run"]), int(row["rows"]), int(row["dimension"]))
                 for row in content["shards"]
             ]
-            return Manifest(shards, {str(name): int(count) for name, count in content["tuning_starts"].items()})
+            tuning_starts = {str(name): int(count) for name, count in content["tuning_starts"].items()}
+            replayed = {str(name): str(digest) for name, digest in content["replayed"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResultError(f"'{path}' cannot be read: {type(error).__name__}: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) else "it is not what a sweep writes"
+            raise ResultError(f"'{path}' cannot be read: {reason}; {MEND}") from None
+        for name, digest in replayed.items():
+            if (folder / name).is_file() and _sha256(folder / name) != digest:
+                raise ResultError(f"'{folder / name}' is damaged: it is not what the sweep wrote; {MEND}")
+        return Manifest(shards, tuning_starts)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gdbench.errors import ResultError
+from gdbench.errors import GdbenchError, ResultError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# how files end that have not got their names yet; pictures end so too
+TEMPORARY = ".tmp"
 # a table of more rows opens nowhere as CSV; Parquet holds it
 CSV_ROWS = 100_000
 FRAMES = ("runs", "table", "trajectory", "curves")
@@ -31,6 +34,10 @@ REQUIRED = {
     "trajectory": ((), ("run", "step", "x0", "loss")),
     "curves": (("surface", "solver"), ("run", "start", "step", "loss", "gap")),
 }
+
+
+class DiskFull(GdbenchError):
+    """No room for a result: not the request is wrong, but the disk."""
 
 
 @dataclass
@@ -62,8 +69,14 @@ def create_folder(folder: Path, *, force: bool = False) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise ResultError(f"the result folder '{folder}' cannot be written: {error.strerror or error}") from None
+        raise unwritable(folder, error) from None
     return folder
+
+
+def unwritable(path: Path, error: OSError) -> GdbenchError:
+    """The sentence for what cannot be written: a `DiskFull` where there is no room, else a `ResultError`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return (DiskFull if full else ResultError)(f"'{path}' cannot be written: {error.strerror or error}")
 
 
 def free_name(parent: Path, name: str) -> str:
@@ -76,6 +89,29 @@ def free_name(parent: Path, name: str) -> str:
     return f"{name}-{number}"
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone; a second sweep into it is told so. A killed process lets go by itself."""
+    try:
+        import fcntl
+    except ImportError:  # a system without it: two sweeps at once are then the user's care
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / ".lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ResultError(
+                f"another sweep is running into '{folder}'; wait for it, or choose another --name"
+            ) from None
+        yield
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never half."""
     with writing(path) as file:
@@ -86,9 +122,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def writing(path: Path) -> Iterator[BinaryIO]:
     """A file to write into, which gets its name once all is on the disk; a crash leaves what was there before.
 
-    Raises `ResultError` where it cannot be written: no space, no right.
+    Raises what `unwritable` makes of an `OSError`: no space, no right.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -98,10 +134,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         _flush_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ResultError(f"'{path}' cannot be written: {error.strerror or error}") from None
+        raise unwritable(path, error) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one that a process was writing when it was killed."""
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY)
 
 
 def _flush_folder(folder: Path) -> None:

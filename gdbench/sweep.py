@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,21 @@ from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.config import dump_config
 from gdbench.engine import Advance, Trajectory
-from gdbench.errors import ResultError
+from gdbench.errors import GdbenchError, ResultError
 from gdbench.executors import Task, execute_tasks
 from gdbench.frames import curves_frame, trajectory_frame
 from gdbench.plan import Plan
 from gdbench.shard_plan import Compute, Shard, manifest_of, shard_content, shards_of
-from gdbench.shards import FOLDER, Manifest, StoredRuns, found_shards, write_shard
-from gdbench.store import write_contours, write_frame, write_json
+from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
+from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
 
 # starts of which the path is kept, for every problem and solver
 DRAWN_STARTS = 3
 # problems whose ground and paths are kept: more than anyone looks at, and each costs a second
 DRAWN_PROBLEMS = 64
+# what a result folder holds besides its configuration and shards
+DERIVED = (".csv", ".json", ".npz", ".parquet", ".png")
 # numbers of one path in trajectory.csv
 PATH_NUMBERS = 50_000
 
@@ -41,7 +43,7 @@ def compute_here(threads: int | None = None) -> Compute:
 
     def compute(
         blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
-    ) -> Iterator[tuple[Shard, bytes]]:
+    ) -> Generator[tuple[Shard, bytes], None, None]:
         able = []
         for shard in shards:
             if blocks[shard.block].failure:
@@ -104,24 +106,32 @@ class SweepFolder:
         the new sweep needs stay.
         """
         config = self.folder / "config.yaml"
-        if config.is_file():
-            said = config.read_text(encoding="utf-8", errors="surrogateescape")
-            if said != dump_config(self.spec) and not force:
-                raise ResultError(
-                    f"'{self.folder}' holds {_difference(said, self.spec)}: choose another --name, or --force to "
-                    "replace it (runs that both share are kept)"
-                )
-        elif any(path.name != ".lock" for path in self.folder.iterdir()):
-            raise ResultError(f"'{self.folder}' exists and is not a result folder; choose another --name")
-        for folder in (self.folder, self.folder / FOLDER):
-            for left in folder.glob(".*.tmp"):
-                left.unlink()
+        said = config.read_text(encoding="utf-8", errors="surrogateescape") if config.is_file() else ""
+        another = bool(said) and said != dump_config(self.spec)
+        if another and not force:
+            raise ResultError(
+                f"'{self.folder}' holds {_difference(said, self.spec)}: choose another --name, or --force to "
+                "replace it (runs that both share are kept)"
+            )
+        for path in self.folder.iterdir():
+            # what is derived from another sweep would stand beside our own, and be taken for it
+            if is_temporary(path) or (another and path.is_file() and path.suffix in DERIVED):
+                path.unlink()
+        write_preamble(self.folder, self.spec)
         try:
             (self.folder / FOLDER).mkdir(exist_ok=True)
         except OSError as error:
-            raise ResultError(f"'{self.folder / FOLDER}' cannot be written: {error.strerror or error}") from None
-        write_preamble(self.folder, self.spec)
-        self.manifest.write(self.folder, {})
+            raise unwritable(self.folder / FOLDER, error) from None
+        for path in filter(is_temporary, list((self.folder / FOLDER).iterdir())):
+            path.unlink()
+        try:
+            known = Manifest.read(self.folder)
+        except ResultError:
+            known = None
+            for name in REPLAYED:
+                (self.folder / name).unlink(missing_ok=True)
+        if known != self.manifest:
+            self.manifest.write(self.folder, {})
 
     def run(self, compute: Compute, progress: Progress) -> None:
         """Compute the shards that are missing or damaged, each stored as soon as it is done."""
@@ -130,14 +140,21 @@ class SweepFolder:
             path.unlink()
         missing = [shard for shard in self.shards if shard.key not in whole]
         progress.on_begin(self.shards, missing, damaged)
-        for shard, content in compute(self.plan.blocks, missing, progress.on_advance):
-            write_shard(self.folder, shard.key, content)
-            progress.on_shard(shard)
+        # closed at once where writing fails or the user interrupts: what computes ends before we do
+        with closing(compute(self.plan.blocks, missing, progress.on_advance)) as computed:
+            for shard, content in computed:
+                write_shard(self.folder, shard.key, content)
+                progress.on_shard(shard)
 
     def finish(self, *, starts: bool = False) -> Result:
         """Derive all tables from the stored shards, replay what is drawn, and write everything but the pictures."""
         began = time.perf_counter()
         whole, _ = self.stored()
+        if lost := [shard for shard in self.shards if shard.key not in whole]:
+            raise GdbenchError(
+                f"{len(lost)} of {len(self.shards)} shards in '{self.folder / FOLDER}' were removed or damaged while "
+                "the sweep ran; the same command computes them again"
+            )
         manifest = self.manifest
         for path in (self.folder / FOLDER).glob("*.parquet"):
             if path not in whole.values():
@@ -238,41 +255,30 @@ def _difference(said: str, spec: SweepSpec) -> str:
     return f"another sweep ({', '.join(names)} differ{'s' if len(names) == 1 else ''})"
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process alone; a second sweep into it is told so. A killed process lets go by itself."""
-    try:
-        import fcntl
-    except ImportError:  # a system without it: two sweeps at once are then the user's care
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise ResultError(f"the result folder '{folder}' cannot be written: {error.strerror or error}") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ResultError(
-                f"another sweep is running into '{folder}'; wait for it, or choose another --name"
-            ) from None
-        yield
+def _require_ours(folder: Path) -> None:
+    """Raise `ResultError` for a folder of something else, before a lock is left in it."""
+    if folder.is_dir() and not (folder / "config.yaml").is_file():
+        strange = [path for path in folder.iterdir() if path.name != ".lock" and not is_temporary(path)]
+        if strange:
+            raise ResultError(f"'{folder}' exists and is not a result folder; choose another --name")
 
 
 def sweep_into(
     plan: Plan, folder: Path, *, compute: Compute, progress: Progress, force: bool = False, starts: bool = False
 ) -> Result:
     """Run `plan` in `folder` from where it stopped, and derive its tables; the pictures are left to the caller."""
+    _require_ours(folder)
     with locked(folder):
         began = time.perf_counter()
         work = SweepFolder(plan, folder)
-        work.prepare(force=force)
-        work.run(compute, progress)
-        ran = time.perf_counter()
-        progress.on_finish()
-        result = work.finish(starts=starts)
-        result.seconds = {"runs": ran - began, **result.seconds}
-        write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})
+        try:
+            work.prepare(force=force)
+            work.run(compute, progress)
+            ran = time.perf_counter()
+            progress.on_finish()
+            result = work.finish(starts=starts)
+            result.seconds = {"runs": ran - began, **result.seconds}
+            write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})
+        except DiskFull as error:
+            raise DiskFull(f"{error}; make room, and the same command goes on") from None
     return result
