@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.chosen import chosen_runs
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
 from gdbench.plots.files import file_name
-from gdbench.plots.settings import swept
 from gdbench.plots.style import (
     INK,
     MUTED,
@@ -58,6 +58,8 @@ def figures(
     """
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
     order = names(runs, "solver")
+    # those that the table speaks of: at the chosen settings, from the starts that are reported
+    runs = chosen_runs(runs, table) if {"surface", "solver"} <= {*runs.columns, *table.columns} else runs
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
     pages = sheets("trajectory", surfaces)
     parts = {name: only(runs, "surface", name) for _, shown, _ in pages for name in shown}
@@ -150,24 +152,14 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
     first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
-    chosen = _alike(rows, tracks[0])
-    if len(chosen) <= 1:
+    if len(rows) <= 1:
         return f"{first}\n{_outcome(tracks[0], ground)}"
-    hits = np.nan_to_num(floats(chosen, "steps_to_target"), nan=np.inf)
+    hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
     median = np.median(hits)
     steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
-    shown = f" ({len(tracks)} drawn)" if len(tracks) < len(chosen) else ""
-    return f"{first}\n{reached.sum()} of {len(chosen)} starts reached{steps}{shown}"
-
-
-def _alike(rows: pd.DataFrame, track: Track) -> pd.DataFrame:
-    """The runs of a solver with the settings of the one drawn: those of its other starts."""
-    alike = np.ones(len(rows), dtype=bool)
-    for name in swept(rows):
-        own = track.run[name]
-        alike &= (rows[name].isna() if pd.isna(own) else rows[name] == own).to_numpy(dtype=bool)
-    return rows[alike]
+    shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
+    return f"{first}\n{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:
