@@ -99,7 +99,7 @@ def scores_table(scores: pd.DataFrame) -> Table:
     """Solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     reference = str(scores["reference"].iloc[0])
-    names = ("solver", "solved", "score", f"speed against {reference}")
+    names = ("solver", "solved", "score", f"speed against {reference}, where both arrive")
     for name in names:
         shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
     for _, row in scores.sort_values("algoperf", ascending=False, kind="stable").iterrows():
