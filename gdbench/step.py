@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from gdbench import stochastic
 from gdbench.errors import UsageError
@@ -94,7 +94,8 @@ class Step:
 
         def noise(call: int) -> Array:
             draw = stochastic.normals(seed, count, call, signature.dimension, self.dtype)
-            return jnp.asarray(parameters[NOISE] * draw)
+            # without the barrier XLA draws again for every row of the state
+            return jnp.asarray(parameters[NOISE] * lax.optimization_barrier(draw))
 
         return Oracle(
             self.objective(parameters, data),
