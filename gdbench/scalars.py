@@ -102,8 +102,6 @@ def _apply(eqn: Any, operands: list[Any]) -> list[Any]:
             closed = inner if hasattr(inner, "consts") else None
             jaxpr, consts = (closed.jaxpr, closed.consts) if closed else (inner, [])
             return _evaluate(jaxpr, consts, operands)
-    if name == "optimization_barrier":
-        return _barrier(eqn, operands)
     if small and all(map(_is_apart, operands)):
         if name in ELEMENTWISE:
             return [_elementwise(eqn, operands)]
@@ -119,22 +117,6 @@ def _apply(eqn: Any, operands: list[Any]) -> list[Any]:
 
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _barrier(eqn: Any, operands: list[Any]) -> list[Any]:
-    """One barrier before all the single numbers: none of them is put together for it."""
-    parts = [list(operand.reshape(-1)) if _is_apart(operand) else [operand] for operand in operands]
-    passed = iter(eqn.primitive.bind(*itertools.chain.from_iterable(parts), **eqn.params))
-    results: list[Any] = []
-    for operand in operands:
-        if _is_apart(operand):
-            result = np.empty(operand.shape, object)
-            for index in np.ndindex(operand.shape):
-                result[index] = next(passed)
-        else:
-            result = next(passed)
-        results.append(result)
-    return results
 
 
 def _elementwise(eqn: Any, operands: list[Any]) -> np.ndarray:

@@ -45,12 +45,14 @@ def normals(seed: Any, step: Any, call: int, size: int, dtype: Any) -> Array:
     """Standard normal numbers `[size]` of one call in one step of a run.
 
     Inverse transformation of the midpoints of 2^24 equal parts of (0, 1): symmetric, at most 5.4 in size, and the same
-    numbers in every `dtype`, for they are computed in float32.
+    numbers in every `dtype` and compiled program up to the rounding of `dtype`.
     """
     bits = hashed(seed, step, np.arange(size, dtype=np.uint32), NOISE + call)[-1] >> np.uint32(8)
     # (2k + 1) / 2^24 - 1, exact: |.| < 1 in whole multiples of 2^-24
-    uniform = (bits.astype(jnp.float32) - np.float32(2**23 - 0.5)) * np.float32(2**-23)
-    return (np.float32(math.sqrt(2)) * lax.erf_inv(uniform)).astype(dtype)
+    uniform = (bits.astype(dtype) - 2.0**23 + 0.5) * 2.0**-23
+    # A division, which XLA stores. A product it would repeat, with all that goes before, for every row of the state
+    # that the number reaches; the barrier keeps the one from becoming the other.
+    return lax.erf_inv(uniform) / lax.optimization_barrier(jnp.asarray(math.sqrt(0.5), dtype))
 
 
 def batch(seed: Any, step: Any, examples: int, size: int) -> Array:
@@ -67,7 +69,7 @@ def batch(seed: Any, step: Any, examples: int, size: int) -> Array:
     return shuffled(keys, number * np.uint32(size), examples, size)
 
 
-def shuffled(keys: tuple[Array, Array], first: Any, count: int, size: int) -> Array:
+def shuffled(keys: tuple[Array, Array], first: Any, count: Any, size: int) -> Array:
     """The places `[size]`, int32, of `first`, `first + 1`, .. (modulo `count`) in a shuffle of 0 .. count - 1.
 
     The swap-or-not shuffle (Hoang, Morris and Rogaway 2012, doi:10.1007/978-3-642-32009-5_1): a round pairs each place
@@ -75,7 +77,7 @@ def shuffled(keys: tuple[Array, Array], first: Any, count: int, size: int) -> Ar
     for 2 or 3, without a table: O(size), where sorting takes O(count). A place stays where it is in all rounds, and
     two keep their distance, once in 2^ROUNDS.
     """
-    n = np.uint32(count)
+    n = _word(count)
 
     def one_round(number: Array, place: Array) -> Array:
         # made in here: inside a loop nothing is taken apart into single numbers, which for many would compile for long
@@ -83,7 +85,7 @@ def shuffled(keys: tuple[Array, Array], first: Any, count: int, size: int) -> Ar
         place = jnp.where(number == 0, position, place)
         salt = _word(number) * np.uint32(GOLDEN)
         pivot = _mixed(keys[0] + salt) % n
-        mirrored = pivot - place + jnp.where(place > pivot, n, np.uint32(0))
+        mirrored = pivot - place + jnp.where(place > pivot, n, 0)
         swaps = _mixed(jnp.maximum(place, mirrored) + _mixed(keys[1] + salt)) >> np.uint32(31) == 1
         return jnp.where(swaps, mirrored, place)
 
