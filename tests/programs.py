@@ -32,7 +32,7 @@ def program_of(
     targets: tuple[float, ...] = (),
     **settings: Any,
 ) -> Program:
-    """Runs of every rate from every start (both broadcast, as the seeds), the learning rate swept as `plan` lays it out.
+    """Runs of every rate from every start and seed (all broadcast), the learning rate swept as `plan` lays it out.
 
     `param` holds parameters, options and the dimension of the surface; `settings` the solver's; an array is swept.
     """

@@ -177,11 +177,10 @@ def test_an_epoch_visits_every_example_and_each_batch_holds_different_ones(examp
 # ---- what the solver is told
 
 
-@pytest.mark.parametrize("seed", [0.0, 5.0])
-@pytest.mark.parametrize(("what", "calls"), [("grad", 1), ("grad", 2), ("grad", 3), ("pair", 1), ("pair", 2)])
-def test_a_gradient_has_the_noise_of_its_call(what, calls, seed):
-    program = program_of("ellipse", tells, starts=[1.0, 2.0], seeds=seed, what=what, calls=calls)
-    wanted = told(program) + 0.3 * draws([seed], [0], calls - 1, size=2)[0]
+@pytest.mark.parametrize(("what", "calls"), [("grad", 1), ("grad", 3), ("pair", 2)])
+def test_a_gradient_has_the_noise_of_its_call(what, calls):
+    program = program_of("ellipse", tells, starts=[1.0, 2.0], seeds=[0.0, 5.0], what=what, calls=calls)
+    wanted = told(program) + 0.3 * draws([0, 5], [0], calls - 1, size=2)[:, 0]
     np.testing.assert_allclose(told(replace(program, noise=0.3)), wanted, rtol=1e-12)
 
 
