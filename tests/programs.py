@@ -32,7 +32,7 @@ def program_of(
     targets: tuple[float, ...] = (),
     **settings: Any,
 ) -> Program:
-    """Runs of every rate from every start (both broadcast), the learning rate swept as `plan` lays it out.
+    """Runs of every rate from every start and seed (all broadcast), the learning rate swept as `plan` lays it out.
 
     `param` holds parameters, options and the dimension of the surface; `settings` the solver's; an array is swept.
     """
@@ -42,7 +42,7 @@ def program_of(
     surface = surface.with_parameters(**{name: v for name, v in (param or {}).items() if name not in swept})
     points = np.atleast_2d(surface.start_point(surface.dimension) if starts is None else np.asarray(starts, float))
     rates = np.atleast_1d(np.asarray(rates, float))
-    runs = max(len(points), len(rates), *(len(value) for value in swept.values()), 1)
+    runs = max(len(points), len(rates), np.size(seeds), *(len(value) for value in swept.values()), 1)
     hyperparameters = {**solver.hyperparameters, **{k: v for k, v in settings.items() if k in solver.hyperparameters}}
     if "learning_rate" in hyperparameters:
         hyperparameters["learning_rate"] = np.broadcast_to(rates, runs).copy()

@@ -66,6 +66,7 @@ FUNCTIONS = {
     "functions": lambda x: jnp.sin(x) * jnp.exp(-x) + jnp.tanh(x) / jnp.cosh(x) + jnp.arctan2(x, x[0]) + jnp.cbrt(x),
     "erf": lambda x: jax.scipy.special.erf(x) + jax.scipy.special.gammaln(jnp.abs(x)),
     "remainder and signs": lambda x: jnp.mod(x, 0.7) + jnp.sign(x) + jnp.floor(x) - jnp.ceil(x) + jnp.round(x),
+    "shifts": lambda x: ((x * 9).astype(jnp.int32) << 3) ^ ((x * 99).astype(jnp.uint32) >> 2).astype(jnp.int32) >> 1,
     "integers": lambda x: (x * 3).astype(jnp.int32) // 2 + jnp.arange(6),
     "float32 inside": lambda x: (x.astype(jnp.float32) * 3).astype(jnp.float64),
     "index from a number": lambda x: x[jnp.argmax(x)] + x[(x[0] * 5).astype(jnp.int32)],
