@@ -17,7 +17,7 @@ from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.store import create_folder
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.sweep import Progress, compute_here, sweep_into
+from gdbench.sweeping import Progress, compute_here, sweep_into
 from gdbench.sweep_spec import SweepSpec
 from gdbench.yaml_file import Document, read_yaml
 

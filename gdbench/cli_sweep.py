@@ -49,11 +49,11 @@ def sweep(
     for option, count in (("--workers", workers), ("--threads", threads)):
         if count is not None and count < 1:
             raise UsageError(f"{option} must be at least 1, not {count}")
-    folder = Path(out) / console.plain_name(name or Path(config).stem)
+    folder = Path(out) / _folder_name(config, name)
 
     from gdbench.config import validated
     from gdbench.sweep_spec import SweepSpec
-    from gdbench.yaml_file import read_yaml
+    from gdbench.yaml_file import overridden, read_yaml
 
     document = read_yaml(config)
     touched = flags.override(document.values, set_)
@@ -63,13 +63,13 @@ def sweep(
 
     from gdbench import display
     from gdbench.plan import make_sweep_plan
-    from gdbench.sweep import SweepFolder, compute_here, sweep_into
+    from gdbench.sweeping import SweepFolder, compute_here, sweep_into
 
     try:
         plan = make_sweep_plan(spec)
     except SpecError as error:
-        in_file = not error.path or str(error.path[0]) not in touched
-        raise UsageError(f"{document.place(error.path)}: {error}" if in_file else str(error)) from None
+        elsewhere = overridden(error.path, touched)
+        raise UsageError(str(error) if elsewhere else f"{document.place(error.path)}: {error}") from None
     except UsageError as error:
         raise UsageError(f"{config}: {error}") from None
     if dry_run:
@@ -94,6 +94,16 @@ def sweep(
     console.say(f"Written to {folder}")
     if result.failure:
         raise GdbenchError(result.failure)
+
+
+def _folder_name(config: str, name: str | None) -> str:
+    """What the result folder is called: `name`, or what the file is called."""
+    if name is not None:
+        return console.plain_name(name)
+    stem = Path(config).stem
+    if stem in ("", ".", ".."):
+        raise UsageError(f"'{config}' gives the result folder no name: give it one with --name")
+    return stem
 
 
 def schema() -> None:

@@ -16,7 +16,7 @@ from gdbench.shard_plan import Shard
 from gdbench.tables import whole
 
 if TYPE_CHECKING:
-    from gdbench.sweep import Progress, SweepFolder
+    from gdbench.sweeping import Progress, SweepFolder
 
 # seconds between plain lines
 EVERY = 5.0
@@ -84,7 +84,7 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    from gdbench.sweep import Progress
+    from gdbench.sweeping import Progress
 
     tally = Tally(planned)
     console = Console(stderr=True)

@@ -13,13 +13,13 @@ import gdbench
 
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
-    0: "errors registry keywords config yaml_file axes sweep_spec",
+    0: "errors registry keywords config yaml_file axes things sweep_spec",
     1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic",
-    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts",
     3: "plan block lanes layout engine theory landscape records",
     4: "tuning chosen table_frame analysis executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli cli_sweep reports display sweep dask_executor api benchmark console describe __init__ __main__",
+    6: "cli cli_sweep reports display sweeping dask_executor api benchmark console describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -37,6 +37,9 @@ NEIGHBOURS = {
     ("yaml_file", "errors"): "a broken file is an error for the user",
     ("axes", "errors"): "a wrong key is an error for the user",
     ("sweep_spec", "axes"): "every value of a sweep may be an axis",
+    ("things", "axes"): "settings of a surface or solver are axes",
+    ("sweep_spec", "things"): "a sweep names surfaces, solvers and starts",
+    ("size", "starts"): "the number of starts belongs to a sweep's size",
     ("sweep_spec", "config"): "a sweep has the rates of a run",
     ("plan", "block"): "a plan is made of blocks",
     ("frames", "table_frame"): "runs name their targets as the table does",
@@ -59,16 +62,16 @@ NEIGHBOURS = {
     ("shard_plan", "shards"): "keys and contents of the files",
     ("shard_plan", "frames"): "a shard holds rows of runs",
     ("derived", "statistics"): "statistics follow from stored runs",
-    ("sweep", "benchmark"): "a sweep ends with a result, as a run does",
-    ("display", "sweep"): "what is told while a sweep runs",
-    ("api", "sweep"): "the public function runs the sweep",
+    ("sweeping", "benchmark"): "a sweep ends with a result, as a run does",
+    ("display", "sweeping"): "what is told while a sweep runs",
+    ("api", "sweeping"): "the public function runs the sweep",
     ("api", "display"): "progress, where it is asked for",
     ("api", "dask_executor"): "where a scheduler is given",
     ("cli", "cli_sweep"): "the commands around sweeps stand in a file of their own",
     ("cli_sweep", "console"): "the command line is read in one file and answered in another",
     ("cli_sweep", "reports"): "the command line is read in one file and answered in another",
     ("cli_sweep", "display"): "progress and plan",
-    ("cli_sweep", "sweep"): "the command runs the sweep",
+    ("cli_sweep", "sweeping"): "the command runs the sweep",
     ("cli_sweep", "dask_executor"): "where a scheduler is given",
     ("reports", "benchmark"): "a report is of a result",
     ("reports", "console"): "all printing goes through the console",
