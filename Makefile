@@ -9,7 +9,8 @@ demo: $(VENV)/.installed
 	$(BIN)/gdbench run -f ellipse -s rmsprop --name demo-ellipse-rmsprop --force
 	$(BIN)/gdbench run -f ellipse -f unscaled -f uncentered -f multi-minima \
 		-s sgd -s momentum -s nesterov -s rmsprop -s adagrad -s adam --name demo-course --force
-	@echo "Open results/demo-ellipse-rmsprop/trajectory.png and results/demo-course/trajectory.png"
+	$(BIN)/gdbench sweep configs/quick.yaml --name demo-sweep --force
+	@echo "Open trajectory.png in results/demo-ellipse-rmsprop and results/demo-course, and grid.png in results/demo-sweep"
 
 test: lint
 	$(BIN)/pytest -n auto
@@ -31,7 +32,11 @@ bench: $(VENV)/.installed-bench
 gallery: $(VENV)/.installed-test
 	$(BIN)/gdbench run --config configs/gallery.yaml --out results/gallery --name course --force
 	$(BIN)/gdbench run --config configs/wine.yaml --out results/gallery --name wine --force
-	cd results/gallery && rm -f */trajectory.csv */runs.csv */curves.csv */contours.npz */timings.json */environment.json
+	$(BIN)/gdbench sweep configs/course.yaml --out results/gallery --name course-tuned --force
+	$(BIN)/gdbench sweep configs/momentum-map.yaml --out results/gallery --name momentum-map --force
+	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
+	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
+	cd results/gallery && rm -f course-tuned/trajectory*.png momentum-map/trajectory*.png */heatmap-*.png */.lock
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

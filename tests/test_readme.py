@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 from readme_tables import ROOT, with_tables
 
 from gdbench.cli import call
+from gdbench.config import validated
+from gdbench.plan import make_sweep_plan
+from gdbench.sweep_spec import SweepSpec
+from gdbench.yaml_file import parse_yaml
 
 README = (ROOT / "README.md").read_text()
 GUIDES = sorted((ROOT / "docs").glob("add-*.md"))
@@ -43,6 +48,7 @@ def test_the_readme_names_the_make_targets():
 @pytest.mark.slow
 def test_every_command_of_the_readme(here, capsys):
     write_tables()
+    shutil.copytree(ROOT / "configs", "configs")
     listed = [words[1:] for words in commands(README) if words[0] == "gdbench"]
     assert len(listed) >= 13
     for arguments in listed:
@@ -75,12 +81,31 @@ def test_the_example_of_a_guide(here, guide):
         assert call(arguments) == 0, arguments
 
 
+@pytest.mark.slow
+def test_every_command_of_the_guide_to_sweeps(here):
+    shutil.copytree(ROOT / "configs", "configs")
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    listed = [words[1:] for words in commands(text) if words[0] == "gdbench" and "--executor" not in words]
+    assert len(listed) >= 7
+    for arguments in listed:
+        assert call(arguments) == 0, arguments
+
+
+def test_the_files_of_the_guide_to_sweeps_are_valid():
+    found = blocks((ROOT / "docs" / "sweeps.md").read_text(), "yaml")
+    assert len(found) >= 3
+    for text in found:
+        document = parse_yaml(text, "sweeps.md")
+        values = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"], **document.values}
+        assert make_sweep_plan(validated(SweepSpec, values, document)).runs > 0
+
+
 def test_the_tables_of_the_readme_are_those_of_the_gallery():
     assert with_tables(README) == README
 
 
 def test_links_of_the_documents_lead_somewhere():
-    for document in [ROOT / "README.md", *GUIDES, *(ROOT / "docs" / "decisions").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "docs" / "sweeps.md", *GUIDES, *(ROOT / "docs" / "decisions").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not link.startswith("http"):
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
