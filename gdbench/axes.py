@@ -15,7 +15,7 @@ from gdbench.errors import nearest
 Scalar = bool | int | float | str
 SPACINGS = ("log", "linear", "random")
 DISTRIBUTIONS = ("uniform", "log_uniform", "normal")
-MOST = 10_000_000
+MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,19 @@ def axis_of(value: Any) -> Axis:
     """The axis that `value` stands for: a scalar, a list of them, or a mapping with `log`, `linear` or `random`."""
     if isinstance(value, Axis):
         return value
+    value = plain(value)
     if isinstance(value, Mapping):
         return _spaced(value)
     items = value if isinstance(value, list | tuple) else [value]
     if not items:
         raise Problem("a list of values must not be empty")
     if len(items) > MOST:
-        raise Problem(f"at most {MOST:,} values".replace(",", " "))
+        raise Problem(f"at most {MOST:,} values, not {len(items):,}".replace(",", " "))
     for index, item in enumerate(items):
         if not isinstance(item, bool | int | float | str):
             raise Problem(
                 f"expected a number, a text, a list of them, or a mapping such as {{log: [1e-6, 10], num: 64}}, not "
-                f"{_shown(item)}",
+                f"{shown(item)}",
                 *([index] if items is value else []),
             )
         if isinstance(item, float) and not math.isfinite(item):
@@ -80,10 +81,21 @@ def axis_of(value: Any) -> Axis:
         if isinstance(item, int) and not isinstance(item, bool) and abs(item) > 2**63:
             raise Problem("a whole number must fit 64 bits")
     # 1 and 1.0 are one value, and two runs of one name would count twice; true and 1 are not
-    if len({(isinstance(item, bool), item) for item in items}) < len(items):
-        twice = next(item for index, item in enumerate(items) if item in items[:index])
-        raise Problem(f"the value {twice!r} stands twice")
+    seen = set()
+    for item in items:
+        if (isinstance(item, bool), item) in seen:
+            raise Problem(f"the value {item!r} stands twice")
+        seen.add((isinstance(item, bool), item))
     return Axis("values", tuple(items))
+
+
+def plain(value: Any) -> Any:
+    """What a notebook may hand over as what a file would hold: arrays, numpy's numbers and ranges as lists, numbers."""
+    if isinstance(value, range):
+        return list(value)
+    if isinstance(value, list | tuple):
+        return [item.tolist() if hasattr(item, "tolist") else item for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _spaced(value: Mapping[Any, Any]) -> Axis:
@@ -101,7 +113,7 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
         raise Problem(f"'{kind}' needs 'num', the number of values")
     num = value["num"]
     if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST:
-        raise Problem(f"num must be a whole number from 1 to {MOST:,}, not {_shown(num)}".replace(",", " "), "num")
+        raise Problem(f"num must be a whole number from 1 to {MOST:,}, not {shown(num)}".replace(",", " "), "num")
     path: tuple[str, ...] = (kind,)
     if kind == "random":
         if not isinstance(ends, Mapping) or len(ends) != 1 or next(iter(ends)) not in DISTRIBUTIONS:
@@ -119,26 +131,30 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
         raise Problem(f"the low end ({low:g}) must not be above the high end ({high:g})", *path)
     if kind in ("log", "log_uniform") and low <= 0:
         raise Problem(f"a log axis needs numbers above 0, not {low:g}", *path)
-    if num > 1 and low == high and kind in ("log", "linear"):
-        raise Problem(f"{num} values from {low:g} to {high:g} are one value", *path)
+    if num > 1 and (high == 0 if kind == "normal" else low == high):
+        raise Problem(f"{num} values from {low:g} to {high:g} are all the same: give 'num: 1', or the value", *path)
     return Axis(kind, (), low, high, num)
 
 
 def _ends(ends: Any, path: tuple[str, ...]) -> tuple[float, float]:
     numbers = isinstance(ends, list | tuple) and len(ends) == 2
     if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-        raise Problem(f"expected two numbers [LOW, HIGH], not {_shown(ends)}", *path)
+        raise Problem(f"expected two numbers [LOW, HIGH], not {shown(ends)}", *path)
     try:
         low, high = float(ends[0]), float(ends[1])
     except OverflowError:
         raise Problem("a number is too large", *path) from None
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise Problem("both ends must be finite", *path)
+    if not (abs(low) <= 1e300 and abs(high) <= 1e300):
+        raise Problem("both numbers must be finite, and at most 1e300 in size", *path)
     return low, high
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A value for a sentence, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of too many digits
+        return "so large a number"
     return text if len(text) <= 40 else f"{text[:37]}.."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -11,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gdbench.errors import UsageError, nearest
-from gdbench.yaml_file import Document, read_yaml
+from gdbench.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
 
 Setting = bool | int | float | str
 BRANCHES = ("int", "float", "str", "bool", "function-plain[validate()]", "none")
@@ -19,9 +20,11 @@ BRANCHES = ("int", "float", "str", "bool", "function-plain[validate()]", "none")
 
 def named_once(kind: str, names: Sequence[str]) -> None:
     """Raise ValueError where a name stands twice."""
+    seen: set[str] = set()
     for name in names:
-        if names.count(name) > 1:
+        if name in seen:
             raise ValueError(f"{kind} '{name}' is named twice")
+        seen.add(name)
 
 
 class Rates(BaseModel):
@@ -37,6 +40,8 @@ class Rates(BaseModel):
     def _ordered(self) -> Rates:
         if self.low > self.high:
             raise ValueError(f"low ({self.low:g}) must not be above high ({self.high:g})")
+        if self.low == self.high and self.num > 1:
+            raise ValueError(f"{self.num} rates from {self.low:g} to {self.high:g} are all the same; give num 1")
         return self
 
 
@@ -109,23 +114,33 @@ def make_spec(values: dict[str, Any], where: str = "", elsewhere: Collection[str
 
 
 def validated(
-    model: type[Spec], values: Mapping[str, Any], document: Document | None = None, elsewhere: Collection[str] = ()
+    model: type[Spec],
+    values: Mapping[str, Any],
+    document: Document | None = None,
+    elsewhere: Collection[str | KeyPath] = (),
 ) -> Spec:
     """`values` as a `model`; a `UsageError` names the key path, what is wrong and the place in the `document`.
 
-    The keys `elsewhere` do not stand there: flags that override the file.
+    The keys, or paths to keys, `elsewhere` do not stand there: flags that override the file.
     """
     try:
-        return model(**values)
+        return model.model_validate(dict(values))
     except ValidationError as error:
-        problem = error.errors()[0]
+        problem = _chosen(error.errors())
         # pydantic names the branch of a union as if it were a key
         path = [part for part in problem["loc"] if part not in BRANCHES and not str(part).startswith("list[")]
         path += problem.get("ctx", {}).get("path", [])
-        in_file = document is not None and (str(path[0]) not in elsewhere if path else not elsewhere)
+        in_file = document is not None and not overridden(path, elsewhere)
         place = f"{document.place(path)}: " if in_file and document is not None else ""
         # a key may hold line breaks, a sentence may not
         raise UsageError(" ".join(f"{place}{_sentence(model, problem, path, in_file)}".split())) from None
+
+
+def _chosen(problems: Sequence[Any]) -> Any:
+    """The first problem; of the branches of a union the one that got furthest, for it is what was meant."""
+    first = problems[0]
+    same = [problem for problem in problems if problem["loc"][:1] == first["loc"][:1]]
+    return max(same, key=lambda problem: len([part for part in problem["loc"] if part not in BRANCHES]))
 
 
 def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bool) -> str:
@@ -141,13 +156,26 @@ def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bo
             f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
         )
     message = problem["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
+    message = re.sub(r" or instance of \w+", "", message)
     message = message[0].lower() + message[1:]
     if not path:
         return message
-    given = problem["input"]
-    plain = isinstance(given, int | float | str | bool) and problem["type"] != "axis"
-    shown = f", not {given!r}" if plain and repr(given) not in message else ""
-    return f"{dotted if in_file else dotted.replace('_', '-')}: {message.replace('input ', '')}{shown}"
+    given, message = problem["input"], message.removeprefix("input ")
+    if issubclass(model, RunSpec) and isinstance(given, list | dict) and problem["type"] != "too_long":
+        message += "; lists of values and mappings of settings are for `gdbench sweep`"
+    shown = ""
+    if isinstance(given, int | float | str | bool) and problem["type"] != "axis":
+        said = _short(given)
+        shown = f", not {said}" if said not in message else ""
+    return f"{dotted if in_file else dotted.replace('_', '-')}: {message}{shown}"
+
+
+def _short(value: Any) -> str:
+    try:
+        said = repr(value)
+    except ValueError:  # a whole number of too many digits
+        return "so large a number"
+    return said if len(said) <= 80 else f"{said[:77]}.."
 
 
 def _model_below(model: type[BaseModel], key: str) -> type[BaseModel]:
@@ -167,4 +195,4 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def dump_config(spec: BaseModel) -> str:
     """The complete specification as YAML; running it again reproduces the numbers."""
-    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(spec.model_dump(mode="json"), Dumper=WrittenBack, sort_keys=False, allow_unicode=True)

@@ -43,22 +43,36 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
     return found
 
 
-def override(values: dict[str, Any], texts: list[str] | None) -> set[str]:
+def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[str, ...]]:
     """Set `KEY=VALUE` in a specification's `values`, VALUE as YAML has it; KEY may lead down: `tune.trials`.
 
-    Returns the outermost keys that were set. Below `set` and `param` the rest of the key is one name.
+    Returns the paths of the keys that were set.
     """
     touched = set()
     for key, text in (pairs(texts, "--set") or {}).items():
-        first, *rest = key.split(".")
-        path = [first, ".".join(rest)] if first in ("set", "param") and rest else [first, *rest]
+        path = _path(key)
         inner = values
         for part in path[:-1]:
             below = inner.get(part)
+            if isinstance(below, str):
+                below = [below]
             if isinstance(below, list) and all(isinstance(name, str) for name in below):
                 below = dict.fromkeys(below)  # names without settings, of which one now gets some
             inner[part] = dict(below) if isinstance(below, dict) else {}
             inner = inner[part]
         inner[path[-1]] = parse_value(text)
-        touched.add(first)
+        touched.add(path)
     return touched
+
+
+def _path(key: str) -> tuple[str, ...]:
+    """The keys that a dotted key leads down. Names of settings such as `adam.b1` hold a dot themselves."""
+    parts = key.split(".")
+    if parts[0] in ("set", "param") and len(parts) > 1:
+        return parts[0], ".".join(parts[1:])
+    if parts[:2] == ["tune", "space"] and len(parts) > 2:
+        from gdbench.sweep_spec import Range  # pydantic stays out of `--help`
+
+        last = parts[-1:] if parts[-1] in Range.model_fields and len(parts) > 3 else []
+        return (*parts[:2], ".".join(parts[2 : len(parts) - len(last)]), *last)
+    return tuple(parts)

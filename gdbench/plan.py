@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,16 +12,17 @@ import numpy as np
 from gdbench.axes import Axis
 from gdbench.block import NOISE, Block, Conditions
 from gdbench.config import RunSpec
-from gdbench.errors import SpecError, UsageError
+from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.search import check_space, space_of, trial_points
 from gdbench.settings import Given, assign, hyperparameters, solver_options, surface_variants, values_of
+from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
+from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.linear import regression
 from gdbench.sweep_spec import SweepSpec, Tune
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
-MOST_RUNS = 10**10
 # the keys of a specification whose values are the conditions of a run
 CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size")
 
@@ -71,6 +71,11 @@ def make_sweep_plan(
     surfaces = [*surfaces, *data_surfaces(spec)]
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
     given_solvers = assign(solvers, spec.set, spec.solver, "set")
+    of_surfaces, of_solvers = (
+        [{name: item.axis for name, item in given.items()} for given in several]
+        for several in (given_surfaces, given_solvers)
+    )
+    require_few(spec, surfaces, solvers, of_surfaces, of_solvers, CONDITIONS)
     ladder = tuple(spec.targets) if targets is None else targets
     conditions = list(_conditions(spec, ladder))
     searches = _searches(spec, solvers, given_solvers)
@@ -82,7 +87,7 @@ def make_sweep_plan(
         for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
             if not number:
                 resolved.append(variant)
-            starts, tuning_starts = _starts(variant, spec)
+            starts, tuning_starts = starts_on(variant, spec)
             parameters, noise = _with_noise(parameters, spec)
             for condition, swept in conditions:
                 _require_examples(variant, condition)
@@ -105,8 +110,6 @@ def make_sweep_plan(
                         )
                         first += len(block)
                         blocks.append(block)
-                        if first > MOST_RUNS:
-                            raise UsageError(f"more than {MOST_RUNS:.0e} runs: shorten an axis")
     return Plan(spec, resolved, list(solvers), blocks)
 
 
@@ -160,7 +163,7 @@ Search = tuple[dict[str, float], tuple[dict[str, np.ndarray], ...], list[dict[st
 def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[Search]:
     """Of every solver: its fixed hyperparameters, the axes of the swept ones, and the combinations of its options."""
     if spec.tune is not None:
-        check_space(solvers, spec.tune.space)
+        check_space(solvers, spec.tune.space, _rates_and_own(spec, solvers, given))
     searches = []
     for solver, own in zip(solvers, given, strict=True):
         own = dict(own)
@@ -182,6 +185,14 @@ def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mappin
     return searches
 
 
+def _rates_and_own(
+    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]
+) -> dict[str, set[str]]:
+    """By solver, the names of what it is given a value for."""
+    rate = {"learning_rate"} if spec.learning_rate is not None else set()
+    return {solver.name: {*own, *rate} for solver, own in zip(solvers, given, strict=True)}
+
+
 def _tuned(
     spec: SweepSpec,
     tune: Tune,
@@ -192,6 +203,8 @@ def _tuned(
 ) -> tuple[dict[str, float], tuple[dict[str, np.ndarray], ...]]:
     """The trial points of a tuned solver as one axis; what is given a single value stays fixed."""
     for name, item in own.items():
+        if len(item.axis) > 1 and name in solver.options:
+            raise SpecError(f"'{name}' has several values, but tune takes one of an option", item.path)
         if len(item.axis) > 1:
             raise SpecError(
                 f"'{name}' has several values, but tune draws its own: give its range as tune.space.{name}", item.path
@@ -213,10 +226,16 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
     from gdbench import data  # pandas and scipy load only for a table
     from gdbench import regression as solutions
 
-    table = data.load(spec.data, spec.target, spec.model)
+    try:
+        table = data.load(spec.data, spec.target, spec.model)
+    except DataError as error:
+        raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
     made = []
-    for how in spec.preprocess:
-        prepared = data.preprocess(table, how)
+    for index, how in enumerate(spec.preprocess):
+        try:
+            prepared = data.preprocess(table, how)
+        except DataError as error:
+            raise SpecError(str(error), ("preprocess", index)) from None
         inputs, targets = data.design_matrix(prepared), prepared.target
         if spec.model == "linear":
             solution = solutions.linear_solution(inputs, targets)
@@ -240,50 +259,6 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
             )
         )
     return made
-
-
-def _starts(surface: Surface, spec: SweepSpec) -> tuple[np.ndarray, int]:
-    """The starts `[starts, n]` on a surface, and how many of them serve tuning where others are held out, else 0."""
-    block = spec.surface.get(surface.name, {})
-    own = "start" in block or "starts" in block
-    path: tuple[Any, ...] = ("surface", surface.name) if own else ()
-    start = block.get("start") if own else spec.start
-    chosen = block.get("starts") if own else spec.starts
-    n = surface.dimension
-    if isinstance(chosen, int):
-        starts = _random_starts(surface, spec.seed, chosen)
-    elif chosen is not None:
-        for index, point in enumerate(chosen):
-            _require_length(surface, point, (*path, "starts", index))
-        starts = np.asarray(chosen, dtype=np.float64)
-    elif start is not None:
-        _require_length(surface, start, (*path, "start"))
-        starts = np.asarray(start, dtype=np.float64)[None]
-    else:
-        starts = surface.start_point(n)[None]
-    if spec.tune is None or not spec.tune.holdout_starts:
-        return starts, 0
-    held_out = _random_starts(surface, spec.seed, spec.tune.holdout_starts, held_out=True)
-    return np.concatenate([starts, held_out]), len(starts)
-
-
-def _random_starts(surface: Surface, seed: int, count: int, *, held_out: bool = False) -> np.ndarray:
-    """Starts `[count, n]` in the surface's box.
-
-    They follow from the seed and the surface alone, so that every solver and every selection of surfaces gets the same
-    ones; those held out are another stream.
-    """
-    low, high = surface.box_bounds(surface.dimension)
-    key = [seed, zlib.crc32(surface.name.encode()), *([1] if held_out else [])]
-    return low + (high - low) * np.random.default_rng(key).random((count, surface.dimension))
-
-
-def _require_length(surface: Surface, start: Sequence[float], path: tuple[Any, ...]) -> None:
-    n = surface.dimension
-    if len(start) == n:
-        return
-    more = f"; set --param dimension={len(start)}" if surface.any_dimension else ""
-    raise SpecError(f"the start has {len(start)} numbers, but surface '{surface.name}' has {n} weights{more}", path)
 
 
 def rates_of(spec: SweepSpec) -> np.ndarray:

@@ -41,10 +41,10 @@ def space_of(solver: Solver, fixed: Collection[str], rates: Rates, space: Mappin
     return found
 
 
-def check_space(solvers: Collection[Solver], space: Mapping[str, Range]) -> None:
-    """Raise `SpecError` for a name in `tune.space` that no solver has."""
+def check_space(solvers: Collection[Solver], space: Mapping[str, Range], given: Mapping[str, Collection[str]]) -> None:
+    """Raise `SpecError` for a name in `tune.space` that no solver has, or every one has been `given` a value for."""
     by_name = {solver.name: solver for solver in solvers}
-    for key in space:
+    for key, ends in space.items():
         owner, _, name = key.rpartition(".")
         path = ("tune", "space", key)
         if owner and owner not in by_name:
@@ -53,6 +53,11 @@ def check_space(solvers: Collection[Solver], space: Mapping[str, Range]) -> None
         known = sorted({known for solver in able for known in solver.hyperparameters})
         if name not in known:
             raise SpecError(str(unknown("hyperparameter", name, known)), path)
+        if all(name in given[solver.name] for solver in able if name in solver.hyperparameters):
+            raise SpecError(f"'{name}' has a range here and a value elsewhere; remove one of them", path)
+        lowest = _spread(ends, np.array([0.0, 1.0])).min()
+        if name == "learning_rate" and lowest <= 0:
+            raise SpecError(f"a learning rate must be above 0, and this range begins at {lowest:g}", path)
 
 
 def trial_points(solver: Solver, space: Mapping[str, Range], trials: int, seed: int) -> dict[str, np.ndarray]:

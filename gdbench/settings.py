@@ -24,6 +24,11 @@ class Given:
     axis: Axis
     path: tuple[Any, ...]
 
+    @property
+    def name(self) -> str:
+        """The key path in words."""
+        return ".".join(map(str, self.path))
+
 
 def assign(
     things: Sequence[Surface | Solver], common: Mapping[str, Axis], own: Mapping[str, Mapping[str, Any]], option: str
@@ -40,7 +45,7 @@ def assign(
         owner, _, name = key.rpartition(".")
         path = (option, key)
         if owner and owner not in names:
-            raise SpecError(str(unknown(kind, owner, names, f"in --{option} {key}")), path)
+            raise SpecError(str(unknown(kind, owner, names, f"in '{option}', at '{key}'")), path)
         chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
         takers = [i for i in chosen if name in settable(things[i])]
         if not takers:
@@ -53,7 +58,7 @@ def assign(
             known = sorted({known for i in chosen for known in settable(things[i])})
             owners = " and ".join(names[i] for i in chosen)
             if not known:
-                raise SpecError(f"unknown {what} '{name}': {owners} has none to set", path)
+                raise SpecError(f"unknown {what} '{name}': {owners} {_has(chosen)} none to set", path)
             raise SpecError(str(unknown(what, name, known, f"of {owners}")), path)
         for i in takers:
             assigned[i][name] = Given(axis, path)
@@ -70,6 +75,10 @@ def assign(
     return assigned
 
 
+def _has(chosen: Sequence[int]) -> str:
+    return "has" if len(chosen) == 1 else "have"
+
+
 def _has_rate(thing: Surface | Solver) -> bool:
     return isinstance(thing, Solver) and "learning_rate" in thing.hyperparameters
 
@@ -82,11 +91,23 @@ def settable(thing: Surface | Solver) -> list[str]:
 
 
 def values_of(given: Given, seed: int) -> np.ndarray:
-    """The values `[length]` of an axis of numbers; random ones follow from the seed and the key path alone."""
+    """The values `[length]` of an axis of numbers; random ones follow from the seed and the key path alone.
+
+    Raises `SpecError` where one is no number, or two are equal: two runs of one name would count twice.
+    """
+    values = _values_of(given, seed)
+    if len(np.unique(values)) < len(values):
+        raise SpecError(f"'{given.name}': two of its {len(values)} values are the same number", given.path)
+    return values
+
+
+def _values_of(given: Given, seed: int) -> np.ndarray:
     axis = given.axis
     if axis.spacing == "values":
-        what = f"'{'.'.join(map(str, given.path))}'"
-        return np.array([as_number(value, what) for value in axis.values])
+        for value in axis.values:
+            if isinstance(value, bool):
+                raise SpecError(f"'{given.name}' must be a number, not {value!r}", given.path)
+        return np.array([_at(given.path, as_number, value=value, what=f"'{given.name}'") for value in axis.values])
     if axis.spacing == "log":
         return np.geomspace(axis.low, axis.high, axis.num)
     if axis.spacing == "linear":
@@ -123,11 +144,11 @@ def surface_variants(
             static[name] = _static_values(item)
     grids = np.meshgrid(*swept.values(), indexing="ij")
     parameters = {name: grid.reshape(-1) for name, grid in zip(swept, grids, strict=True)}
+    for name, items in static.items():
+        made_of = [_at(given[name].path, surface.with_parameters, **{name: value}) for value in items]
+        _require_different(given[name], [of.dimension if name == "dimension" else of.options[name] for of in made_of])
     for combination in product(*static.values()):
-        made = surface
-        for name, value in zip(static, combination, strict=True):
-            made = _at(given[name].path, made.with_parameters, **{name: value})
-        yield made, parameters
+        yield surface.with_parameters(**dict(zip(static, combination, strict=True))), parameters
 
 
 def _at(path: tuple[Any, ...], call: Any, **values: Any) -> Any:
@@ -142,7 +163,7 @@ def _at(path: tuple[Any, ...], call: Any, **values: Any) -> Any:
 def _static_values(given: Given) -> tuple[Any, ...]:
     """The values of a setting that is compiled in: only a list makes sense."""
     if given.axis.spacing != "values":
-        raise SpecError(f"'{given.path[-1]}' is compiled in: give its values as a list", given.path)
+        raise SpecError(f"'{given.name}' is compiled in: give its values as a list, not as a range", given.path)
     return given.axis.values
 
 
@@ -158,8 +179,14 @@ def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[
             _at(given[name].path, as_option, value=value, default=default, what=what)
             for value in _static_values(given[name])
         ]
+        _require_different(given[name], chosen[name])
     for combination in product(*chosen.values()):
         yield dict(zip(chosen, combination, strict=True))
+
+
+def _require_different(given: Given, values: Sequence[Any]) -> None:
+    if len(set(values)) < len(values):
+        raise SpecError(f"'{given.name}': two of its {len(values)} values mean the same", given.path)
 
 
 def hyperparameters(
@@ -185,6 +212,7 @@ def hyperparameters(
             fixed[name] = float(default)
         else:
             raise SpecError(
-                f"solver '{solver.name}' needs a value for '{name}': give --set {name}=VALUE", ("solver", solver.name)
+                f"solver '{solver.name}' needs a value for '{name}': give set.{name} (--set {name}=VALUE)",
+                ("solver", solver.name),
             )
     return fixed, swept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,137 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from gdbench.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis
+from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis
 from gdbench.config import Rates, named_once
+from gdbench.things import Start, Starts, Things
 
-Points = list[list[float]]
-Block = dict[str, Any]
-METRICS = ("steps_to_target", "loss_final", "loss_best")
 # of a ladder of targets; the engine keeps so many
 MOST_TARGETS = 8
 LARGEST_SEED = 2**24
-
-
-def _block(name: str, given: Any) -> Block:
-    """The settings of one surface or solver: axes, and of a surface `start` or `starts`."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
-    made: Block = {}
-    for key, value in given.items():
-        try:
-            made[key] = _starts(value) if key == "starts" else _point(value) if key == "start" else axis_of(value)
-        except Problem as problem:
-            raise Problem(str(problem), name, key, *problem.path) from None
-    if "start" in made and "starts" in made:
-        raise Problem("give start or starts, not both", name)
-    return made
-
-
-def _things(value: Any) -> dict[str, Block]:
-    """Surfaces or solvers: a name, a list of names, or a mapping from a name to its settings."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        for index, name in enumerate(value):
-            if not isinstance(name, str):
-                raise Problem("expected a name; settings of its own go into a mapping: {NAME: {KEY: VALUE}}", index)
-            if name in value[:index]:
-                raise Problem(f"'{name}' is named twice", index)
-        return {name: {} for name in value}
-    if not isinstance(value, Mapping):
-        raise Problem("expected a name, a list of names, or a mapping from names to settings")
-    return {str(name): _block(str(name), given) for name, given in value.items()}
-
-
-def _written_things(things: Mapping[str, Block]) -> Any:
-    if not any(things.values()):
-        return list(things)
-    return {
-        name: {key: value.written() if isinstance(value, Axis) else value for key, value in block.items()}
-        for name, block in things.items()
-    }
-
-
-def _point(value: Any) -> list[float]:
-    """One start: a list of finite numbers."""
-    items = value if isinstance(value, list | tuple) else [value]
-    if not items or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
-        raise Problem("a start is a list of numbers such as [1, 0.5]")
-    if not all(abs(item) <= 1e300 for item in items):
-        raise Problem("every number of a start must be finite")
-    return [float(item) for item in items]
-
-
-def _starts(value: Any) -> int | Points:
-    """`32` or `{random: 32}` random starts in the surface's box, or a list of starts."""
-    if isinstance(value, Mapping):
-        if set(value) != {"random"}:
-            raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
-        value = value["random"]
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 1_000_000:
-            raise Problem(f"starts must be from 1 to 1 000 000, not {value}")
-        return value
-    if not isinstance(value, list | tuple) or not value:
-        raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
-    made = []
-    for index, item in enumerate(value):
-        try:
-            made.append(_point(item))
-        except Problem as problem:
-            raise Problem(str(problem), index) from None
-    return made
-
-
-_STARTS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-        {
-            "type": "object",
-            "properties": {"random": {"type": "integer", "minimum": 1}},
-            "required": ["random"],
-            "additionalProperties": False,
-        },
-        {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}},
-    ]
-}
-_THINGS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        {
-            "type": "object",
-            "additionalProperties": {
-                "anyOf": [
-                    {"type": "null"},
-                    {
-                        "type": "object",
-                        "properties": {
-                            "start": {"type": "array", "items": {"type": "number"}},
-                            "starts": _STARTS_SCHEMA,
-                        },
-                        "additionalProperties": AXIS_SCHEMA,
-                    },
-                ]
-            },
-        },
-    ]
-}
-
-Things = Annotated[
-    dict[str, Block],
-    PlainValidator(located(_things)),
-    PlainSerializer(_written_things),
-    WithJsonSchema(_THINGS_SCHEMA),
-]
-Starts = Annotated[Any, PlainValidator(located(_starts)), WithJsonSchema(_STARTS_SCHEMA)]
-Start = Annotated[
-    list[float],
-    PlainValidator(located(_point)),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 1}),
-]
 
 
 def _dtypes(value: Any) -> Axis:
@@ -158,7 +34,9 @@ def _dtypes(value: Any) -> Axis:
     return axis
 
 
-Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]
+_TYPE = {"enum": ["float32", "float64"]}
+_TYPES = {"anyOf": [_TYPE, {"type": "array", "items": _TYPE, "minItems": 1, "uniqueItems": True}]}
+Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.written), WithJsonSchema(_TYPES)]
 
 
 def _single(value: Any) -> Axis:
@@ -275,6 +153,13 @@ class SweepSpec(BaseModel):
             raise ValueError(f"steps must be at most {2**24}")
         return value
 
+    @field_validator("batch_size")
+    @classmethod
+    def _countable(cls, value: Axis | None) -> Axis | None:
+        if value is not None and any(size > 2**31 for size in value.values):  # type: ignore[operator]
+            raise ValueError(f"batch_size must be at most {2**31}")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> SweepSpec:
         if self.start is not None and self.starts is not None:
@@ -291,11 +176,11 @@ class SweepSpec(BaseModel):
         return self
 
     @property
-    def seed_list(self) -> list[int]:
+    def seed_list(self) -> Sequence[int]:
         """The seeds of the runs."""
         if isinstance(self.seeds, list):
             return self.seeds
-        return list(range(self.seed, self.seed + (self.seeds or 1)))
+        return range(self.seed, self.seed + (self.seeds or 1))
 
 
 def json_schema() -> dict[str, Any]:

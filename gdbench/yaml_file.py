@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gdbench.errors import UsageError, nearest
 KeyPath = tuple[Any, ...]
 # far more than any specification needs, and few enough to walk at once: aliases of aliases can stand for billions
 NODES = 100_000
+BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -38,50 +39,72 @@ def read_yaml(path: str | Path) -> Document:
     """The mapping in a YAML file; a `UsageError` names the file and the line."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        with open(file, "rb") as stream:
+            content = stream.read(BYTES + 1)  # a device may never end
+        text = content.decode("utf-8")
     except FileNotFoundError:
         close = nearest(file.name, [p.name for p in file.parent.glob("*.y*ml")]) if file.parent.is_dir() else None
         hint = f"; did you mean '{file.parent / close}'?" if close else ""
-        raise UsageError(f"there is no file '{file}'{hint}") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"'{file}' cannot be read as text: {error}") from None
+        raise UsageError(_line(f"there is no file '{file}'{hint}")) from None
+    except IsADirectoryError:
+        raise UsageError(_line(f"'{file}' is a folder; name the YAML file in it")) from None
+    except OSError as error:
+        raise UsageError(_line(f"'{file}' cannot be read: {error.strerror or error}")) from None
+    except ValueError as error:
+        raise UsageError(_line(f"'{file}' cannot be read as text: {error}")) from None
+    if len(content) > BYTES:
+        raise UsageError(_line(f"'{file}' is too large for a specification: over {BYTES // 1_000_000} MB"))
     return parse_yaml(text, str(file))
 
 
 def parse_yaml(text: str, name: str) -> Document:
     """The mapping in `text`, which stands in the file `name`."""
     lines: dict[KeyPath, int] = {}
-    loader = _Loader(text) if not _unreadable(text) else None
     try:
-        if loader is None:
-            yaml.safe_load(text)  # raises with the reader's own words
-        assert loader is not None
-        node = loader.get_single_node()
-        _walk(node, (), lines, name, [0])
-        values = {} if node is None else loader.construct_document(node)
+        values = _constructed(text, lines, name)
+        values = {} if values is None else values
+    except UsageError:
+        raise
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        shown = f"the character U+{ord(text[error.position]):04X}"
+        raise UsageError(_line(f"{name}, line {number}: not valid YAML: {shown} has no place in it")) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "cannot be parsed"
+        if problem.startswith("but "):
+            problem = f"{error.context}, {problem}"  # type: ignore[attr-defined]
         raise UsageError(_line(f"{name}{line}: not valid YAML: {problem}")) from None
-    except (ValueError, RecursionError, TypeError, AttributeError) as error:
-        raise UsageError(_line(f"{name}: not valid YAML: {error}")) from None
+    except RecursionError:
+        raise UsageError(_line(f"{name}: nested too deeply, or an alias stands within itself")) from None
     if not isinstance(values, dict):
-        raise UsageError(f"{name}: expected a mapping of keys such as 'surface' and 'solver'")
+        raise UsageError(_line(f"{name}: expected a mapping of keys such as 'surface' and 'solver'"))
     return Document(name, values, lines)
 
 
 def parse_value(text: str) -> Any:
     """One value as YAML has it: `500`, `1e-6`, `[sgd, adam]`, `{log: [1e-6, 10], num: 64}`; else the text itself."""
     try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return _constructed(text, {}, "the value")
+    except Exception:  # whatever the reader cannot make of it, it is a text
         return text
 
 
-def _unreadable(text: str) -> bool:
-    """Whether the text holds characters that YAML has no place for, which its reader refuses at once."""
-    return yaml.reader.Reader.NON_PRINTABLE.search(text) is not None
+def _constructed(text: str, lines: dict[KeyPath, int], name: str) -> Any:
+    """What `text` holds, each key's line noted in `lines`; raises what the reader raises."""
+    loader = _Loader(text)
+    node = loader.get_single_node()
+    if node is None:
+        return None
+    _walk(node, (), lines, name, [0])
+    return loader.construct_document(node)
+
+
+def overridden(path: Sequence[Any], elsewhere: Collection[str | KeyPath]) -> bool:
+    """Whether what is wrong at a key path may come from one of the keys, or paths to keys, `elsewhere`."""
+    paths = [(key,) if isinstance(key, str) else tuple(key) for key in elsewhere]
+    return any(tuple(path[: len(other)]) == other[: len(path)] for other in paths)
 
 
 def _line(text: str) -> str:
@@ -92,7 +115,7 @@ def _walk(node: Any, path: KeyPath, lines: dict[KeyPath, int], name: str, seen: 
     """Note the line of every key below `node`; refuse a key that is no text, or stands twice."""
     seen[0] += 1
     if seen[0] > NODES:
-        raise UsageError(f"{name}: too large for a specification: more than {NODES:,} values".replace(",", " "))
+        raise UsageError(_line(f"{name}: too large for a specification: more than {NODES // 1000} 000 values"))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             lines[(*path, index)] = item.start_mark.line + 1
@@ -117,9 +140,28 @@ _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which `1e-6` is a number, as everyone means it."""
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """The value of a node; one that cannot be made, such as `2001-13-45`, is an error with a line."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # the constructors raise many kinds: ValueError, IndexError, KeyError, OverflowError
+            shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
+            problem = f"'{shown[:40]}' cannot be read as {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+
+def _refuse(loader: _Loader, node: Any) -> Any:
+    tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+    raise yaml.constructor.ConstructorError(problem=f"the tag '{tag}' is not allowed", problem_mark=node.start_mark)
+
+
+class WrittenBack(yaml.SafeDumper):
+    """Writes what `read_yaml` reads as the same: the text `1e-6` in quotes."""
+
+
+_EXPONENT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789."))
+_Loader.add_constructor(None, _refuse)
+for _known in (_Loader, WrittenBack):
+    _known.add_implicit_resolver(*_EXPONENT)

@@ -1,0 +1,109 @@
+"""How large a sweep is, counted before anything is laid out: what is too large costs a sentence, no memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from gdbench.axes import Axis
+from gdbench.errors import SpecError, UsageError
+from gdbench.solvers.base import Solver
+from gdbench.starts import count_starts
+from gdbench.surfaces.base import Surface
+from gdbench.sweep_spec import SweepSpec
+
+MOST_RUNS = 10**10
+# a compilation each
+MOST_PROGRAMS = 10_000
+# of one surface, each with facts of its own: a millisecond or more
+MOST_PROBLEMS = 100_000
+# in all starts together: 400 MB
+MOST_NUMBERS = 5 * 10**7
+
+Axes = Mapping[str, Axis]
+
+
+def require_few(
+    spec: SweepSpec,
+    surfaces: Sequence[Surface],
+    solvers: Sequence[Solver],
+    of_surfaces: Sequence[Axes],
+    of_solvers: Sequence[Axes],
+    conditions: Collection[str],
+) -> None:
+    """Raise `UsageError` where the sweep has more runs, programs, problems or weights than can be meant."""
+    under = math.prod(len(axis) for name in conditions if (axis := getattr(spec, name)) is not None)
+    options, settings = 0, 0
+    for solver, given in zip(solvers, of_solvers, strict=True):
+        variants = _product(given, solver.options)
+        options += variants
+        settings += variants * _settings(spec, solver, given)
+    runs, programs, numbers = 0, 0, 0.0
+    for surface, given in zip(surfaces, of_surfaces, strict=True):
+        variants, problems = _product(given, [*surface.options, "dimension"]), _product(given, surface.parameters)
+        problems *= len(spec.noise) if spec.noise is not None else 1
+        if problems > MOST_PROBLEMS:
+            raise UsageError(
+                f"surface '{surface.name}' at {_many(problems)} settings is more than {_many(MOST_PROBLEMS)}: shorten "
+                "an axis of its parameters, or of noise"
+            )
+        starts = count_starts(surface, spec)
+        weights = _weights(surface, given)
+        numbers += starts * _product(given, surface.options) * sum(weights)
+        if numbers > MOST_NUMBERS:
+            raise SpecError(
+                f"surface '{surface.name}': {_many(starts)} start{'s' if starts > 1 else ''} of {max(weights):g} "
+                f"weights; all starts together may have {_many(MOST_NUMBERS)} numbers",
+                _path(spec, surface, "dimension" in given),
+            )
+        programs += variants * under * options
+        runs += variants * problems * under * settings * starts * len(spec.seed_list)
+    if programs > MOST_PROGRAMS:
+        raise UsageError(
+            f"{_many(programs)} programs to compile are more than {_many(MOST_PROGRAMS)}: shorten an axis of steps, "
+            "rtol, atol, gtol, batch_size, a dimension or another option that is compiled in"
+        )
+    if runs > MOST_RUNS:
+        raise UsageError(f"{_many(runs)} runs are more than {_many(MOST_RUNS)}: shorten an axis")
+
+
+def _path(spec: SweepSpec, surface: Surface, dimension_given: bool) -> tuple[str, ...]:
+    """Where a specification says how many starts, or of how many weights."""
+    block = spec.surface.get(surface.name, {})
+    if "starts" in block or "dimension" in block:
+        return ("surface", surface.name)
+    return ("param",) if dimension_given else ("starts",)
+
+
+def _weights(surface: Surface, given: Axes) -> list[float]:
+    """The dimensions that a surface is asked for; what is none is refused later."""
+    values = given["dimension"].values if "dimension" in given else (surface.dimension,)
+    found = []
+    for value in values:
+        try:
+            number = float(value)
+        except ValueError:
+            continue
+        found += [number] if math.isfinite(number) and number > 0 else []
+    return found or [0.0]
+
+
+def _settings(spec: SweepSpec, solver: Solver, given: Axes) -> int:
+    if spec.tune is not None:
+        return spec.tune.trials
+    axes = {**given}
+    if "learning_rate" in solver.hyperparameters and "learning_rate" not in axes and spec.learning_rate is not None:
+        axes["learning_rate"] = spec.learning_rate
+    count = _product(axes, solver.hyperparameters)
+    rated = "learning_rate" in solver.hyperparameters and "learning_rate" not in axes
+    return count * (spec.rates.num if rated else 1)
+
+
+def _product(given: Axes, names: Collection[str]) -> int:
+    """How many combinations the axes among `names` have."""
+    return math.prod(len(given[name]) for name in names if name in given)
+
+
+def _many(count: int) -> str:
+    """A count in words that stay short: 12 345, 1.2e+30."""
+    return f"{count:,}".replace(",", " ") if count < 10**12 else f"{float(min(count, 10**300)):.2g}"

@@ -1,0 +1,145 @@
+"""Surfaces, solvers and starts as a specification writes them: names, names with settings, numbers, points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from gdbench.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, plain, shown
+
+Points = list[list[float]]
+Block = dict[str, Any]
+
+
+def _block(name: str, given: Any) -> Block:
+    """The settings of one surface or solver: axes, and of a surface `start` or `starts`."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
+    made: Block = {}
+    for key, value in given.items():
+        try:
+            made[str(key)] = _starts(value) if key == "starts" else _point(value) if key == "start" else axis_of(value)
+        except Problem as problem:
+            raise Problem(str(problem), name, key, *problem.path) from None
+    if "start" in made and "starts" in made:
+        raise Problem("give start or starts, not both", name)
+    return made
+
+
+def _things(value: Any) -> dict[str, Block]:
+    """Surfaces or solvers: a name, a list of names, or a mapping from a name to its settings."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        made: dict[str, Block] = {}
+        for index, name in enumerate(value):
+            if not isinstance(name, str):
+                raise Problem("expected a name; settings of its own go into a mapping: {NAME: {KEY: VALUE}}", index)
+            if name in made:
+                raise Problem(f"'{name}' is named twice", index)
+            made[name] = {}
+        return made
+    if not isinstance(value, Mapping):
+        raise Problem("expected a name, a list of names, or a mapping from names to settings")
+    return {str(name): _block(str(name), given) for name, given in value.items()}
+
+
+def _written_things(things: Mapping[str, Block]) -> Any:
+    if not any(things.values()):
+        return list(things)
+    return {
+        name: {key: value.written() if isinstance(value, Axis) else value for key, value in block.items()}
+        for name, block in things.items()
+    }
+
+
+def _point(value: Any) -> list[float]:
+    """One start: a list of finite numbers."""
+    value = plain(value)
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
+        raise Problem("a start is a list of numbers such as [1, 0.5]")
+    if not all(abs(item) <= 1e300 for item in items):
+        raise Problem("every number of a start must be finite")
+    return [float(item) for item in items]
+
+
+def _starts(value: Any) -> int | Points:
+    """`32` or `{random: 32}` random starts in the surface's box, or a list of starts."""
+    if isinstance(value, Mapping):
+        if set(value) != {"random"}:
+            raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
+        value = value["random"]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Problem("the number of random starts must be a whole number", "random")
+    value = plain(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 1_000_000:
+            raise Problem(f"the number of starts must be from 1 to 1 000 000, not {shown(value)}")
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise Problem("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
+    made: Points = []
+    seen: set[tuple[float, ...]] = set()
+    for index, item in enumerate(value):
+        try:
+            made.append(_point(item))
+        except Problem as problem:
+            raise Problem(str(problem), index) from None
+        if tuple(made[-1]) in seen:
+            raise Problem(f"the start {made[-1]} stands twice", index)
+        seen.add(tuple(made[-1]))
+    return made
+
+
+_STARTS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        {
+            "type": "object",
+            "properties": {"random": {"type": "integer", "minimum": 1}},
+            "required": ["random"],
+            "additionalProperties": False,
+        },
+        {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}},
+    ]
+}
+_THINGS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "null"},
+                    {
+                        "type": "object",
+                        "properties": {
+                            "start": {"type": "array", "items": {"type": "number"}},
+                            "starts": _STARTS_SCHEMA,
+                        },
+                        "additionalProperties": AXIS_SCHEMA,
+                    },
+                ]
+            },
+        },
+    ]
+}
+
+Things = Annotated[
+    dict[str, Block],
+    PlainValidator(located(_things)),
+    PlainSerializer(_written_things),
+    WithJsonSchema(_THINGS_SCHEMA),
+]
+Starts = Annotated[Any, PlainValidator(located(_starts)), WithJsonSchema(_STARTS_SCHEMA)]
+Start = Annotated[
+    list[float],
+    PlainValidator(located(_point)),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 1}),
+]
