@@ -121,13 +121,17 @@ def table(result: ResultArgument, json: JsonOption = False) -> None:
     reports.retabulate(result, as_json=json)
 
 
-def plot(result: ResultArgument) -> None:
+def plot(
+    result: ResultArgument,
+    axes: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="The two settings of the heat maps, such as learning_rate,b1.")
+    ] = None,
+) -> None:
     """Draw a result again from its files.
 
     Nothing is computed.
     """
-    console.draw(reports.read_result(result), result)
-    console.say(f"Written to {result}")
+    reports.draw_again(result, axes)
 
 
 def compare(

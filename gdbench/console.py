@@ -97,12 +97,12 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
             show(f"{surface.name}: {surface.note}")
 
 
-def draw(frames: Any, folder: Path) -> None:
+def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None:
     """Draw the pictures of a result whose tables are written already."""
     from gdbench import plots
 
     try:
-        plots.draw(frames, folder)
+        plots.draw(frames, folder, axes)
     except GdbenchError:
         raise
     except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback

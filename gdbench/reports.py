@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdbench import console
+from gdbench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,29 @@ def read_result(folder: Path) -> Frames:
 
         return read_sweep(folder)
     return read_frames(folder)
+
+
+def draw_again(folder: Path, axes: str | None) -> None:
+    """Draw a stored result; `axes` are the two settings of its heat maps, `X,Y`."""
+    frames = read_result(folder)
+    console.draw(frames, folder, None if axes is None else _pair_of(frames.runs, axes))
+    console.say(f"Written to {folder}")
+
+
+def _pair_of(runs: pd.DataFrame, text: str) -> tuple[str, str]:
+    """Two settings of which the runs have several values each."""
+    from gdbench.chosen import PARAMETER, hyperparameters
+    from gdbench.errors import unknown
+
+    names = [*hyperparameters(runs), *(name for name in runs.columns if name.startswith(PARAMETER))]
+    swept = [name for name in names if len(runs[name].dropna().unique()) > 1]
+    pair = [part.strip() for part in text.split(",")]
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise UsageError(f"--axes takes two settings X,Y such as learning_rate,momentum, not '{text}'")
+    for name in pair:
+        if name not in swept:
+            raise unknown("setting", name, swept, "with several values in this result")
+    return pair[0], pair[1]
 
 
 def retabulate(folder: Path, *, as_json: bool) -> None:

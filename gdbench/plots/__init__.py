@@ -37,8 +37,10 @@ def figures(frames: Frames) -> dict[str, Figure]:
         return dict(_figures(frames))
 
 
-def draw(frames: Frames, folder: Path) -> list[Path]:
+def draw(frames: Frames, folder: Path, axes: tuple[str, str] | None = None) -> list[Path]:
     """Write every picture that the frames allow into `folder` and return the files, `trajectory.png` first.
+
+    `axes` names the two settings of the heat maps; without it they are the learning rate and the most telling other.
 
     `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
     `sensitivity.png` when a solver ran at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when
@@ -48,7 +50,7 @@ def draw(frames: Frames, folder: Path) -> list[Path]:
     """
     # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
     with look(), np.errstate(all="ignore"):
-        return [save(figure, Path(folder) / file) for file, figure in _figures(frames)]
+        return [save(figure, Path(folder) / file) for file, figure in _figures(frames, axes)]
 
 
 def draw_surface(
@@ -59,12 +61,12 @@ def draw_surface(
         return save(trajectory.surface_figure(name, formula, contours, start, loss_start), Path(file))
 
 
-def _figures(frames: Frames) -> Iterator[tuple[str, Figure]]:
+def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tuple[str, Figure]]:
     """One figure at a time: dozens of surfaces would otherwise wait in memory together."""
     yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from convergence.figures(frames.runs, frames.table, frames.curves)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
-    yield from heatmap.figures(frames.runs, frames.table, frames.contours)
+    yield from heatmap.figures(frames.runs, frames.table, frames.contours, axes)
     yield from grid.figures(frames.table)
     summaries = getattr(frames, "summaries", {})
     yield from profile.figures(frames.table, summaries)
