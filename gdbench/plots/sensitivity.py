@@ -210,7 +210,7 @@ def _panel(
             look: dict[str, Any] = {"color": style_of(solver).colour, "linestyle": THEORY, "linewidth": 1.4}
             axes.axvline(theory[solver], zorder=2.5, **look)
         for _, chosen in only(table, "solver", solver).iloc[:1].iterrows():
-            _ring(axes, solver, own, chosen)
+            _ring(axes, solver, chosen)
 
 
 def joined(points: pd.DataFrame) -> pd.DataFrame:
@@ -272,15 +272,14 @@ def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level:
     axes.plot(x[apart & ~lost], np.full((apart & ~lost).sum(), level), marker="o", markerfacecolor="white", **look)
 
 
-def _ring(axes: Axes, solver: str, points: pd.DataFrame, chosen: pd.Series) -> None:
+def _ring(axes: Axes, solver: str, chosen: pd.Series) -> None:
     """The chosen rate, at the steps that the table gives the chosen setting.
 
     Another may be faster at that rate but reach the target from fewer starts: the ring then stands off the line.
     """
     rate = float(chosen.get("learning_rate", np.nan))
     steps = float(pd.to_numeric(pd.Series([chosen.get("steps_to_target")]), errors="coerce").iloc[0])
-    at = np.flatnonzero(np.isclose(points["learning_rate"].to_numpy(), rate, rtol=1e-9))
-    if len(at) and np.isfinite(steps):
+    if np.isfinite(rate) and np.isfinite(steps):
         look: dict[str, Any] = {"markersize": 10, "markerfacecolor": "none", "markeredgewidth": 1.4, "zorder": 5}
         axes.plot(rate, max(steps, 1.0), "s" if on_edge(chosen) else "o", color=style_of(solver).colour, **look)
 
