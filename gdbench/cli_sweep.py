@@ -53,7 +53,7 @@ def sweep(
 
     from gdbench.config import validated
     from gdbench.sweep_spec import SweepSpec
-    from gdbench.yaml_file import overridden, read_yaml
+    from gdbench.yaml_file import read_yaml
 
     document = read_yaml(config)
     touched = flags.override(document.values, set_)
@@ -68,10 +68,9 @@ def sweep(
     try:
         plan = make_sweep_plan(spec)
     except SpecError as error:
-        elsewhere = overridden(error.path, touched)
-        raise UsageError(str(error) if elsewhere else f"{document.place(error.path)}: {error}") from None
+        raise document.error(error, error.path, touched) from None
     except UsageError as error:
-        raise UsageError(f"{config}: {error}") from None
+        raise document.error(error) from None
     if dry_run:
         work = SweepFolder(plan, folder)
         facts, rows = display.plan_facts(work), display.plan_rows(work)

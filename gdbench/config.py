@@ -131,9 +131,11 @@ def validated(
         path = [part for part in problem["loc"] if part not in BRANCHES and not str(part).startswith("list[")]
         path += problem.get("ctx", {}).get("path", [])
         in_file = document is not None and not overridden(path, elsewhere)
-        place = f"{document.place(path)}: " if in_file and document is not None else ""
+        sentence = _sentence(model, problem, path, in_file)
+        if document is not None:
+            raise document.error(sentence, path, elsewhere) from None
         # a key may hold line breaks, a sentence may not
-        raise UsageError(" ".join(f"{place}{_sentence(model, problem, path, in_file)}".split())) from None
+        raise UsageError(" ".join(sentence.split())) from None
 
 
 def _chosen(problems: Sequence[Any]) -> Any:

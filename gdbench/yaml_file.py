@@ -15,7 +15,9 @@ from gdbench.errors import UsageError, nearest
 KeyPath = tuple[Any, ...]
 # far more than any specification needs, and few enough to walk at once: aliases of aliases can stand for billions
 NODES = 100_000
-BYTES = 10_000_000
+BYTES = 1_000_000
+# of brackets in brackets: the reader looks a thousand characters ahead at each
+DEPTH = 40
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Document:
             if line is not None:
                 return f"{self.name}, line {line}"
         return self.name
+
+    def error(self, message: object, path: Sequence[Any] = (), elsewhere: Collection[str | KeyPath] = ()) -> UsageError:
+        """The error for what is wrong at a key path, with its place unless that is `elsewhere`; always one line."""
+        return UsageError(_line(str(message) if overridden(path, elsewhere) else f"{self.place(path)}: {message}"))
 
 
 def read_yaml(path: str | Path) -> Document:
@@ -140,6 +146,12 @@ _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which `1e-6` is a number, as everyone means it."""
 
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """A bracket opens."""
+        if self.flow_level >= DEPTH:
+            raise yaml.scanner.ScannerError(problem="nested too deeply", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
+
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """The value of a node; one that cannot be made, such as `2001-13-45`, is an error with a line."""
         try:
@@ -158,7 +170,15 @@ def _refuse(loader: _Loader, node: Any) -> Any:
 
 
 class WrittenBack(yaml.SafeDumper):
-    """Writes what `read_yaml` reads as the same: the text `1e-6` in quotes."""
+    """Writes what `read_yaml` reads as the same: the text `1e-6` in quotes, rare line breaks escaped."""
+
+    def represent_str(self, data: str) -> Any:
+        """A text."""
+        style = '"' if len(data.splitlines()) > 1 or data.splitlines() != [data] else None
+        return self.represent_scalar(_TEXT, data, style=style)
+
+
+WrittenBack.add_representer(str, WrittenBack.represent_str)
 
 
 _EXPONENT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789."))

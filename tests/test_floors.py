@@ -144,7 +144,7 @@ def reached(name):
 
 def test_the_reader_of_imports_sees_them():
     assert {"config", "errors", "block", "solvers", "surfaces", "surfaces.linear", "data"} <= IMPORTS["plan"][0]
-    assert {"zlib", "numpy", "dataclasses"} <= IMPORTS["plan"][1]
+    assert {"itertools", "numpy", "dataclasses"} <= IMPORTS["plan"][1]
     assert "plots" in IMPORTS["benchmark"][0]  # inside a function
     assert IMPORTS["__main__"][0] == {"cli"}
 
