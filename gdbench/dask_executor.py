@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
+import logging
 import pickle
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,12 +18,13 @@ from gdbench.block import Block
 from gdbench.engine import STATUSES, Advance, Records
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.executors import Task, execute_tasks
-from gdbench.shard_plan import Compute, Shard, shard_content
+from gdbench.shard_plan import Compute, Shard, build, shard_content
 
 # seconds to wait for a scheduler or for the first worker
 PATIENCE = 30
-# a shard that has taken so many workers with it is at fault itself
+# a shard that has taken so many workers of our own cluster with it is at fault itself
 DEATHS = 5
+GO_ON = "what is done is kept, and the same command goes on"
 # shards that are under way for every worker: enough that none waits, few enough that none piles up
 AHEAD = 2
 
@@ -51,30 +52,55 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
         if not able:
             return
         with ExitStack() as stack:
-            client = stack.enter_context(_client(distributed, address, workers))
+            client = _client(distributed, stack, address, workers)
             yield from _gather(distributed, client, blocks, able, on_advance)
 
     return compute
 
 
-def _client(distributed: ModuleType, address: str | None, workers: int | None) -> Any:
-    """A client of the scheduler at `address`, or of a cluster of its own with one thread a process."""
-    if address is None:
-        from gdbench.executors import cores
+def _client(distributed: ModuleType, stack: ExitStack, address: str | None, workers: int | None) -> Any:
+    """A client of the scheduler at `address`, or of a cluster of its own with one thread a process; `stack` ends both.
 
-        cluster = distributed.LocalCluster(
-            n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None, silence_logs=50
-        )
-        client = distributed.Client(cluster)
-        atexit.register(cluster.close)
-        return client
+    Dask's own log stays silent meanwhile: what matters of it is told in our sentences.
+    """
+    import dask
+    from distributed.utils import silence_logging_cmgr
+
+    from gdbench.executors import cores
+
+    stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+    settings = {
+        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.admin.large-graph-warning-threshold": "1TB",
+    }
+    stack.enter_context(dask.config.set(settings))
     try:
-        client = distributed.Client(address, timeout=PATIENCE)
+        if address is None:
+            cluster = distributed.LocalCluster(
+                n_workers=workers or cores(),
+                threads_per_worker=1,
+                # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
+                memory_limit=0,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                env=_compilation_cache(),
+            )
+            address = stack.enter_context(cluster)
+        client = stack.enter_context(distributed.Client(address, timeout=PATIENCE))
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UsageError(f"no Dask scheduler with workers answers at '{address}': {reason}") from None
     return client
+
+
+def _compilation_cache() -> dict[str, str]:
+    """Where this process keeps compiled programs, as the environment of another."""
+    import jax
+
+    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
+    settings = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
+    return {name.upper(): str(value) for name, value in settings.items() if value is not None}
 
 
 def _gather(
@@ -88,6 +114,7 @@ def _gather(
     pickled: dict[int, tuple[str, Any]] = {}
     waiting = list(reversed(shards))
     under_way: dict[Any, Shard] = {}
+    code = build()
     finished = distributed.as_completed()
 
     def submit() -> None:
@@ -95,10 +122,10 @@ def _gather(
         if shard.block not in pickled:
             content = pickle_block(blocks[shard.block])
             digest = hashlib.sha256(content).hexdigest()
-            # a worker fetches a block once, from the scheduler or from another worker
-            pickled[shard.block] = (digest, client.scatter(content, hash=False))
+            # a task, so that a worker fetches a block once, and the scheduler makes it anew when who had it has died
+            pickled[shard.block] = (digest, client.submit(bytes, content, pure=False))
         digest, content = pickled[shard.block]
-        future = client.submit(compute_shard, digest, content, shard, pure=False, retries=DEATHS)
+        future = client.submit(compute_shard, digest, content, shard, code, pure=False)
         under_way[future] = shard
         finished.add(future)
 
@@ -110,14 +137,28 @@ def _gather(
     for future in finished:
         shard = under_way.pop(future)
         if future.status == "error":
-            error = future.exception()
-            raise GdbenchError(f"a Dask worker failed: {type(error).__name__}: {str(error).splitlines()[0]}")
+            raise _failure(distributed, blocks[shard.block], shard, future.exception())
+        if future.status != "finished":
+            raise GdbenchError(f"the Dask scheduler is gone; {GO_ON}")
         content, ended, steps = future.result()
         if on_advance is not None:
             on_advance(Advance(ended=np.array(ended), steps=steps, executed=steps))
         yield shard, content
         while waiting and len(under_way) < ahead():
             submit()
+
+
+def _failure(distributed: ModuleType, block: Block, shard: Shard, error: BaseException) -> GdbenchError:
+    """The sentence for a shard that no worker could compute."""
+    if isinstance(error, GdbenchError):
+        return error
+    runs = (
+        f"runs {shard.first_run} to {shard.first_run + len(shard) - 1}, '{block.solver.name}' on '{block.surface.name}'"
+    )
+    if isinstance(error, distributed.KilledWorker):
+        return GdbenchError(f"every Dask worker that took {runs} has died, perhaps for want of memory; {GO_ON}")
+    reason = str(error).split("\n")[0]
+    return GdbenchError(f"a Dask worker failed at {runs}: {type(error).__name__}: {reason}; {GO_ON}")
 
 
 def pickle_block(block: Block) -> bytes:
@@ -139,8 +180,13 @@ _blocks: dict[str, Block] = {}
 _reading = Lock()
 
 
-def compute_shard(digest: str, pickled: bytes, shard: Shard) -> tuple[bytes, list[int], int]:
-    """On a worker: the file of a shard, how its runs ended, and their useful steps."""
+def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple[bytes, list[int], int]:
+    """On a worker: the file of a shard, how its runs ended, and their useful steps.
+
+    Raises `UsageError` where the worker's gdbench is not that of `code`: its numbers would be others.
+    """
+    if code != build():
+        raise UsageError("a Dask worker has gdbench, JAX or numpy in another version than this machine has")
     with _reading:  # unpickled once: another copy of its functions would be compiled again
         if digest not in _blocks:
             _blocks[digest] = pickle.loads(pickled)

@@ -74,8 +74,7 @@ def block_digest(block: Block) -> str:
     """A hash of all that decides the numbers of a block's runs, but not of where they stand among other blocks."""
     surface, solver = block.surface, block.solver
     words = {
-        "packages": _versions(),
-        "engine": _engine_code(),
+        "build": build(),
         "surface": [surface.name, sorted(surface.parameters.items()), sorted(surface.options.items())],
         "dimension": block.starts.shape[1],
         "conditions": asdict(block.conditions),
@@ -95,15 +94,13 @@ def block_digest(block: Block) -> str:
 
 
 @cache
-def _versions() -> tuple[str, ...]:
-    return tuple(version(name) for name in PACKAGES)
-
-
-@cache
-def _engine_code() -> str:
+def build() -> str:
+    """A hash of the code and the packages that compute, which are the same wherever the numbers are."""
     root = Path(__file__).parent
-    files = [root / f"{name}.py" for name in ENGINE]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    digest = hashlib.sha256(repr([(name, version(name)) for name in PACKAGES]).encode())
+    for name in ENGINE:
+        digest.update((root / f"{name}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def code_digest(thing: Any) -> str:
