@@ -16,6 +16,7 @@ Scalar = bool | int | float | str
 SPACINGS = ("log", "linear", "random")
 DISTRIBUTIONS = ("uniform", "log_uniform", "normal")
 MOST = 1_000_000
+_MANY = "1 000 000"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def axis_of(value: Any) -> Axis:
     if not items:
         raise Problem("a list of values must not be empty")
     if len(items) > MOST:
-        raise Problem(f"at most {MOST:,} values, not {len(items):,}".replace(",", " "))
+        raise Problem(f"at most {_MANY} values, not {len(items)}")
     for index, item in enumerate(items):
         if not isinstance(item, bool | int | float | str):
             raise Problem(
@@ -113,7 +114,7 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
         raise Problem(f"'{kind}' needs 'num', the number of values")
     num = value["num"]
     if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST:
-        raise Problem(f"num must be a whole number from 1 to {MOST:,}, not {shown(num)}".replace(",", " "), "num")
+        raise Problem(f"num must be a whole number from 1 to {_MANY}, not {shown(num)}", "num")
     path: tuple[str, ...] = (kind,)
     if kind == "random":
         if not isinstance(ends, Mapping) or len(ends) != 1 or next(iter(ends)) not in DISTRIBUTIONS:
@@ -210,8 +211,10 @@ def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, wh
         for number in numbers:
             if isinstance(number, bool | str):
                 raise Problem(f"{what} must be a number, not {number!r}")
-            if whole and (axis.spacing != "values" or number != int(number)):
-                raise Problem(f"{what} must be a whole number, or a list of them")
+            if whole and axis.spacing != "values":
+                raise Problem(f"{what} must be a whole number or a list of them, not a range")
+            if whole and number != int(number):
+                raise Problem(f"{what} must be a whole number, not {number!r}")
             if number < low or (open_low and number <= low) or abs(number) > 1e300:
                 raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, not {number!r}")
         if axis.spacing == "normal" and low > -math.inf:

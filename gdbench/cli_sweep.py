@@ -51,6 +51,7 @@ def sweep(
             raise UsageError(f"{option} must be at least 1, not {count}")
     folder = Path(out) / _folder_name(config, name)
 
+    from gdbench import plugins
     from gdbench.config import validated
     from gdbench.sweep_spec import SweepSpec
     from gdbench.yaml_file import read_yaml
@@ -58,7 +59,12 @@ def sweep(
     document = read_yaml(config)
     touched = flags.override(document.values, set_)
     spec = validated(SweepSpec, document.values, document, touched)
-    console.load_plugins([*spec.plugin, *(plugin or [])])
+    console.load_plugins(plugin or [])
+    for file in spec.plugin:
+        try:
+            plugins.load_file(file)
+        except UsageError as error:
+            raise document.error(error, ("plugin",), touched) from None
     console.use_compilation_cache()
 
     from gdbench import display

@@ -6,15 +6,29 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gdbench.errors import UsageError, nearest
 from gdbench.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
 
 Setting = bool | int | float | str
+# what pydantic says, in our words
+WORDS = {
+    " or instance of \\w+": "",
+    "should be a valid dictionary": "must be a mapping such as {KEY: VALUE}",
+    "should be a valid list": "must be a list",
+    "should be a valid string": "must be a text",
+    "should be a valid number.*": "must be a number",
+    "should be a valid integer.*": "must be a whole number",
+    "should be": "must be",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+}
 BRANCHES = ("int", "float", "str", "bool", "function-plain[validate()]", "none")
 
 
@@ -25,6 +39,14 @@ def named_once(kind: str, names: Sequence[str]) -> None:
         if name in seen:
             raise ValueError(f"{kind} '{name}' is named twice")
         seen.add(name)
+
+
+def listed(value: Any) -> Any:
+    """A single name as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(listed)]
 
 
 class Rates(BaseModel):
@@ -50,12 +72,12 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    surface: list[str] = Field(default_factory=list, description="error surfaces, by name")
-    solver: list[str] = Field(default_factory=list, description="solvers, by name")
+    surface: Names = Field(default_factory=list, description="error surfaces, by name")
+    solver: Names = Field(default_factory=list, description="solvers, by name")
     data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
     target: str | None = Field(default=None, description="the column of the data to predict")
     model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
-    preprocess: list[str] = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
+    preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
     learning_rate: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="fix it; tuned when absent"
     )
@@ -78,7 +100,7 @@ class RunSpec(BaseModel):
     batch_size: int | None = Field(
         default=None, ge=1, le=2**31, description="examples that one step sees of a table; all when absent"
     )
-    plugin: list[str] = Field(default_factory=list, description="Python files with surfaces and solvers")
+    plugin: Names = Field(default_factory=list, description="Python files with surfaces and solvers")
 
     @field_validator("start")
     @classmethod
@@ -157,19 +179,25 @@ def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bo
         return f"unknown key '{dotted}'; " + (
             f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
         )
-    message = problem["msg"].removeprefix("Value error, ").replace("valid dictionary", "mapping")
-    message = re.sub(r" or instance of \w+", "", message)
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] not in ("axis", "value_error"):
+        for theirs, ours in WORDS.items():
+            message = re.sub(theirs, ours, message)
     message = message[0].lower() + message[1:]
     if not path:
         return message
-    given, message = problem["input"], message.removeprefix("input ")
+    given = problem["input"]
     if issubclass(model, RunSpec) and isinstance(given, list | dict) and problem["type"] != "too_long":
         message += "; lists of values and mappings of settings are for `gdbench sweep`"
     shown = ""
     if isinstance(given, int | float | str | bool) and problem["type"] != "axis":
         said = _short(given)
         shown = f", not {said}" if said not in message else ""
-    return f"{dotted if in_file else dotted.replace('_', '-')}: {message}{shown}"
+    name = dotted if in_file else dotted.replace("_", "-")
+    # "steps must be .." says already which key it is
+    if message.startswith((f"{dotted} ", f"{name} ")):
+        return f"{message}{shown}"
+    return f"{name} {message}{shown}" if message.startswith("must ") else f"{name}: {message}{shown}"
 
 
 def _short(value: Any) -> str:

@@ -176,7 +176,8 @@ def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mappin
                 values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else rates_of(spec)
             )
             if not (rates["learning_rate"] > 0).all():
-                raise SpecError("a learning rate must be above 0", own["learning_rate"].path)
+                lowest = rates["learning_rate"].min()
+                raise SpecError(f"a learning rate must be above 0, not {lowest:g}", own["learning_rate"].path)
         if spec.tune is not None:
             fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates)
         else:

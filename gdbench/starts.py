@@ -62,4 +62,5 @@ def _require_length(surface: Surface, start: Sequence[float], path: tuple[Any, .
     if len(start) == n:
         return
     more = f"; set --param dimension={len(start)}" if surface.any_dimension else ""
-    raise SpecError(f"the start has {len(start)} numbers, but surface '{surface.name}' has {n} weights{more}", path)
+    numbers = f"{len(start)} number{'s' if len(start) > 1 else ''}"
+    raise SpecError(f"the start has {numbers}, but surface '{surface.name}' has {n} weights{more}", path)

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis
-from gdbench.config import Rates, named_once
+from gdbench.config import Names, Rates, named_once
 from gdbench.things import Start, Starts, Things
 
 # of a ladder of targets; the engine keeps so many
@@ -92,7 +92,7 @@ class SweepSpec(BaseModel):
     data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
     target: str | None = Field(default=None, description="the column of the data to predict")
     model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
-    preprocess: list[str] = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
+    preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
     learning_rate: number_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
         default=None, description="of every solver; `rates` when absent"
     )
@@ -124,7 +124,7 @@ class SweepSpec(BaseModel):
     )
     targets: list[float] = Field(default_factory=list, description="a ladder of relative targets, kept for every run")
     tune: Tune | None = Field(default=None, description="tune every solver with the same budget instead of a grid")
-    plugin: list[str] = Field(default_factory=list, description="Python files with surfaces and solvers")
+    plugin: Names = Field(default_factory=list, description="Python files with surfaces and solvers")
 
     @field_validator("targets")
     @classmethod
