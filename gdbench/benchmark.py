@@ -29,6 +29,9 @@ from gdbench.tuning import choose
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# of failures that one sentence names
+REASONS = 3
+
 
 @dataclass
 class Result(Frames):
@@ -64,7 +67,10 @@ class Result(Frames):
         failed = self.table[self.table["status"] == "error"]
         if not len(failed):
             return ""
-        reasons = "; ".join(dict.fromkeys(failed["message"]))
+        different = list(dict.fromkeys(failed["message"]))
+        reasons = "; ".join(different[:REASONS])
+        if len(different) > REASONS:
+            reasons += f"; and {len(different) - REASONS} more, in the column 'message' of table.csv"
         return f"{len(failed)} of {len(self.table)} combinations of surface and solver failed: {reasons}"
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from gdbench import compiler
+from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, require_number
 
 CHUNK = 2048
@@ -71,6 +72,8 @@ def values(surface: Surface, points: np.ndarray) -> np.ndarray:
     found = [_call(surface, "value", padded[first : first + CHUNK]) for first in range(0, len(padded), CHUNK)]
     joined = np.concatenate(found)[: len(points)]
     require_number(surface.name, joined.shape[1:])
+    if np.iscomplexobj(joined):
+        raise UsageError(f"surface '{surface.name}' returned a complex number, expected a real one")
     return joined
 
 

@@ -19,7 +19,7 @@ from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.config import dump_config
 from gdbench.engine import Advance, Trajectory
-from gdbench.errors import GdbenchError, ResultError
+from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.executors import Task, execute_tasks
 from gdbench.frames import curves_frame, trajectory_frame
 from gdbench.plan import Plan
@@ -203,17 +203,26 @@ class SweepFolder:
             known = block.problems[problem]
             if block.failure:
                 continue
-            paths: dict[int, Trajectory] = {}
-            if str(label) in grounds or len(grounds) < DRAWN_PROBLEMS:
-                paths = paths_of(block, own["run"].to_numpy(np.int64)[:DRAWN_STARTS])
+            is_drawn = str(label) in grounds or len(grounds) < DRAWN_PROBLEMS
+            if is_drawn:
+                grounds.setdefault(str(label), (block, problem, []))
+            own = own[own["status"] != "error"]
+            if not len(own):
+                continue  # their rows say why
+            try:
+                paths = paths_of(block, own["run"].to_numpy(np.int64)[:DRAWN_STARTS]) if is_drawn else {}
+                # both rates of the same runs, where there are paths: medians over others would not compare
+                own = own.head(DRAWN_STARTS) if paths else own
+                theory = compare_with_theory(block, own, paths)
+            except Exception as error:  # the runs have been computed and stand
+                paths = {}
+                theory = pd.DataFrame({name: np.nan for name in derived.THEORY}, index=own.index)
+                theory = theory.assign(message=f"not analysed: {describe(error)}")
+            if is_drawn:
                 reached = set(own.loc[own["status"] == "reached", "run"])
-                drawn = grounds.setdefault(str(label), (block, problem, []))[2]
-                drawn += [(path, run in reached) for run, path in paths.items()]
+                grounds[str(label)][2].extend((path, run in reached) for run, path in paths.items())
             looked.paths |= paths
             looked.f_star |= {run: known.facts.f_star if known.facts else np.nan for run in paths}
-            # both rates of the same runs, where there are paths: medians over others would not compare
-            own = own.head(DRAWN_STARTS) if paths else own
-            theory = compare_with_theory(block, own, paths)
             looked.parts.append(theory.assign(run=own["run"].to_numpy(np.int64)))
         for label, (block, problem, drawn) in grounds.items():
             known = block.problems[problem]
