@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.lanes import SEGMENT, Lanes, Queue, machine
+from gdbench.lanes import EVERY, FULL, LEAST, QUEUE, Ended, Lanes, Pace, Queue, machine
 from gdbench.program import Program
 from gdbench.records import (
     BUDGET,
@@ -67,18 +67,13 @@ class _Open:
 
     def columns(self, rows: slice) -> np.ndarray:
         """The queue's columns of the runs `rows`."""
-        swept, thresholds = self.program.swept, self.thresholds
-        parts = [
-            self.program.starts[rows].T,
-            *(swept[name][rows][None] for name in sorted(swept)),
-            thresholds.target[rows][None],
-            thresholds.limit[rows][None],
-            self.program.seeds[rows][None],
-            thresholds.ladder[:, rows],
-            np.full((LEVELS, len(thresholds.target[rows])), np.inf),  # no target met yet
-        ]
+        program, thresholds = self.program, self.thresholds
+        target, limit = thresholds.target[rows], thresholds.limit[rows]
+        settings = [program.swept[name][rows] for name in program.signature.swept]
         with np.errstate(over="ignore"):
-            return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(self.program.dtype)
+            # an unknown target is one that no loss is above or at
+            numbers = [*program.starts[rows].T, *settings, np.where(np.isnan(target), -np.inf, target), limit]
+            return np.stack([*numbers, program.seeds[rows]]).astype(program.dtype)
 
     def write(self, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
         """Keep the records of the runs `rows`, and say how they ended."""
@@ -114,9 +109,9 @@ class Stream:
     `jax.enable_x64(True)`. Raises what a plug-in raises while it is traced.
     """
 
-    def __init__(self, program: Program, *, budget: float | None = None, length: int = SEGMENT) -> None:
+    def __init__(self, program: Program, *, budget: float | None = None, pace: Pace = FULL) -> None:
         self.machine = machine(program.signature)
-        self.signature, self.length = program.signature, length
+        self.signature, self.pace = program.signature, pace
         dtype = np.dtype(program.dtype)
         self.arguments = (
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
@@ -125,6 +120,7 @@ class Stream:
             np.asarray(program.gtol, dtype) ** 2,
         )
         self.like = program
+        self.no_ladder = np.full((LEVELS, QUEUE), np.nan, dtype)
         self.lanes: Lanes = self.machine.empty()
         self.open: list[_Open] = []
         self.added = 0  # runs
@@ -145,7 +141,7 @@ class Stream:
     @property
     def hungry(self) -> bool:
         """Whether fewer runs wait than one call can take."""
-        return self.added - self.fed < self.machine.queue
+        return self.added - self.fed < QUEUE
 
     def add(
         self, key: int, program: Program, thresholds: Thresholds | None = None, loss_start: np.ndarray | None = None
@@ -165,13 +161,12 @@ class Stream:
 
         Returns what was done and the records of the programs whose last run has ended.
         """
-        stop = min(self.fed + self.machine.queue, self.added)
-        queue = Queue(self._columns(stop), np.int32(stop - self.fed), np.int32(self.fed % RING))
-        length, last = np.int32(self.length), np.bool_(drain and stop == self.added)
-        self.machine.compile_once(self.lanes, queue, self.arguments, length, np.int32(0), last)
-        self.lanes = self.machine.advance(self.lanes, queue, self.arguments, length, np.int32(segments), last)
-        runs, table = _finished(self.lanes)
-        executed = int(self.lanes.segments) * self.length * self.machine.lanes
+        stop = min(self.fed + QUEUE, self.added)
+        queue, last = self._queue(stop), np.bool_(drain and stop == self.added)
+        self.machine.compile_once(self.lanes, queue, self.arguments, self.pace, np.int32(0), last)
+        self.lanes, found = self.machine.advance(self.lanes, queue, self.arguments, self.pace, np.int32(segments), last)
+        runs, table = _table(found)
+        executed = int(self.lanes.segments) * self.pace.steps * self.machine.lanes
         self.fed += int(self.lanes.taken)
         # the places of those runs: the last ones with these numbers
         places = self.fed - 1 - (self.fed - 1 - runs) % RING
@@ -186,21 +181,26 @@ class Stream:
         self.open = [item for item in self.open if item.left]
         return Advance(ended, int(table[:, 0].sum()), executed), done
 
-    def _columns(self, stop: int) -> np.ndarray:
-        """The queue's columns of the runs at the places from `fed` to `stop`."""
-        columns = np.zeros((self.machine.columns, self.machine.queue), self.signature.dtype)
+    def _queue(self, stop: int) -> Queue:
+        """The runs at the places from `fed` to `stop`."""
+        columns = np.zeros((self.machine.columns, QUEUE), self.signature.dtype)
+        laddered = any(item.program.targets for item in self.open)
+        ladder = np.full((LEVELS, QUEUE), np.nan, self.signature.dtype) if laddered else self.no_ladder
         for item in self.open:
             low, high = max(item.first, self.fed), min(item.end, stop)
             if low < high:
-                columns[:, low - self.fed : high - self.fed] = item.columns(slice(low - item.first, high - item.first))
-        return columns
+                rows, place = slice(low - item.first, high - item.first), slice(low - self.fed, high - self.fed)
+                columns[:, place] = item.columns(rows)
+                if item.program.targets:
+                    ladder[:, place] = item.thresholds.ladder[:, rows]
+        return Queue(columns, ladder, np.bool_(laddered), np.int32(stop - self.fed), np.int32(self.fed % RING))
 
 
-def _finished(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
-    """The runs that ended in the last call, and their records `[runs, rows]`."""
-    owner = np.asarray(lanes.record_runs)
-    columns = np.flatnonzero(owner >= 0)
-    return owner[columns].astype(np.int64), np.asarray(lanes.records).T[columns].astype(np.float64)
+def _table(ended: Ended) -> tuple[np.ndarray, np.ndarray]:
+    """The runs that ended in a call, and their records `[runs, rows]`."""
+    count = int(ended.count)
+    columns = [np.asarray(part)[:, :count] for part in (ended.numbers, ended.hits)]
+    return np.asarray(ended.run)[:count].astype(np.int64), np.concatenate(columns).T.astype(np.float64)
 
 
 def _loss_at_start(program: Program) -> np.ndarray:
@@ -209,7 +209,7 @@ def _loss_at_start(program: Program) -> np.ndarray:
     names = sorted(name for name in swept if name.startswith("surface."))
     rows, inverse = _distinct(np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1))
     distinct = program.take(rows)
-    stream = Stream(distinct, budget=0, length=1)
+    stream = Stream(distinct, budget=0, pace=LEAST)
     stream.add(0, distinct, Thresholds.never(len(distinct)), np.zeros(len(distinct)))
     return _exhaust(stream).loss_final[inverse]
 
@@ -266,14 +266,14 @@ def trace(program: Program) -> list[Trajectory]:
 
 
 def _trace(program: Program) -> list[Trajectory]:
-    n, count = program.dimension, len(program)
-    stream = Stream(program)
+    n = program.dimension
+    stream = Stream(program, pace=EVERY)
     stream.add(0, program)
     kept: list[np.ndarray] = []
     done: list[tuple[int, Records]] = []
     while not done:
         _, done = stream.advance(segments=1)
-        kept.append(np.asarray(stream.lanes.paths)[:, :, :count].astype(np.float64))
+        kept.append(np.asarray(stream.lanes.paths).reshape(-1, n + 2, stream.machine.drawn).astype(np.float64))
     rows = np.concatenate(kept)
     # behind its last step a run's rows repeat
     own = [rows[: end + 1, :, run] for run, end in enumerate(done[0][1].steps)]

@@ -48,10 +48,11 @@ class Lane(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a run's iterate is tested by, and its solver's gradient there."""
+    """What a run's iterate is tested by, its solver's gradient there, and the outcome: 1 where it goes on, else 0."""
 
     loss: Any
     gradient: Any  # [n]
+    going: Any
 
 
 class Step:
@@ -81,10 +82,17 @@ class Step:
         """The lane of a run at its start, where nothing has been measured yet."""
         return Lane(x, self.solver.initial_state(x), jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype))
 
-    def measure(self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, *_: Any) -> Measured:
-        """Loss and gradient at a lane's iterate."""
+    def measure(
+        self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
+    ) -> Measured:
+        """Loss and gradient at a lane's iterate, and whether the run goes on from there."""
         f = self.objective(self.settings(constants, shared)[1], data)
-        return Measured(*jax.value_and_grad(f)(lane.x))
+        loss, gradient = jax.value_and_grad(f)(lane.x)
+        target, limit = constants[len(self.signature.swept) : len(self.signature.swept) + 2]
+        # an unknown target is minus infinity: a loss of that, or none at all, ends a run as well
+        going = (loss > target) & (loss <= limit) & (lane.count < budget)
+        going &= ~(jnp.sum(gradient * gradient) <= gtol2)
+        return Measured(loss, gradient, jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype)))
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
         """The solver's own step: the new iterate and the new state."""
@@ -97,25 +105,22 @@ class Step:
         constants: Sequence[Any],
         shared: Any,
         data: Any,
-        budget: Array,
-        gtol2: Array,
+        *_: Any,
     ) -> Lane:
         """The lane after its iterate has been tested and, unless its run ends there, one update made.
 
-        A lane that has ended stays as it is however often this is called: the loop needs no flag for it.
+        The iterate of a run that has ended stays as it is however often this is called, and so ends it again: the loop
+        needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
         x, state, count, best = lane
-        loss, gradient = measured
+        loss, gradient, going = measured
         hyperparameters, parameters = self.settings(constants, shared)
-        target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
+        seed = constants[len(self.signature.swept) + 2]
         # the gradient that was measured is the one that the solver uses: computed once
         oracle = Oracle(self.objective(parameters, data), key=lambda: step_key(seed, count), known=(x, loss, gradient))
-        new = self.update(oracle, x, state, hyperparameters)
-        ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (count >= budget)
-        ends |= jnp.sum(gradient * gradient) <= gtol2
-        x, state = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
+        after, state = self.update(oracle, x, state, hyperparameters)
         # a loss that is not a number is never the best
-        return Lane(x, state, count + (~ends).astype(self.dtype), jnp.where(loss < best, loss, best))
+        return Lane(jnp.where(going > 0, after, x), state, count + going, jnp.where(loss < best, loss, best))
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.

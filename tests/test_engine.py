@@ -30,8 +30,7 @@ RANDOM = np.random.default_rng(5)
 @pytest.fixture(scope="module")
 def many():
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
-    machine = lanes.lane_count(2)
-    runs = 5 * machine + 500
+    runs = lanes.QUEUE + 1500
     program = program_of(
         "rosenbrock",
         "momentum",
@@ -51,7 +50,7 @@ def many():
 
 def test_many_end_in_every_way(many):
     program, records = many
-    assert len(program) > 4 * lanes.lane_count(2) + lanes.lane_count(2)
+    assert len(program) > lanes.QUEUE + lanes.lane_count(2, "float64")
     assert set(status_of(records)) == {"reached", "diverged", "stationary", "budget"}
     assert len(np.unique(records.steps)) > 200
 
@@ -236,7 +235,7 @@ def others():
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_tasks_change_no_bit(many, others, threads):
     jobs = [many, *others]
-    sizes = [[1, 4000, 2, 1, 1500, 50, 1, 64], [1, 1, 300, 398], [700]]
+    sizes = [[1, 4000, 2, 1, 1400, 50, 1, 64], [1, 1, 300, 398], [700]]
     sizes[0].append(len(many[0]) - sum(sizes[0]))
     tasks, wanted = [], []
     for (program, records), name, cuts in zip(jobs, "abc", sizes, strict=True):
@@ -257,7 +256,7 @@ def test_tasks_change_no_bit(many, others, threads):
 
 def test_lanes_do_not_run_empty_between_tasks(many):
     program, _ = many
-    tasks = tasks_of(program, 0, [500] * 11)
+    tasks = tasks_of(program, 0, [100] * 55)
     together = execute(program.take(np.arange(5500))).executed
     # no task fills the lanes by itself
     assert sum(execute(task.program()).executed for task in tasks) > 2 * together
