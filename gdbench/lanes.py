@@ -49,13 +49,14 @@ class Lanes(NamedTuple):
     segments: Numbers  # segments run in this call
     measured: Any  # a Measured for every lane before its last step, in its layout
     paths: Numbers  # [SEGMENT / 2, 2, n + 2, drawn]: x, loss and squared gradient norm of the first lanes, see Pace
+    losses: Numbers  # [SEGMENT / 2, 2, lanes]
 
 
 class Ended(NamedTuple):
     """What the runs of one call ended with: the first `count` columns, in the order in which they ended."""
 
     numbers: Numbers  # [4 + n, queue + 2 lanes]: steps, final loss, best loss, gradient norm, iterate
-    hits: Numbers  # [LEVELS, queue + 2 lanes]
+    hits: Numbers  # [LEVELS, queue + 2 lanes], only where `laddered`
     run: Numbers  # [queue + 2 lanes]
     count: Numbers
 
@@ -74,7 +75,7 @@ class Queue(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """A segment is `turns` times `pairs` pairs of steps. The last pair of every turn is kept in the paths."""
+    """A segment is `turns` times `pairs` pairs of steps. What the last pair of every turn measured is kept."""
 
     turns: Numbers
     pairs: Numbers
@@ -93,13 +94,14 @@ FULL, EVERY, LEAST = (Pace(np.int32(a), np.int32(b)) for a, b in ((1, SEGMENT //
 class Machine:
     """A compiled program and the sizes that its caller needs.
 
-    `advance(lanes, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
+    `advance(lanes, ended, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
     `drain` until all lanes are) or `segments` of that pace are over; `arguments` are the shared settings, the data, the
-    budget of steps and the squared gradient tolerance. Call it through `compile_once` first.
+    budget of steps and the squared gradient tolerance. It takes `lanes` and `ended` over and returns them anew. Call it
+    through `compile_once` first.
     """
 
     advance: Callable[..., tuple[Lanes, Ended]]
-    empty: Callable[[], Lanes]
+    empty: Callable[[], tuple[Lanes, Ended]]
     lanes: int
     drawn: int
     columns: int
@@ -107,12 +109,13 @@ class Machine:
     compiling: Lock
     compiled: Event
 
-    def compile_once(self, *arguments: Any) -> None:
+    def compile_once(self, lanes: Lanes, ended: Ended, *arguments: Any) -> tuple[Lanes, Ended]:
         """Compile `advance` for these arguments, which must ask for no segment; a second thread waits for the first."""
         with self.compiling:
             if not self.compiled.is_set():
-                self.advance(*arguments)
+                lanes, ended = self.advance(lanes, ended, *arguments)
                 self.compiled.set()
+        return lanes, ended
 
 
 def lane_count(dimension: int, dtype: str) -> int:
@@ -156,20 +159,21 @@ class _Loop:
             segments=np.int32(0),
             measured=self.measures.pack(Measured(number, np.zeros((self.n, lanes), dtype), number)),
             paths=np.zeros((SEGMENT // 2, 2, self.n + 2, self.drawn), dtype),
+            losses=np.zeros((SEGMENT // 2, 2, lanes), dtype),
         )
 
+    def none_ended(self) -> Ended:
+        """Room for what a call's runs end with."""
+        columns = QUEUE + 2 * self.lanes
+        numbers, hits = (np.zeros((rows, columns), self.dtype) for rows in (4 + self.n, LEVELS))
+        return Ended(numbers, hits, np.zeros(columns, np.int32), np.int32(0))
+
     def advance(
-        self, lanes: Lanes, queue: Queue, arguments: Any, pace: Pace, segments: Array, drain: Array
+        self, lanes: Lanes, ended: Ended, queue: Queue, arguments: Any, pace: Pace, segments: Array, drain: Array
     ) -> tuple[Lanes, Ended]:
         """See `Machine`."""
         lanes = lanes._replace(taken=jnp.int32(0), segments=jnp.int32(0))
-        columns = QUEUE + 2 * self.lanes
-        ended = Ended(
-            numbers=jnp.zeros((4 + self.n, columns), self.dtype),
-            hits=jnp.full((LEVELS, columns), jnp.inf, self.dtype),
-            run=jnp.zeros(columns, jnp.int32),
-            count=jnp.int32(0),
-        )
+        ended = ended._replace(count=jnp.int32(0))
 
         def going(carry: tuple[Lanes, Ended]) -> Array:
             c, _ = carry
@@ -190,11 +194,16 @@ class _Loop:
         position = c.taken + _ranks(idle)
         take = idle & (position < queue.length)
         column = jnp.minimum(position, QUEUE - 1)
-        new = queue.columns[:, column]
+        new = queue.columns.at[:, column].get(mode="promise_in_bounds")
         started = self.layout.pack(jax.vmap(self.step.fresh, -1, -1)(new[: self.n]))
 
         def goals() -> Array:
-            fresh = jnp.concatenate([queue.ladder[:, column], jnp.full((LEVELS, self.lanes), jnp.inf, self.dtype)])
+            fresh = jnp.concatenate(
+                [
+                    queue.ladder.at[:, column].get(mode="promise_in_bounds"),
+                    jnp.full((LEVELS, self.lanes), jnp.inf, self.dtype),
+                ]
+            )
             return jnp.where(take, fresh, c.goals)
 
         count = jnp.minimum(queue.length - c.taken, self.lanes - c.busy)
@@ -208,26 +217,53 @@ class _Loop:
         )
 
     def segment(self, c: Lanes, ended: Ended, laddered: Array, arguments: Any, pace: Pace) -> tuple[Lanes, Ended]:
-        """One segment of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
+        """One segment of every lane, then the bookkeeping, which so costs a 64th of what it would in each step.
+
+        Where a target was crossed the segment is run again from its start, to see at which step. Losses are kept in
+        this second pass only, for keeping them in every step would cost more than the step.
+        """
+        start, count = c.state, self.layout.unpack(c.state).count
+
+        def attempt(carry: tuple[Lanes, Array, Array, Pace]) -> tuple[Lanes, Array, Array, Pace]:
+            new, _, _, pace = carry
+            new = self.turns(new._replace(state=start), arguments, pace)
+            reached = self.layout.unpack(new.state).best <= c.goals[:LEVELS]
+            crossed = reached & jnp.isinf(c.goals[LEVELS:]) & laddered
+            again = jnp.any(crossed) & (pace.pairs > 1)
+            return new, crossed, again, Pace(pace.turns * pace.pairs, jnp.ones_like(pace.pairs))
+
+        nothing = jnp.zeros((LEVELS, self.lanes), bool)
+        first = (c, nothing, jnp.bool_(True), pace)
+        c, crossed, _, _ = lax.while_loop(lambda carry: carry[2], attempt, first)
+        goals = lax.cond(jnp.any(crossed), lambda: self.with_hits(c, crossed, count), lambda: c.goals)
+        c = c._replace(goals=goals, segments=c.segments + 1)
+        steps = (2 * pace.turns * pace.pairs).astype(self.dtype)
+        done = (c.run >= 0) & (self.layout.unpack(c.state).count < count + steps)
+        return lax.cond(jnp.any(done), lambda: self.record(c, ended, laddered, done), lambda: (c, ended))
+
+    def turns(self, c: Lanes, arguments: Any, pace: Pace) -> Lanes:
+        """The steps of a segment."""
 
         def pair(_: Any, carry: Any) -> Any:
             return self.advance_pair(carry[0], c.own, arguments)
 
         def turn(i: Array, carry: Any) -> Any:
-            before, _, paths = carry
+            before, _, paths, losses = carry
             unmeasured = jax.tree.map(jnp.zeros_like, c.measured)
             state, first, middle, second = lax.fori_loop(0, pace.pairs, pair, (before, unmeasured, before, unmeasured))
-            rows = jnp.stack([self.drawn_rows(before, first), self.drawn_rows(middle, second)])
-            return state, second, lax.dynamic_update_index_in_dim(paths, rows, i, 0)
+            drawn = jnp.stack([self.drawn_rows(before, first), self.drawn_rows(middle, second)])
+            both = jnp.stack([self.measures.unpack(first).loss, self.measures.unpack(second).loss])
+            update = lax.dynamic_update_index_in_dim
+            return state, second, update(paths, drawn, i, 0), update(losses, both, i, 0)
 
-        state, measured, paths = lax.fori_loop(0, pace.turns, turn, (c.state, c.measured, c.paths))
-        lane, count = self.layout.unpack(state), self.layout.unpack(c.state).count
-        crossed = (lane.best <= c.goals[:LEVELS]) & jnp.isinf(c.goals[LEVELS:]) & laddered
-        goals = lax.cond(jnp.any(crossed), lambda: self.with_hits(c, crossed, count, arguments), lambda: c.goals)
-        steps = (2 * pace.turns * pace.pairs).astype(self.dtype)
-        done = (c.run >= 0) & (lane.count < count + steps)
-        c = c._replace(state=state, goals=goals, measured=measured, paths=paths, segments=c.segments + 1)
-        return lax.cond(jnp.any(done), lambda: self.record(c, ended, laddered, done), lambda: (c, ended))
+        state, measured, paths, losses = lax.fori_loop(0, pace.turns, turn, (c.state, c.measured, c.paths, c.losses))
+        return c._replace(state=state, measured=measured, paths=paths, losses=losses)
+
+    def with_hits(self, c: Lanes, crossed: Array, before: Array) -> Array:
+        """The lanes' goals with the first step at each target that was `crossed`."""
+        met = c.losses.reshape(SEGMENT, 1, self.lanes) <= c.goals[:LEVELS][None]
+        first = before + jnp.argmax(met, axis=0).astype(self.dtype)
+        return jnp.concatenate([c.goals[:LEVELS], jnp.where(crossed, first, c.goals[LEVELS:])])
 
     def drawn_rows(self, state: Any, measured: Any) -> Array:
         """Iterate, loss and squared gradient norm `[n + 2, drawn]` of the first lanes."""
@@ -253,21 +289,6 @@ class _Loop:
         inputs = [(self.layout, state), (self.measures, measured)]
         return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, *arguments)), measured
 
-    def with_hits(self, c: Lanes, crossed: Array, before: Array, arguments: Any) -> Array:
-        """The lanes' goals with the first step at each target that was `crossed`: the segment is run again for it.
-
-        Losses are kept in this second pass only, for keeping them in every step would cost more than the step.
-        """
-
-        def body(state: Any, _: None) -> Any:
-            new, first, _, second = self.advance_pair(state, c.own, arguments)
-            return new, jnp.stack([self.measures.unpack(first).loss, self.measures.unpack(second).loss])
-
-        _, losses = lax.scan(body, c.state, None, length=SEGMENT // 2)
-        met = losses.reshape(SEGMENT, 1, self.lanes) <= c.goals[:LEVELS][None]
-        first = before + jnp.argmax(met, axis=0).astype(self.dtype)
-        return jnp.concatenate([c.goals[:LEVELS], jnp.where(crossed, first, c.goals[LEVELS:])])
-
     def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array) -> tuple[Lanes, Ended]:
         """Write the finished lanes' records behind those that are there, and set the lanes idle."""
         lane, found = self.layout.unpack(c.state), self.measures.unpack(c.measured)
@@ -279,7 +300,9 @@ class _Loop:
         count = jnp.sum(done, dtype=jnp.int32)
 
         def written(old: Array, new: Array) -> Array:
-            return lax.dynamic_update_slice_in_dim(old, new[..., order], ended.count, -1)
+            return lax.dynamic_update_slice_in_dim(
+                old, new.at[..., order].get(mode="promise_in_bounds"), ended.count, -1
+            )
 
         ended = Ended(
             numbers=written(ended.numbers, jnp.concatenate([numbers, lane.x])),
@@ -331,8 +354,8 @@ def forget_machines() -> None:
 def _machine(signature: Signature) -> Machine:
     loop = _Loop(signature)
     return Machine(
-        advance=jax.jit(loop.advance, compiler_options=compiler.known(compiler.FAST)),
-        empty=loop.empty,
+        advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compiler.known(compiler.FAST)),
+        empty=lambda: (loop.empty(), loop.none_ended()),
         lanes=loop.lanes,
         drawn=loop.drawn,
         columns=loop.n + loop.constants,
