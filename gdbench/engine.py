@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.lanes import EVERY, FULL, LEAST, QUEUE, Pace, Queue, machine
+from gdbench.lanes import EVERY, FULL, HALF, LEAST, QUEUE, Pace, Queue, machine
 from gdbench.program import Program
 from gdbench.records import (
     BUDGET,
@@ -42,6 +42,9 @@ __all__ = [
     "trace",
 ]
 
+# Runs of fewer steps than this, on average, get segments of half the length: a lane waits for the end of a segment half
+# a segment on average, which must stay little beside the run.
+SHORT = 640
 # a run's number in its lane is its place in the stream modulo this, so that no stream is too long for an int32
 RING = 2**30
 
@@ -112,9 +115,9 @@ class Stream:
     `jax.enable_x64(True)`. Raises what a plug-in raises while it is traced.
     """
 
-    def __init__(self, program: Program, *, budget: float | None = None, pace: Pace = FULL) -> None:
+    def __init__(self, program: Program, *, budget: float | None = None, pace: Pace | None = None) -> None:
         self.machine = machine(program.signature)
-        self.signature, self.steps = program.signature, pace.steps
+        self.signature, self.pace = program.signature, pace
         dtype = np.dtype(program.dtype)
         arguments = (
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
@@ -124,13 +127,12 @@ class Stream:
         )
         self.like = program
         # what is the same in every call is handed over once
-        self.arguments, self.pace, self.no_ladder = jax.device_put(
-            (arguments, pace, np.full((LEVELS, QUEUE), np.nan, dtype))
-        )
+        self.arguments, self.no_ladder = jax.device_put((arguments, np.full((LEVELS, QUEUE), np.nan, dtype)))
         self.lanes, self.ended = self.machine.empty()
         self.open: list[_Open] = []
         self.added = 0  # runs
         self.fed = 0
+        self.ended_runs = self.ended_steps = 0
 
     def fits(self, program: Program) -> bool:
         """Whether the runs of `program` may follow in these lanes."""
@@ -170,14 +172,15 @@ class Stream:
         """
         stop = min(self.fed + QUEUE, self.added)
         queue, last = self._queue(stop), np.bool_(drain and stop == self.added)
-        given = (queue, self.arguments, self.pace)
+        pace = self.pace or (HALF if self.ended_steps < SHORT * self.ended_runs else FULL)
+        given = (queue, self.arguments, pace)
         lanes, ended = self.machine.compile_once(self.lanes, self.ended, *given, np.int32(0), last)
         self.lanes, self.ended = self.machine.advance(lanes, ended, *given, np.int32(segments), last)
         count = int(self.ended.count)
         numbers = np.asarray(self.ended.numbers)[:, :count].astype(np.float64)
         hits = np.asarray(self.ended.hits)[:, :count]
         runs = np.asarray(self.ended.run)[:count].astype(np.int64)
-        executed = int(self.lanes.segments) * self.steps * self.machine.lanes
+        executed = int(self.lanes.segments) * pace.steps * self.machine.lanes
         self.fed += int(self.lanes.taken)
         # the places of those runs: the last ones with these numbers
         places = self.fed - 1 - (self.fed - 1 - runs) % RING
@@ -191,7 +194,10 @@ class Stream:
             statuses += np.bincount(status, minlength=len(STATUSES))
         done = [(item.key, item.records(self)) for item in self.open if not item.left]
         self.open = [item for item in self.open if item.left]
-        return Advance(statuses, int(numbers[0].sum()), executed), done
+        steps = int(numbers[0].sum())
+        self.ended_runs += count
+        self.ended_steps += steps
+        return Advance(statuses, steps, executed), done
 
     def _queue(self, stop: int) -> Queue:
         """The runs at the places from `fed` to `stop`."""

@@ -86,8 +86,11 @@ class Pace(NamedTuple):
         return int(2 * self.turns * self.pairs)
 
 
-# all that a run needs, every step of the first lanes, and no more than what is measured at the start
-FULL, EVERY, LEAST = (Pace(np.int32(a), np.int32(b)) for a, b in ((1, SEGMENT // 2), (SEGMENT // 2, 1), (1, 1)))
+# for long runs, for short ones, for every step of the first lanes, and for no more than what is measured at the start
+FULL, HALF, EVERY, LEAST = (
+    Pace(np.int32(turns), np.int32(pairs))
+    for turns, pairs in ((1, SEGMENT // 2), (1, SEGMENT // 4), (SEGMENT // 2, 1), (1, 1))
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class _Loop:
         self.template, self.evaluations = self.step.probe()
         self.layout = Layout(self.template, self.lanes, self.dtype)
         number = jax.ShapeDtypeStruct((), self.dtype)
-        self.measures = Layout(Measured(number, self.template.x, number), self.lanes, self.dtype, self.layout.packed)
+        self.measures = Layout(Measured(number, self.template.x), self.lanes, self.dtype, self.layout.packed)
+        self.flags = Layout(number, self.lanes, self.dtype, self.layout.packed)
         self.constants = len(signature.swept) + 3
 
     def empty(self) -> Lanes:
@@ -157,7 +161,7 @@ class _Loop:
             busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
-            measured=self.measures.pack(Measured(number, np.zeros((self.n, lanes), dtype), number)),
+            measured=self.measures.pack(Measured(number, np.zeros((self.n, lanes), dtype))),
             paths=np.zeros((SEGMENT // 2, 2, self.n + 2, self.drawn), dtype),
             losses=np.zeros((SEGMENT // 2, 2, lanes), dtype),
         )
@@ -222,23 +226,22 @@ class _Loop:
         Where a target was crossed the segment is run again from its start, to see at which step. Losses are kept in
         this second pass only, for keeping them in every step would cost more than the step.
         """
-        start, count = c.state, self.layout.unpack(c.state).count
+        start, before = c.state, self.layout.unpack(c.state).count
 
-        def attempt(carry: tuple[Lanes, Array, Array, Pace]) -> tuple[Lanes, Array, Array, Pace]:
-            new, _, _, pace = carry
+        def crossed(new: Lanes) -> Array:
+            return (self.layout.unpack(new.state).best <= c.goals[:LEVELS]) & jnp.isinf(c.goals[LEVELS:])
+
+        def attempt(carry: tuple[Lanes, Array, Pace]) -> tuple[Lanes, Array, Pace]:
+            new, _, pace = carry
             new = self.turns(new._replace(state=start), arguments, pace)
-            reached = self.layout.unpack(new.state).best <= c.goals[:LEVELS]
-            crossed = reached & jnp.isinf(c.goals[LEVELS:]) & laddered
-            again = jnp.any(crossed) & (pace.pairs > 1)
-            return new, crossed, again, Pace(pace.turns * pace.pairs, jnp.ones_like(pace.pairs))
+            again = lax.cond(laddered & (pace.pairs > 1), lambda: jnp.any(crossed(new)), lambda: jnp.bool_(False))
+            return new, again, Pace(pace.turns * pace.pairs, jnp.ones_like(pace.pairs))
 
-        nothing = jnp.zeros((LEVELS, self.lanes), bool)
-        first = (c, nothing, jnp.bool_(True), pace)
-        c, crossed, _, _ = lax.while_loop(lambda carry: carry[2], attempt, first)
-        goals = lax.cond(jnp.any(crossed), lambda: self.with_hits(c, crossed, count), lambda: c.goals)
+        c, _, _ = lax.while_loop(lambda carry: carry[1], attempt, (c, jnp.bool_(True), pace))
+        goals = lax.cond(laddered, lambda: self.with_hits(c, crossed(c), before), lambda: c.goals)
         c = c._replace(goals=goals, segments=c.segments + 1)
         steps = (2 * pace.turns * pace.pairs).astype(self.dtype)
-        done = (c.run >= 0) & (self.layout.unpack(c.state).count < count + steps)
+        done = (c.run >= 0) & (self.layout.unpack(c.state).count < before + steps)
         return lax.cond(jnp.any(done), lambda: self.record(c, ended, laddered, done), lambda: (c, ended))
 
     def turns(self, c: Lanes, arguments: Any, pace: Pace) -> Lanes:
@@ -249,8 +252,8 @@ class _Loop:
 
         def turn(i: Array, carry: Any) -> Any:
             before, _, paths, losses = carry
-            unmeasured = jax.tree.map(jnp.zeros_like, c.measured)
-            state, first, middle, second = lax.fori_loop(0, pace.pairs, pair, (before, unmeasured, before, unmeasured))
+            carry = (before, c.measured, before, c.measured)
+            state, first, middle, second = lax.fori_loop(0, pace.pairs, pair, carry)
             drawn = jnp.stack([self.drawn_rows(before, first), self.drawn_rows(middle, second)])
             both = jnp.stack([self.measures.unpack(first).loss, self.measures.unpack(second).loss])
             update = lax.dynamic_update_index_in_dim
@@ -283,10 +286,12 @@ class _Loop:
         """One step of every lane, and what was measured before it."""
         constants = list(own)
         measured = self.measures.map(self.step.measure, [(self.layout, state)], constants, *arguments)
-        # What is measured is computed once and kept. Without the barrier XLA computes it again for every row of the
-        # state: welcome for a sum, ruinous for the exponentials in a gradient.
+        # What is measured is computed once and kept. Without the barriers XLA computes it again for every row of the
+        # state, and to see whether the run goes on: welcome for a sum, ruinous for the exponentials in a loss.
         measured = lax.optimization_barrier(measured)
         inputs = [(self.layout, state), (self.measures, measured)]
+        going = lax.optimization_barrier(self.flags.map(self.step.going, inputs, constants, *arguments))
+        inputs.append((self.flags, going))
         return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, *arguments)), measured
 
     def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array) -> tuple[Lanes, Ended]:
@@ -326,13 +331,15 @@ def _norm2(gradients: Array) -> Array:
 def _ranks(mask: Array) -> Array:
     """The place of every True in `mask` `[lanes]` among the Trues, from 0.
 
-    A running sum in two levels of 32, each a product with a triangle of ones: two small operations where `cumsum` is
-    unrolled into a hundred, which took most of the compilation. Such counts are exact in float32.
+    In two levels: bits counted within words of 32 lanes, and words before. `cumsum` is unrolled into a hundred
+    operations, which took most of the compilation.
     """
-    counts = mask.astype(jnp.float32).reshape(-1, 32)
-    within = counts @ np.triu(np.ones((32, 32), np.float32))
-    rows = len(counts)
-    before = np.tril(np.ones((rows, rows), np.float32), -1) @ within[:, -1]
+    bits = mask.reshape(-1, 32).astype(jnp.uint32)
+    words = lax.optimization_barrier(jnp.sum(bits << np.arange(32, dtype=np.uint32), axis=1, dtype=jnp.uint32))
+    upto = (2 ** np.arange(1, 33, dtype=np.uint64) - 1).astype(np.uint32)
+    within = lax.population_count(words[:, None] & upto)
+    earlier = np.tri(len(bits), k=-1, dtype=np.uint32)
+    before = jnp.sum(lax.population_count(words) * earlier, axis=1, dtype=jnp.uint32)
     return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
 
 

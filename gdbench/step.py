@@ -48,11 +48,10 @@ class Lane(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a run's iterate is tested by, its solver's gradient there, and the outcome: 1 where it goes on, else 0."""
+    """What a run's iterate is tested by, and its solver's gradient there."""
 
     loss: Any
     gradient: Any  # [n]
-    going: Any
 
 
 class Step:
@@ -82,17 +81,20 @@ class Step:
         """The lane of a run at its start, where nothing has been measured yet."""
         return Lane(x, self.solver.initial_state(x), jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype))
 
-    def measure(
-        self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, budget: Array, gtol2: Array
-    ) -> Measured:
-        """Loss and gradient at a lane's iterate, and whether the run goes on from there."""
+    def measure(self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, *_: Any) -> Measured:
+        """Loss and gradient at a lane's iterate."""
         f = self.objective(self.settings(constants, shared)[1], data)
-        loss, gradient = jax.value_and_grad(f)(lane.x)
+        return Measured(*jax.value_and_grad(f)(lane.x))
+
+    def going(
+        self, lane: Lane, measured: Measured, constants: Sequence[Any], _: Any, __: Any, budget: Array, gtol2: Array
+    ) -> Array:
+        """1 where a lane's run goes on from its iterate, 0 where it ends there."""
         target, limit = constants[len(self.signature.swept) : len(self.signature.swept) + 2]
         # an unknown target is minus infinity: a loss of that, or none at all, ends a run as well
-        going = (loss > target) & (loss <= limit) & (lane.count < budget)
-        going &= ~(jnp.sum(gradient * gradient) <= gtol2)
-        return Measured(loss, gradient, jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype)))
+        going = (measured.loss > target) & (measured.loss <= limit) & (lane.count < budget)
+        going &= ~(jnp.sum(measured.gradient * measured.gradient) <= gtol2)
+        return jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype))
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
         """The solver's own step: the new iterate and the new state."""
@@ -102,6 +104,7 @@ class Step:
         self,
         lane: Lane,
         measured: Measured,
+        going: Array,
         constants: Sequence[Any],
         shared: Any,
         data: Any,
@@ -113,7 +116,7 @@ class Step:
         needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
         x, state, count, best = lane
-        loss, gradient, going = measured
+        loss, gradient = measured
         hyperparameters, parameters = self.settings(constants, shared)
         seed = constants[len(self.signature.swept) + 2]
         # the gradient that was measured is the one that the solver uses: computed once
