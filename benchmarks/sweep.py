@@ -21,11 +21,13 @@ from gdbench.surfaces import SURFACES
 
 # runs of a shard, as the store has them
 SHARD = 32_768
-# learning rates and momenta around the best ones of each surface
+# learning rates and momenta: a grid around the best ones of a surface, and a wider one
+NEAR, WIDE = "near the best settings", "over a wider grid"
 TUNED = {
-    "ellipse": ((0.005, 0.03), (0.6, 0.9)),
-    "scaled": ((0.01, 0.05), (0.6, 0.9)),
-    "multi-minima": ((0.005, 0.03), (0.6, 0.9)),
+    ("ellipse", NEAR): ((0.005, 0.03), (0.6, 0.9)),
+    ("ellipse", WIDE): ((0.0015, 0.015), (0.4, 0.8)),
+    ("scaled", NEAR): ((0.01, 0.05), (0.6, 0.9)),
+    ("multi-minima", NEAR): ((0.01, 0.03), (0.6, 0.9)),
 }
 SIDE = 32
 
@@ -46,14 +48,14 @@ LOSSES: dict[str, Callable] = {
 }
 
 
-def tuned(surface: str, dtype: str, runs: int) -> Work:
-    """A grid of settings near the best ones x random starts: nearly every run ends early."""
-    rates, momenta = TUNED[surface]
+def tuned(surface: str, where: str, dtype: str, runs: int) -> Work:
+    """A grid of settings x random starts: nearly every run ends early."""
+    rates, momenta = TUNED[surface, where]
     grid = np.meshgrid(np.geomspace(*rates, SIDE), np.linspace(*momenta, SIDE))
     rate, momentum = (axis.reshape(-1)[np.arange(runs) % SIDE**2] for axis in grid)
     starts = np.random.default_rng(0).uniform(-2, 2, (-(-runs // SIDE**2), 2)).repeat(SIDE**2, axis=0)[:runs]
     program = momentum_program(surface, dtype, rate, momentum, starts)
-    return Work(f"{surface}, {runs:,} runs near the best settings", program, LOSSES[surface])
+    return Work(f"{surface}, {runs:,} runs {where}", program, LOSSES[surface])
 
 
 def part(work: Work, runs: int) -> Work:
@@ -122,8 +124,8 @@ def main() -> None:
     side = int(chosen.runs**0.5)
     works = [lambda dtype=dtype: valley(side, dtype) for dtype in ("float32", "float64")]
     works += [
-        lambda surface=surface, dtype=dtype: tuned(surface, dtype, chosen.runs)
-        for surface in TUNED
+        lambda surface=surface, where=where, dtype=dtype: tuned(surface, where, dtype, chosen.runs)
+        for surface, where in TUNED
         # in float32 no gradient in the shallow pit falls to the tolerance: such runs would use their whole budget
         for dtype in (("float64",) if surface == "multi-minima" else ("float32", "float64"))
     ]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench import executors, lanes, layout
+from gdbench import engine, executors, lanes, layout
 from gdbench.engine import STATUSES, execute, trace
 from gdbench.executors import Task, execute_all, execute_tasks
 from gdbench.plan import LADDER
@@ -211,6 +211,39 @@ def test_threshold_of_the_unknown_is_never_met():
     with np.errstate(invalid="raise"):
         found = threshold(np.array([np.nan, 0.0]), np.array([1.0, np.nan]), np.dtype("float64"))
     assert np.isnan(found).all()
+
+
+# ---- what only the schedule decides
+
+
+@pytest.mark.parametrize("short", [0, np.inf])
+def test_the_length_of_a_segment_changes_no_bit(many, short, monkeypatch):
+    program, records = many
+    monkeypatch.setattr(engine, "SHORT", short)
+    assert_same_bits(execute(program), records)
+
+
+def test_numbers_of_runs_start_again(many, monkeypatch):
+    program, records = many
+    # more than there are runs under way at once, fewer than there are runs
+    monkeypatch.setattr(engine, "RING", 5000)
+    assert len(program) > engine.RING > lanes.QUEUE + lanes.lane_count(2, "float64")
+    assert_same_bits(execute(program), records)
+
+
+def test_starts_are_measured_once(many):
+    program, records = many
+    rows = RANDOM.integers(7, size=len(program))
+    repeated = program.take(rows)
+    found = execute(repeated)
+    assert_same_bits(found, records, rows)
+    first, own = engine._distinct(np.array([[0.0, np.nan], [-0.0, 1.0], [0.0, np.nan], [0.0, 1.0]]))
+    # bit for bit: minus zero is another start
+    assert sorted(first.tolist()) == [0, 1, 3]
+    assert first[own].tolist() == [0, 1, 0, 3]
+    many_rows = RANDOM.normal(size=(5000, 2))
+    first, own = engine._distinct(many_rows)
+    assert first.tolist() == own.tolist() == list(range(5000))
 
 
 # ---- a stream of tasks
