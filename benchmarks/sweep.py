@@ -86,7 +86,6 @@ def compare(work: Work, rounds: int) -> tuple[list[str], list[str]]:
     useful = float(ours.steps.sum())
     seconds = median(one.seconds for one in found[GDBENCH])
     cells = [
-        work.name,
         work.program.dtype,
         f"{np.median(ours.steps):.0f}",
         f"{seconds:.3g}",
@@ -101,7 +100,6 @@ def compare(work: Work, rounds: int) -> tuple[list[str], list[str]]:
 
 
 COLUMNS = (
-    "work",
     "type",
     "median steps",
     "seconds",
@@ -129,14 +127,14 @@ def main() -> None:
         # in float32 no gradient in the shallow pit falls to the tolerance: such runs would use their whole budget
         for dtype in (("float64",) if surface == "multi-minima" else ("float32", "float64"))
     ]
-    table, said = Table(*COLUMNS), []
     for make in works:
         work = make()
-        cells, words = compare(work, chosen.rounds)
-        table.add_row(*cells)
-        said += [f"{work.name}, {work.program.dtype}", *words]
-    console.print(table)
-    console.print("\n".join(said), highlight=False)
+        cells, said = compare(work, chosen.rounds)
+        table = Table("", work.name, title_justify="left")
+        for name, cell in zip(COLUMNS, cells, strict=True):
+            table.add_row(name, cell)
+        console.print(table)
+        console.print("\n".join(said) + "\n", highlight=False)
     if missing():
         console.print(missing())
 
