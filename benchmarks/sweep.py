@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
@@ -64,7 +65,10 @@ def part(work: Work, runs: int) -> Work:
 
 
 def compare(work: Work, rounds: int) -> tuple[list[str], list[str]]:
-    """A row of the table, and what is to be said of it: the schemes take turns, the first round compiles."""
+    """The cells of `COLUMNS`, and what is to be said of them: the schemes take turns, the first round compiles.
+
+    Ratios are of wall time and of processor time: the second is the steadier one where others use the machine.
+    """
     schemes: dict[str, Callable[[], Outcome]] = {
         GDBENCH: lambda: streamed(work, SHARD),
         "a tenth": lambda: streamed(part(work, len(work.program) // 10), SHARD),
@@ -73,27 +77,34 @@ def compare(work: Work, rounds: int) -> tuple[list[str], list[str]]:
     if not missing() and work.program.surface.name in ROOFED:
         schemes[ROOF] = roof(work)
     taken: dict[str, list[Outcome]] = {name: [] for name in schemes}
+    processor: dict[str, list[float]] = {name: [] for name in schemes}
     for _ in range(1 + rounds):
         for name, scheme in schemes.items():
+            before = time.process_time()
             taken[name].append(scheme())
+            processor[name].append(time.process_time() - before)
     found = {name: outcomes[1:] for name, outcomes in taken.items()}
+    wall = {name: [one.seconds for one in outcomes] for name, outcomes in found.items()}
 
-    def ratio(name: str) -> float:
-        pairs = zip(found[name], found[GDBENCH], strict=True)
-        return median(theirs.seconds / ours.seconds for theirs, ours in pairs)
+    def ratio(name: str, inverse: bool = False) -> str:
+        said = []
+        for seconds in (wall, {name: each[1:] for name, each in processor.items()}):
+            pairs = zip(seconds[name], seconds[GDBENCH], strict=True)
+            said.append(median(ours / theirs if inverse else theirs / ours for theirs, ours in pairs))
+        return "{:.3g}, {:.3g}".format(*said)
 
     ours = found[GDBENCH][0]
     useful = float(ours.steps.sum())
-    seconds = median(one.seconds for one in found[GDBENCH])
+    seconds = median(wall[GDBENCH])
     cells = [
         work.program.dtype,
         f"{np.median(ours.steps):.0f}",
         f"{seconds:.3g}",
         f"{useful / seconds / 1e6:,.0f}",
         f"{ours.executed / useful:.3f}",
-        f"{1 / ratio('a tenth'):.1f}",
-        f"{ratio(SCAN):.2f}",
-        f"{ratio(ROOF):.2f}" if ROOF in found else "",
+        ratio("a tenth", inverse=True),
+        ratio(SCAN),
+        ratio(ROOF) if ROOF in found else "",
     ]
     peers = {name: (outcomes, None) for name, outcomes in found.items() if name != "a tenth"}
     return cells, agreement(work, peers)

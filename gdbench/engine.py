@@ -44,7 +44,7 @@ __all__ = [
 
 # Runs of fewer steps than this, on average, get segments of half the length: a lane waits for the end of a segment half
 # a segment on average, which must stay little beside the run.
-SHORT = 1000
+SHORT = 640
 # a run's number in its lane is its place in the stream modulo this, so that no stream is too long for an int32
 RING = 2**30
 

@@ -29,6 +29,8 @@ SEGMENT = 64
 # runs that one call may take
 QUEUE = 4096
 DRAWN = 16
+# one in so many lanes may wait for the others with a run that has ended
+WAITING = 32
 # of one row of numbers
 LANE_BYTES = 2816
 
@@ -242,7 +244,10 @@ class _Loop:
         c = c._replace(goals=goals, segments=c.segments + 1)
         steps = (2 * pace.turns * pace.pairs).astype(self.dtype)
         done = (c.run >= 0) & (self.layout.unpack(c.state).count < before + steps)
-        return lax.cond(jnp.any(done), lambda: self.record(c, ended, laddered, done), lambda: (c, ended))
+        count = jnp.sum(done, dtype=jnp.int32)
+        # to record and refill a few lanes costs as much as many: the first few wait for others, or for the last
+        due = (count > 0) & ((count * WAITING >= self.lanes) | (count == c.busy))
+        return lax.cond(due, lambda: self.record(c, ended, laddered, done, count), lambda: (c, ended))
 
     def turns(self, c: Lanes, arguments: Any, pace: Pace) -> Lanes:
         """The steps of a segment."""
@@ -294,7 +299,7 @@ class _Loop:
         inputs.append((self.flags, going))
         return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, *arguments)), measured
 
-    def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array) -> tuple[Lanes, Ended]:
+    def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array, count: Array) -> tuple[Lanes, Ended]:
         """Write the finished lanes' records behind those that are there, and set the lanes idle."""
         lane, found = self.layout.unpack(c.state), self.measures.unpack(c.measured)
         numbers = jnp.stack([lane.count, found.loss, lane.best, jnp.sqrt(_norm2(found.gradient))])
@@ -302,7 +307,6 @@ class _Loop:
         lanes = jnp.arange(self.lanes, dtype=jnp.int32)
         place = jnp.where(done, _ranks(done), self.lanes)
         order = jnp.zeros(self.lanes, jnp.int32).at[place].set(lanes, mode="drop", unique_indices=True)
-        count = jnp.sum(done, dtype=jnp.int32)
 
         def written(old: Array, new: Array) -> Array:
             return lax.dynamic_update_slice_in_dim(
