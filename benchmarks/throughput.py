@@ -10,11 +10,13 @@ import jax
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from roof import missing, roof
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
 from gdbench import compiler
 from gdbench.engine import STATUSES
 from gdbench.executors import cores
+from gdbench.facts import facts_of
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
@@ -24,9 +26,13 @@ COLUMNS = ("scheme", "seconds", "useful M/s", "nominal M/s", "executed/useful", 
 # rounding differs between the schemes, and momentum near its limit of stability amplifies the last bit
 TOLERATED = 0.02
 GDBENCH, SCAN, WHILE, TORCH = "gdbench", "vmap(scan), optax", "vmap(while_loop), optax", "torch loop"
+ROOF = "C, the roof"
 
 
-def _program(surface: str, dtype: str, rate: np.ndarray, momentum: float | np.ndarray, starts: np.ndarray) -> Program:
+def momentum_program(
+    surface: str, dtype: str, rate: np.ndarray, momentum: float | np.ndarray, starts: np.ndarray
+) -> Program:
+    """Momentum runs, a row of every array each."""
     runs = len(rate)
     return Program(
         surface=SURFACES[surface],
@@ -35,10 +41,10 @@ def _program(surface: str, dtype: str, rate: np.ndarray, momentum: float | np.nd
         parameters=dict(SURFACES[surface].parameters),
         solver_options={},
         surface_options={},
-        data=(),
+        data=tuple(np.asarray(array, float) for array in SURFACES[surface].data),
         starts=starts,
         seeds=np.zeros(runs),
-        f_star=np.zeros(runs),
+        f_star=np.full(runs, facts_of(SURFACES[surface]).f_star),
         steps=STEPS,
         rtol=1e-6,
         atol=0.0,
@@ -55,7 +61,7 @@ def valley(side: int, dtype: str) -> Work:
     starts = np.tile([-1.2, 1.0], (len(rate), 1))
     return Work(
         f"rosenbrock, {side} rates x {side} momenta, {dtype}",
-        _program("rosenbrock", dtype, rate, momentum, starts),
+        momentum_program("rosenbrock", dtype, rate, momentum, starts),
         lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2,
     )
 
@@ -68,7 +74,7 @@ def tuning(starts: int, dtype: str) -> Work:
     points = np.tile(generator.uniform(-2, 2, (starts, 2)), (64, 1))[shuffled]
     return Work(
         f"ellipse, 64 rates x {starts} starts, {dtype}",
-        _program("ellipse", dtype, rate, 0.9, points),
+        momentum_program("ellipse", dtype, rate, 0.9, points),
         lambda x: 0.5 * (x[0] ** 2 + 100 * x[1] ** 2),
     )
 
@@ -79,6 +85,8 @@ def measure(
     """Every scheme's outcome in every round, taking turns, and how often it compiled in all rounds together."""
     scan, loop = expert(work, early_exit=False), expert(work, early_exit=True)
     schemes: dict[str, Callable[[], Outcome]] = {GDBENCH: lambda: gdbench(work), SCAN: scan, WHILE: loop}
+    if not missing():
+        schemes[ROOF] = roof(work)
     if torch_runs:
         schemes[TORCH] = lambda: torch_loop(work, range(torch_runs))
     outcomes: dict[str, list[Outcome]] = {name: [] for name in schemes}
@@ -89,7 +97,7 @@ def measure(
             outcomes[name].append(scheme())
             compiled[name] += len(compilations) - before
     # the first round compiles, and so is not timed
-    return {name: (taken[1:], None if name == TORCH else compiled[name]) for name, taken in outcomes.items()}
+    return {name: (taken[1:], None if name in (TORCH, ROOF) else compiled[name]) for name, taken in outcomes.items()}
 
 
 def agreement(work: Work, found: dict[str, tuple[list[Outcome], int | None]]) -> list[str]:
@@ -166,6 +174,8 @@ def main() -> None:
             found = measure(work, rounds, torch_runs, compilations)
             console.print(table_of(work, found))
             console.print("\n".join(agreement(work, found)) + "\n", highlight=False)
+    if missing():
+        console.print(missing())
     console.print(f"The torch loop is timed on 8 runs of at most {TORCH_STEPS} steps, on one core, and extrapolated.")
 
 

@@ -17,8 +17,8 @@ from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.store import create_folder
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.sweeping import Progress, compute_here, sweep_into
 from gdbench.sweep_spec import SweepSpec
+from gdbench.sweeping import Progress, compute_here, sweep_into
 from gdbench.yaml_file import Document, read_yaml
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.lanes import SEGMENT, Lanes, Queue, machine
+from gdbench.lanes import EVERY, FULL, HALF, LEAST, QUEUE, Pace, Queue, machine
 from gdbench.program import Program
 from gdbench.records import (
     BUDGET,
@@ -23,7 +23,7 @@ from gdbench.records import (
     Records,
     Thresholds,
     Trajectory,
-    statuses,
+    statuses_of,
 )
 
 __all__ = [
@@ -42,6 +42,9 @@ __all__ = [
     "trace",
 ]
 
+# Runs of fewer steps than this, on average, get segments of half the length: a lane waits for the end of a segment half
+# a segment on average, which must stay little beside the run.
+SHORT = 640
 # a run's number in its lane is its place in the stream modulo this, so that no stream is too long for an int32
 RING = 2**30
 
@@ -55,7 +58,8 @@ class _Open:
     thresholds: Thresholds
     loss_start: np.ndarray
     first: int  # the place of its first run in the stream
-    table: np.ndarray  # [runs, rows]: steps, final loss, best loss, gradient norm, iterate, hits
+    numbers: np.ndarray  # [4 + n, runs]: steps, final loss, best loss, gradient norm, iterate
+    hits: np.ndarray  # [targets, runs]
     status: np.ndarray
     left: int
     executed: int = 0
@@ -67,39 +71,36 @@ class _Open:
 
     def columns(self, rows: slice) -> np.ndarray:
         """The queue's columns of the runs `rows`."""
-        swept, thresholds = self.program.swept, self.thresholds
-        parts = [
-            self.program.starts[rows].T,
-            *(swept[name][rows][None] for name in sorted(swept)),
-            thresholds.target[rows][None],
-            thresholds.limit[rows][None],
-            self.program.seeds[rows][None],
-            thresholds.ladder[:, rows],
-            np.full((LEVELS, len(thresholds.target[rows])), np.inf),  # no target met yet
-        ]
+        program, thresholds = self.program, self.thresholds
+        target, limit = thresholds.target[rows], thresholds.limit[rows]
+        settings = [program.swept[name][rows] for name in program.signature.swept]
         with np.errstate(over="ignore"):
-            return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]).astype(self.program.dtype)
+            # an unknown target is one that no loss is above or at
+            numbers = [*program.starts[rows].T, *settings, np.where(np.isnan(target), -np.inf, target), limit]
+            return np.stack([*numbers, program.seeds[rows]]).astype(program.dtype)
 
-    def write(self, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
-        """Keep the records of the runs `rows`, and say how they ended."""
-        self.table[rows] = table
-        self.status[rows] = statuses(self.program, self.thresholds, self.loss_start, rows, table)
+    def write(self, rows: np.ndarray, numbers: np.ndarray, hits: np.ndarray) -> np.ndarray:
+        """Keep what the runs `rows` ended with (see `lanes.Ended`), and say how they ended."""
+        self.numbers[:, rows] = numbers
+        self.hits[:, rows] = hits[: len(self.hits)]
+        status = statuses_of(self.program, self.thresholds, self.loss_start, rows, numbers)
+        self.status[rows] = status
         self.left -= len(rows)
-        return self.status[rows]
+        return status
 
     def records(self, stream: Stream) -> Records:
         """The records, once all runs have ended."""
-        table, n, counts = self.table, self.program.dimension, stream.machine.evaluations
-        steps = table[:, 0].astype(np.int64)
+        numbers, counts = self.numbers, stream.machine.evaluations
+        steps = numbers[0].astype(np.int64)
         return Records(
             status=self.status,
             steps=steps,
             loss_start=self.loss_start,
-            loss_final=table[:, 1],
-            loss_best=table[:, 2],
-            grad_norm=table[:, 3],
-            x=table[:, 4 : 4 + n],
-            hits=table[:, 4 + n : 4 + n + len(self.program.targets)],
+            loss_final=numbers[1],
+            loss_best=numbers[2],
+            grad_norm=numbers[3],
+            x=numbers[4:].T,
+            hits=self.hits.T,
             value_evals=steps * counts.value,
             grad_evals=steps * counts.grad,
             hess_evals=steps * counts.hess,
@@ -114,21 +115,24 @@ class Stream:
     `jax.enable_x64(True)`. Raises what a plug-in raises while it is traced.
     """
 
-    def __init__(self, program: Program, *, budget: float | None = None, length: int = SEGMENT) -> None:
+    def __init__(self, program: Program, *, budget: float | None = None, pace: Pace | None = None) -> None:
         self.machine = machine(program.signature)
-        self.signature, self.length = program.signature, length
+        self.signature, self.pace = program.signature, pace
         dtype = np.dtype(program.dtype)
-        self.arguments = (
+        arguments = (
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
             tuple(np.asarray(array, dtype) for array in program.data),
             np.asarray(program.steps if budget is None else budget, dtype),
             np.asarray(program.gtol, dtype) ** 2,
         )
         self.like = program
-        self.lanes: Lanes = self.machine.empty()
+        # what is the same in every call is handed over once
+        self.arguments, self.no_ladder = jax.device_put((arguments, np.full((LEVELS, QUEUE), np.nan, dtype)))
+        self.lanes, self.ended = self.machine.empty()
         self.open: list[_Open] = []
         self.added = 0  # runs
         self.fed = 0
+        self.ended_runs = self.ended_steps = 0
 
     def fits(self, program: Program) -> bool:
         """Whether the runs of `program` may follow in these lanes."""
@@ -145,7 +149,7 @@ class Stream:
     @property
     def hungry(self) -> bool:
         """Whether fewer runs wait than one call can take."""
-        return self.added - self.fed < self.machine.queue
+        return self.added - self.fed < QUEUE
 
     def add(
         self, key: int, program: Program, thresholds: Thresholds | None = None, loss_start: np.ndarray | None = None
@@ -156,8 +160,9 @@ class Stream:
         if thresholds is None:
             thresholds = Thresholds.of(program, loss_start)
         runs = len(program)
-        table, status = np.empty((runs, 4 + program.dimension + LEVELS)), np.empty(runs, np.int64)
-        self.open.append(_Open(key, program, thresholds, loss_start, self.added, table, status, runs))
+        numbers, hits = np.empty((4 + program.dimension, runs)), np.empty((min(len(program.targets), LEVELS), runs))
+        status = np.empty(runs, np.int64)
+        self.open.append(_Open(key, program, thresholds, loss_start, self.added, numbers, hits, status, runs))
         self.added += runs
 
     def advance(self, *, drain: bool = True, segments: int = 2**31 - 1) -> tuple[Advance, list[tuple[int, Records]]]:
@@ -165,42 +170,48 @@ class Stream:
 
         Returns what was done and the records of the programs whose last run has ended.
         """
-        stop = min(self.fed + self.machine.queue, self.added)
-        queue = Queue(self._columns(stop), np.int32(stop - self.fed), np.int32(self.fed % RING))
-        length, last = np.int32(self.length), np.bool_(drain and stop == self.added)
-        self.machine.compile_once(self.lanes, queue, self.arguments, length, np.int32(0), last)
-        self.lanes = self.machine.advance(self.lanes, queue, self.arguments, length, np.int32(segments), last)
-        runs, table = _finished(self.lanes)
-        executed = int(self.lanes.segments) * self.length * self.machine.lanes
+        stop = min(self.fed + QUEUE, self.added)
+        queue, last = self._queue(stop), np.bool_(drain and stop == self.added)
+        pace = self.pace or (HALF if self.ended_steps < SHORT * self.ended_runs else FULL)
+        given = (queue, self.arguments, pace)
+        lanes, ended = self.machine.compile_once(self.lanes, self.ended, *given, np.int32(0), last)
+        self.lanes, self.ended = self.machine.advance(lanes, ended, *given, np.int32(segments), last)
+        count = int(self.ended.count)
+        numbers = np.asarray(self.ended.numbers)[:, :count].astype(np.float64)
+        hits = np.asarray(self.ended.hits)[:, :count]
+        runs = np.asarray(self.ended.run)[:count].astype(np.int64)
+        executed = int(self.lanes.segments) * pace.steps * self.machine.lanes
         self.fed += int(self.lanes.taken)
         # the places of those runs: the last ones with these numbers
         places = self.fed - 1 - (self.fed - 1 - runs) % RING
-        ended = np.zeros(len(STATUSES), np.int64)
+        statuses = np.zeros(len(STATUSES), np.int64)
         if self.open:
             self.open[0].executed += executed
         owners = np.searchsorted([item.first for item in self.open], places, side="right") - 1
         for owner in np.unique(owners):
-            mine, item = owners == owner, self.open[owner]
-            ended += np.bincount(item.write(places[mine] - item.first, table[mine]), minlength=len(STATUSES))
+            item, mine = self.open[owner], slice(None) if len(self.open) == 1 else np.flatnonzero(owners == owner)
+            status = item.write(places[mine] - item.first, numbers[:, mine], hits[:, mine])
+            statuses += np.bincount(status, minlength=len(STATUSES))
         done = [(item.key, item.records(self)) for item in self.open if not item.left]
         self.open = [item for item in self.open if item.left]
-        return Advance(ended, int(table[:, 0].sum()), executed), done
+        steps = int(numbers[0].sum())
+        self.ended_runs += count
+        self.ended_steps += steps
+        return Advance(statuses, steps, executed), done
 
-    def _columns(self, stop: int) -> np.ndarray:
-        """The queue's columns of the runs at the places from `fed` to `stop`."""
-        columns = np.zeros((self.machine.columns, self.machine.queue), self.signature.dtype)
+    def _queue(self, stop: int) -> Queue:
+        """The runs at the places from `fed` to `stop`."""
+        columns = np.zeros((self.machine.columns, QUEUE), self.signature.dtype)
+        laddered = any(item.program.targets for item in self.open)
+        ladder = np.full((LEVELS, QUEUE), np.nan, self.signature.dtype) if laddered else self.no_ladder
         for item in self.open:
             low, high = max(item.first, self.fed), min(item.end, stop)
             if low < high:
-                columns[:, low - self.fed : high - self.fed] = item.columns(slice(low - item.first, high - item.first))
-        return columns
-
-
-def _finished(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
-    """The runs that ended in the last call, and their records `[runs, rows]`."""
-    owner = np.asarray(lanes.record_runs)
-    columns = np.flatnonzero(owner >= 0)
-    return owner[columns].astype(np.int64), np.asarray(lanes.records).T[columns].astype(np.float64)
+                rows, place = slice(low - item.first, high - item.first), slice(low - self.fed, high - self.fed)
+                columns[:, place] = item.columns(rows)
+                if item.program.targets:
+                    ladder[:, place] = item.thresholds.ladder[:, rows]
+        return Queue(columns, ladder, np.bool_(laddered), np.int32(stop - self.fed), np.int32(self.fed % RING))
 
 
 def _loss_at_start(program: Program) -> np.ndarray:
@@ -208,8 +219,8 @@ def _loss_at_start(program: Program) -> np.ndarray:
     swept = program.swept
     names = sorted(name for name in swept if name.startswith("surface."))
     rows, inverse = _distinct(np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1))
-    distinct = program.take(rows)
-    stream = Stream(distinct, budget=0, length=1)
+    distinct = program if len(rows) == len(program) else program.take(rows)
+    stream = Stream(distinct, budget=0, pace=LEAST)
     stream.add(0, distinct, Thresholds.never(len(distinct)), np.zeros(len(distinct)))
     return _exhaust(stream).loss_final[inverse]
 
@@ -218,17 +229,22 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first place of every distinct row of `keys` `[rows, columns]`, and for every row the number of its own.
 
     Rows count as equal bit for bit. They are sorted by a hash: `np.unique` by whole rows takes longer than the runs.
+    Where a sample of them holds no row twice, no row counts as another's equal.
     """
     bits = np.ascontiguousarray(keys, np.float64).view(np.uint64)
+    every = np.arange(len(bits))
     if (bits == bits[0]).all():
-        return np.zeros(1, np.int64), np.zeros(len(bits), np.int64)
+        return every[:1], np.zeros_like(every)
     hashes = np.zeros(len(bits), np.uint64)
     for column in bits.T:
         hashes = (hashes ^ column) * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(29)
+    sample = np.unique(np.random.default_rng(0).integers(len(bits), size=1024))
+    if len(np.unique(hashes[sample])) == len(sample):
+        return every, every
     _, rows, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     if (bits[rows][inverse] != bits).any():  # two rows with one hash
-        return np.arange(len(bits)), np.arange(len(bits))
+        return every, every
     return rows, inverse
 
 
@@ -266,14 +282,14 @@ def trace(program: Program) -> list[Trajectory]:
 
 
 def _trace(program: Program) -> list[Trajectory]:
-    n, count = program.dimension, len(program)
-    stream = Stream(program)
+    n = program.dimension
+    stream = Stream(program, pace=EVERY)
     stream.add(0, program)
     kept: list[np.ndarray] = []
     done: list[tuple[int, Records]] = []
     while not done:
         _, done = stream.advance(segments=1)
-        kept.append(np.asarray(stream.lanes.paths)[:, :, :count].astype(np.float64))
+        kept.append(np.asarray(stream.lanes.paths).reshape(-1, n + 2, stream.machine.drawn).astype(np.float64))
     rows = np.concatenate(kept)
     # behind its last step a run's rows repeat
     own = [rows[: end + 1, :, run] for run, end in enumerate(done[0][1].steps)]

@@ -54,15 +54,11 @@ def execute_tasks(
     begun, and the threads end with the call of a compiled program that they are in.
     """
     pool = _Pool(tasks, threads or cores(), on_advance)
-    # the threads are daemons, so that an iterator that nobody closes keeps no process from ending; but none may be in
-    # XLA while the interpreter is taken down
-    atexit.register(pool.close)
     try:
         pool.start()
         yield from pool.results()
     finally:
         pool.cancel()
-        atexit.unregister(pool.close)
 
 
 def execute_all(
@@ -132,7 +128,12 @@ class _Pool:
         self.threads = [Thread(target=self._work, name=f"gdbench-{i}", daemon=True) for i in range(threads)]
 
     def start(self) -> None:
-        """Set the threads to work."""
+        """Set the threads to work.
+
+        They are daemons, so that an iterator that nobody closes keeps no process from ending. But none may be in XLA
+        while the interpreter is taken down: until the last has ended, the exit waits for them.
+        """
+        atexit.register(self.close)
         for thread in self.threads:
             thread.start()
 
@@ -182,6 +183,8 @@ class _Pool:
             with self.changed:
                 self.working -= 1
                 self.changed.notify_all()
+            if not self.working:
+                atexit.unregister(self.close)
 
     def _next_group(self) -> _Group | None:
         with self.changed:

@@ -1,14 +1,13 @@
 """The compiled heart: lanes that advance side by side and are refilled as their runs end.
 
-One call of the compiled program runs segments of `SEGMENT` steps in a `while_loop`. At the start of a segment idle
-lanes take the next runs of the queue; at its end the records of finished runs are written out. A lane is finished when
-it did not advance through the whole segment. Nothing here depends on how many runs there are, so that a single run and
-a sweep of a million get the same bits.
+One call of the compiled program runs segments of at most `SEGMENT` steps in a `while_loop`. At the start of a segment
+idle lanes take the next runs of the queue; at its end the records of finished runs are written out. A lane is finished
+when it did not advance through the whole segment. Nothing here depends on how many runs there are, so that a single run
+and a sweep of a million get the same bits.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +26,13 @@ from gdbench.records import LEVELS
 from gdbench.step import Measured, Signature, Step
 
 SEGMENT = 64
+# runs that one call may take
+QUEUE = 4096
 DRAWN = 16
+# one in so many lanes may wait for the others with a run that has ended
+WAITING = 32
+# of one row of numbers
+LANE_BYTES = 2816
 
 
 # arrays of JAX inside the compiled program, of numpy on their way in
@@ -38,60 +43,95 @@ class Lanes(NamedTuple):
     """What the lanes carry from segment to segment; the lane is the last axis of everything but the records."""
 
     state: Any  # a Lane for every lane, in its layout
-    own: Numbers  # [own rows, lanes]: constants (see Step), ladder of targets, first step at each target
+    own: Numbers  # [constants, lanes]: see Step
+    goals: Numbers  # [2 LEVELS, lanes]: ladder of targets, first step at each target
     run: Numbers  # [lanes]: number of the lane's run in the program, -1 when idle
-    slot: Numbers  # [lanes]: the column of its record
-    records: Numbers  # [record rows, queue + lanes]: one column for each run of this call
-    record_runs: Numbers  # [queue + lanes]: whose record a column is, -1 for none
     busy: Numbers  # lanes with a run
     taken: Numbers  # runs of the queue taken in this call
     segments: Numbers  # segments run in this call
-    measured: Any  # a Measured for every lane, in its layout
-    paths: Numbers  # [SEGMENT, n + 2, drawn]: x, loss and squared gradient norm of the first lanes in the last segment
+    measured: Any  # a Measured for every lane before its last step, in its layout
+    paths: Numbers  # [SEGMENT / 2, 2, n + 2, drawn]: x, loss and squared gradient norm of the first lanes, see Pace
+    losses: Numbers  # [SEGMENT / 2, 2, lanes]
+
+
+class Ended(NamedTuple):
+    """What the runs of one call ended with: the first `count` columns, in the order in which they ended."""
+
+    numbers: Numbers  # [4 + n, queue + 2 lanes]: steps, final loss, best loss, gradient norm, iterate
+    hits: Numbers  # [LEVELS, queue + 2 lanes], only where `laddered`
+    run: Numbers  # [queue + 2 lanes]
+    count: Numbers
 
 
 class Queue(NamedTuple):
-    """The next runs: `columns` `[n + own rows, queue]` of which `length` are there, and the first one's number."""
+    """The next runs: `length` of the columns are there; `base` is the number of the first.
 
-    columns: Numbers
+    ladder : their targets, looked at only where `laddered`.
+    """
+
+    columns: Numbers  # [n + constants, queue]
+    ladder: Numbers  # [LEVELS, queue]
+    laddered: Numbers
     length: Numbers
     base: Numbers
+
+
+class Pace(NamedTuple):
+    """A segment is `turns` times `pairs` pairs of steps. What the last pair of every turn measured is kept."""
+
+    turns: Numbers
+    pairs: Numbers
+
+    @property
+    def steps(self) -> int:
+        """The steps of a segment."""
+        return int(2 * self.turns * self.pairs)
+
+
+# for long runs, for short ones, for every step of the first lanes, and for no more than what is measured at the start
+FULL, HALF, EVERY, LEAST = (
+    Pace(np.int32(turns), np.int32(pairs))
+    for turns, pairs in ((1, SEGMENT // 2), (1, SEGMENT // 4), (SEGMENT // 2, 1), (1, 1))
+)
 
 
 @dataclass(frozen=True)
 class Machine:
     """A compiled program and the sizes that its caller needs.
 
-    `advance(lanes, queue, arguments, length, segments, drain)` runs until the queue is empty and a lane idle (with
-    `drain` until all lanes are) or `segments` of `length` steps are over; `arguments` are the shared settings, the
-    data, the budget of steps and the squared gradient tolerance. Call it through `compile_once` first.
+    `advance(lanes, ended, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
+    `drain` until all lanes are) or `segments` of that pace are over; `arguments` are the shared settings, the data, the
+    budget of steps and the squared gradient tolerance. It takes `lanes` and `ended` over and returns them anew. Call it
+    through `compile_once` first.
     """
 
-    advance: Callable[..., Lanes]
-    empty: Callable[[], Lanes]
+    advance: Callable[..., tuple[Lanes, Ended]]
+    empty: Callable[[], tuple[Lanes, Ended]]
     lanes: int
-    queue: int
     drawn: int
     columns: int
     evaluations: Evaluations
     compiling: Lock
     compiled: Event
 
-    def compile_once(self, *arguments: Any) -> None:
+    def compile_once(self, lanes: Lanes, ended: Ended, *arguments: Any) -> tuple[Lanes, Ended]:
         """Compile `advance` for these arguments, which must ask for no segment; a second thread waits for the first."""
         with self.compiling:
             if not self.compiled.is_set():
-                self.advance(*arguments)
+                lanes, ended = self.advance(lanes, ended, *arguments)
                 self.compiled.set()
+        return lanes, ended
 
 
-def lane_count(dimension: int) -> int:
+def lane_count(dimension: int, dtype: str) -> int:
     """How many lanes a program advances side by side.
 
-    Enough to fill the vector units, few enough to stay in the cache and not to keep a small benchmark waiting for idle
-    ones. It follows from the dimension alone: at another count XLA emits other code, whose last bits differ.
+    Enough to spread what a segment costs besides its steps, few enough that what a step reads and writes stays in the
+    first cache: an odd multiple of 32, so that its rows do not compete for the same places there. It follows from
+    dimension and type alone: at another count XLA emits other code, whose last bits differ.
     """
-    return max(64, min(1024, 2 ** int(math.log2(4096 / dimension**2))))
+    blocks = min(LANE_BYTES // np.dtype(dtype).itemsize, 4096 // dimension**2) // 32
+    return 32 * max(3, blocks - (blocks + 1) % 2)
 
 
 class _Loop:
@@ -100,134 +140,191 @@ class _Loop:
     def __init__(self, signature: Signature) -> None:
         self.step = Step(signature)
         self.n, self.dtype = signature.dimension, jnp.dtype(signature.dtype)
-        self.lanes = lane_count(self.n)
-        self.queue, self.drawn = 4 * self.lanes, min(DRAWN, self.lanes)
+        self.lanes = lane_count(self.n, signature.dtype)
+        self.drawn = min(DRAWN, self.lanes)
         self.template, self.evaluations = self.step.probe()
         self.layout = Layout(self.template, self.lanes, self.dtype)
         number = jax.ShapeDtypeStruct((), self.dtype)
         self.measures = Layout(Measured(number, self.template.x), self.lanes, self.dtype, self.layout.packed)
-        # among a lane's own rows: where the ladder of targets begins and the first steps at its targets
-        self.ladder = len(signature.swept) + 3
-        self.hits = self.ladder + LEVELS
-        self.own = self.hits + LEVELS
-        self.record_rows = 4 + self.n + LEVELS
+        self.flags = Layout(number, self.lanes, self.dtype, self.layout.packed)
+        self.constants = len(signature.swept) + 3
 
     def empty(self) -> Lanes:
         """All lanes idle."""
-        lanes, dtype, records = self.lanes, self.dtype, self.queue + self.lanes
+        lanes, dtype = self.lanes, self.dtype
         zeros = jax.tree.map(lambda leaf: np.zeros((*leaf.shape, lanes), leaf.dtype), self.template)
-        unmeasured = Measured(np.zeros(lanes, dtype), np.zeros((self.n, lanes), dtype))
+        number = np.zeros(lanes, dtype)
         return Lanes(
             # a count of steps above every budget: they never move
             state=self.layout.pack(zeros._replace(count=np.full(lanes, np.inf, dtype))),
-            own=np.zeros((self.own, lanes), dtype),
+            own=np.zeros((self.constants, lanes), dtype),
+            goals=_no_goals(lanes, dtype),
             run=np.full(lanes, -1, np.int32),
-            slot=np.zeros(lanes, np.int32),
-            records=np.zeros((self.record_rows, records), dtype),
-            record_runs=np.full(records, -1, np.int32),
             busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
-            measured=self.measures.pack(unmeasured),
-            paths=np.zeros((SEGMENT, self.n + 2, self.drawn), dtype),
+            measured=self.measures.pack(Measured(number, np.zeros((self.n, lanes), dtype))),
+            paths=np.zeros((SEGMENT // 2, 2, self.n + 2, self.drawn), dtype),
+            losses=np.zeros((SEGMENT // 2, 2, lanes), dtype),
         )
+
+    def none_ended(self) -> Ended:
+        """Room for what a call's runs end with."""
+        columns = QUEUE + 2 * self.lanes
+        numbers, hits = (np.zeros((rows, columns), self.dtype) for rows in (4 + self.n, LEVELS))
+        return Ended(numbers, hits, np.zeros(columns, np.int32), np.int32(0))
 
     def advance(
-        self, lanes: Lanes, queue: Queue, arguments: Any, length: Array, segments: Array, drain: Array
-    ) -> Lanes:
+        self, lanes: Lanes, ended: Ended, queue: Queue, arguments: Any, pace: Pace, segments: Array, drain: Array
+    ) -> tuple[Lanes, Ended]:
         """See `Machine`."""
-        lanes = lanes._replace(
-            # a run that is still going gets a column behind those of the queue
-            slot=self.queue + jnp.arange(self.lanes, dtype=jnp.int32),
-            record_runs=jnp.full_like(lanes.record_runs, -1),
-            taken=jnp.int32(0),
-            segments=jnp.int32(0),
-        )
+        lanes = lanes._replace(taken=jnp.int32(0), segments=jnp.int32(0))
+        ended = ended._replace(count=jnp.int32(0))
 
-        def going(c: Lanes) -> Array:
+        def going(carry: tuple[Lanes, Ended]) -> Array:
+            c, _ = carry
             over = (c.taken >= queue.length) & (c.busy < jnp.where(drain, 1, self.lanes))
             return ~over & (c.segments < segments)
 
-        def body(c: Lanes) -> Lanes:
+        def body(carry: tuple[Lanes, Ended]) -> tuple[Lanes, Ended]:
+            c, ended = carry
             wanted = (c.taken < queue.length) & (c.busy < self.lanes)
             c = lax.cond(wanted, lambda: self.refill(c, queue), lambda: c)
-            return self.segment(c, arguments, length)
+            return self.segment(c, ended, queue.laddered, arguments, pace)
 
-        return lax.while_loop(going, body, lanes)
+        return lax.while_loop(going, body, (lanes, ended))
 
     def refill(self, c: Lanes, queue: Queue) -> Lanes:
         """Start the next runs of the queue in the idle lanes."""
         idle = c.run < 0
         position = c.taken + _ranks(idle)
         take = idle & (position < queue.length)
-        new = queue.columns[:, jnp.minimum(position, self.queue - 1)]
+        column = jnp.minimum(position, QUEUE - 1)
+        new = queue.columns.at[:, column].get(mode="promise_in_bounds")
         started = self.layout.pack(jax.vmap(self.step.fresh, -1, -1)(new[: self.n]))
+
+        def goals() -> Array:
+            fresh = jnp.concatenate(
+                [
+                    queue.ladder.at[:, column].get(mode="promise_in_bounds"),
+                    jnp.full((LEVELS, self.lanes), jnp.inf, self.dtype),
+                ]
+            )
+            return jnp.where(take, fresh, c.goals)
+
         count = jnp.minimum(queue.length - c.taken, self.lanes - c.busy)
         return c._replace(
             state=jax.tree.map(lambda old, fresh: jnp.where(take, fresh, old), c.state, started),
             own=jnp.where(take, new[self.n :], c.own),
+            goals=lax.cond(queue.laddered, goals, lambda: c.goals),
             run=jnp.where(take, queue.base + position, c.run),
-            slot=jnp.where(take, position, c.slot),
             busy=c.busy + count,
             taken=c.taken + count,
         )
 
-    def segment(self, c: Lanes, arguments: Any, length: Array) -> Lanes:
-        """`length` steps of every lane, then the bookkeeping, which so costs a 64th of what it would in each step."""
+    def segment(self, c: Lanes, ended: Ended, laddered: Array, arguments: Any, pace: Pace) -> tuple[Lanes, Ended]:
+        """One segment of every lane, then the bookkeeping, which so costs a 64th of what it would in each step.
 
-        def body(i: Array, carry: Any) -> Any:
-            state, _, paths = carry
-            new, measured = self.advance_lanes(state, c.own, arguments)
-            lane, found = self.layout.unpack(state), self.measures.unpack(measured)
-            drawn = jnp.concatenate([lane.x, found.loss[None], _norm2(found.gradient)[None]])[:, : self.drawn]
-            return new, measured, lax.dynamic_update_index_in_dim(paths, drawn, i, 0)
+        Where a target was crossed the segment is run again from its start, to see at which step. Losses are kept in
+        this second pass only, for keeping them in every step would cost more than the step.
+        """
+        start, before = c.state, self.layout.unpack(c.state).count
 
-        state, measured, paths = lax.fori_loop(0, length, body, (c.state, c.measured, c.paths))
-        lane, before = self.layout.unpack(state), self.layout.unpack(c.state)
-        crossed = (lane.best <= c.own[self.ladder : self.hits]) & jnp.isinf(c.own[self.hits :])
-        own = lax.cond(jnp.any(crossed), lambda: self.with_hits(c, crossed, before.count, arguments), lambda: c.own)
-        done = (c.run >= 0) & (lane.count < before.count + length.astype(self.dtype))
-        ended = jnp.sum(done, dtype=jnp.int32)
-        c = c._replace(state=state, own=own, measured=measured, paths=paths, segments=c.segments + 1)
-        return lax.cond(ended > 0, lambda: self.record(c, done, ended), lambda: c)
+        def crossed(new: Lanes) -> Array:
+            return (self.layout.unpack(new.state).best <= c.goals[:LEVELS]) & jnp.isinf(c.goals[LEVELS:])
+
+        def attempt(carry: tuple[Lanes, Array, Pace]) -> tuple[Lanes, Array, Pace]:
+            new, _, pace = carry
+            new = self.turns(new._replace(state=start), arguments, pace)
+            again = lax.cond(laddered & (pace.pairs > 1), lambda: jnp.any(crossed(new)), lambda: jnp.bool_(False))
+            return new, again, Pace(pace.turns * pace.pairs, jnp.ones_like(pace.pairs))
+
+        c, _, _ = lax.while_loop(lambda carry: carry[1], attempt, (c, jnp.bool_(True), pace))
+        goals = lax.cond(laddered, lambda: self.with_hits(c, crossed(c), before), lambda: c.goals)
+        c = c._replace(goals=goals, segments=c.segments + 1)
+        steps = (2 * pace.turns * pace.pairs).astype(self.dtype)
+        done = (c.run >= 0) & (self.layout.unpack(c.state).count < before + steps)
+        count = jnp.sum(done, dtype=jnp.int32)
+        # to record and refill a few lanes costs as much as many: the first few wait for others, or for the last
+        due = (count > 0) & ((count * WAITING >= self.lanes) | (count == c.busy))
+        return lax.cond(due, lambda: self.record(c, ended, laddered, done, count), lambda: (c, ended))
+
+    def turns(self, c: Lanes, arguments: Any, pace: Pace) -> Lanes:
+        """The steps of a segment."""
+
+        def pair(_: Any, carry: Any) -> Any:
+            return self.advance_pair(carry[0], c.own, arguments)
+
+        def turn(i: Array, carry: Any) -> Any:
+            before, _, paths, losses = carry
+            carry = (before, c.measured, before, c.measured)
+            state, first, middle, second = lax.fori_loop(0, pace.pairs, pair, carry)
+            drawn = jnp.stack([self.drawn_rows(before, first), self.drawn_rows(middle, second)])
+            both = jnp.stack([self.measures.unpack(first).loss, self.measures.unpack(second).loss])
+            update = lax.dynamic_update_index_in_dim
+            return state, second, update(paths, drawn, i, 0), update(losses, both, i, 0)
+
+        state, measured, paths, losses = lax.fori_loop(0, pace.turns, turn, (c.state, c.measured, c.paths, c.losses))
+        return c._replace(state=state, measured=measured, paths=paths, losses=losses)
+
+    def with_hits(self, c: Lanes, crossed: Array, before: Array) -> Array:
+        """The lanes' goals with the first step at each target that was `crossed`."""
+        met = c.losses.reshape(SEGMENT, 1, self.lanes) <= c.goals[:LEVELS][None]
+        first = before + jnp.argmax(met, axis=0).astype(self.dtype)
+        return jnp.concatenate([c.goals[:LEVELS], jnp.where(crossed, first, c.goals[LEVELS:])])
+
+    def drawn_rows(self, state: Any, measured: Any) -> Array:
+        """Iterate, loss and squared gradient norm `[n + 2, drawn]` of the first lanes."""
+        lane, found = self.layout.unpack(state), self.measures.unpack(measured)
+        return jnp.concatenate([lane.x, found.loss[None], _norm2(found.gradient)[None]])[:, : self.drawn]
+
+    def advance_pair(self, state: Any, own: Array, arguments: Any) -> tuple[Any, Any, Any, Any]:
+        """Two steps: the state after both, what was measured first, the state between, what was measured there.
+
+        Two, because the states then take turns in two places; after a single step XLA would have to copy it back.
+        """
+        middle, first = self.advance_lanes(state, own, arguments)
+        after, second = self.advance_lanes(middle, own, arguments)
+        return after, first, middle, second
 
     def advance_lanes(self, state: Any, own: Array, arguments: Any) -> tuple[Any, Any]:
         """One step of every lane, and what was measured before it."""
-        constants = [own[i] for i in range(self.ladder)]
+        constants = list(own)
         measured = self.measures.map(self.step.measure, [(self.layout, state)], constants, *arguments)
-        # Loss and gradient are computed once and kept. Without the barrier XLA computes them again for every row of
-        # the state: welcome for a sum, ruinous for the exponentials in a gradient.
+        # What is measured is computed once and kept. Without the barriers XLA computes it again for every row of the
+        # state, and to see whether the run goes on: welcome for a sum, ruinous for the exponentials in a loss.
         measured = lax.optimization_barrier(measured)
         inputs = [(self.layout, state), (self.measures, measured)]
-        return self.layout.map(self.step, inputs, constants, *arguments), measured
+        going = lax.optimization_barrier(self.flags.map(self.step.going, inputs, constants, *arguments))
+        inputs.append((self.flags, going))
+        return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, *arguments)), measured
 
-    def with_hits(self, c: Lanes, crossed: Array, before: Array, arguments: Any) -> Array:
-        """The lanes' own rows with the first step at each target that was `crossed`: the segment is run again for it.
-
-        Losses are kept in this second pass only, for keeping them in every step would cost more than the step.
-        """
-
-        def body(state: Any, _: None) -> Any:
-            new, measured = self.advance_lanes(state, c.own, arguments)
-            return new, self.measures.unpack(measured).loss
-
-        _, losses = lax.scan(body, c.state, None, length=SEGMENT)
-        met = losses[:, None, :] <= c.own[self.ladder : self.hits][None]
-        first = before + jnp.argmax(met, axis=0).astype(self.dtype)
-        return jnp.concatenate([c.own[: self.hits], jnp.where(crossed, first, c.own[self.hits :])])
-
-    def record(self, c: Lanes, done: Array, ended: Array) -> Lanes:
-        """Write the finished lanes' records and set the lanes idle."""
+    def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array, count: Array) -> tuple[Lanes, Ended]:
+        """Write the finished lanes' records behind those that are there, and set the lanes idle."""
         lane, found = self.layout.unpack(c.state), self.measures.unpack(c.measured)
         numbers = jnp.stack([lane.count, found.loss, lane.best, jnp.sqrt(_norm2(found.gradient))])
-        table = jnp.concatenate([numbers, lane.x, c.own[self.hits :]])
-        column = jnp.where(done, c.slot, self.queue + self.lanes)  # out of bounds: dropped
-        return c._replace(
-            records=c.records.at[:, column].set(table, mode="drop"),
-            record_runs=c.record_runs.at[column].set(c.run, mode="drop"),
-            busy=c.busy - ended,
-            run=jnp.where(done, -1, c.run),
+        # the finished lanes first; what follows them is overwritten by the next that finish
+        lanes = jnp.arange(self.lanes, dtype=jnp.int32)
+        place = jnp.where(done, _ranks(done), self.lanes)
+        order = jnp.zeros(self.lanes, jnp.int32).at[place].set(lanes, mode="drop", unique_indices=True)
+
+        def written(old: Array, new: Array) -> Array:
+            return lax.dynamic_update_slice_in_dim(
+                old, new.at[..., order].get(mode="promise_in_bounds"), ended.count, -1
+            )
+
+        ended = Ended(
+            numbers=written(ended.numbers, jnp.concatenate([numbers, lane.x])),
+            hits=lax.cond(laddered, lambda: written(ended.hits, c.goals[LEVELS:]), lambda: ended.hits),
+            run=written(ended.run, c.run),
+            count=ended.count + count,
         )
+        return c._replace(busy=c.busy - count, run=jnp.where(done, -1, c.run)), ended
+
+
+def _no_goals(columns: int, dtype: Any) -> np.ndarray:
+    """Targets that no loss meets, and no first step at any."""
+    return np.concatenate([np.full((LEVELS, columns), np.nan, dtype), np.full((LEVELS, columns), np.inf, dtype)])
 
 
 def _norm2(gradients: Array) -> Array:
@@ -238,13 +335,15 @@ def _norm2(gradients: Array) -> Array:
 def _ranks(mask: Array) -> Array:
     """The place of every True in `mask` `[lanes]` among the Trues, from 0.
 
-    A running sum in two levels of 32, each a product with a triangle of ones: two small operations where `cumsum` is
-    unrolled into a hundred, which took most of the compilation. Counts up to 1,024 are exact in float32.
+    In two levels: bits counted within words of 32 lanes, and words before. `cumsum` is unrolled into a hundred
+    operations, which took most of the compilation.
     """
-    counts = mask.astype(jnp.float32).reshape(-1, 32)
-    within = counts @ np.triu(np.ones((32, 32), np.float32))
-    rows = len(counts)
-    before = np.tril(np.ones((rows, rows), np.float32), -1) @ within[:, -1]
+    bits = mask.reshape(-1, 32).astype(jnp.uint32)
+    words = lax.optimization_barrier(jnp.sum(bits << np.arange(32, dtype=np.uint32), axis=1, dtype=jnp.uint32))
+    upto = (2 ** np.arange(1, 33, dtype=np.uint64) - 1).astype(np.uint32)
+    within = lax.population_count(words[:, None] & upto)
+    earlier = np.tri(len(bits), k=-1, dtype=np.uint32)
+    before = jnp.sum(lax.population_count(words) * earlier, axis=1, dtype=jnp.uint32)
     return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
 
 
@@ -266,12 +365,11 @@ def forget_machines() -> None:
 def _machine(signature: Signature) -> Machine:
     loop = _Loop(signature)
     return Machine(
-        advance=jax.jit(loop.advance, compiler_options=compiler.known(compiler.FAST)),
-        empty=loop.empty,
+        advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compiler.known(compiler.FAST)),
+        empty=lambda: (loop.empty(), loop.none_ended()),
         lanes=loop.lanes,
-        queue=loop.queue,
         drawn=loop.drawn,
-        columns=loop.n + loop.own,
+        columns=loop.n + loop.constants,
         evaluations=loop.evaluations,
         compiling=Lock(),
         compiled=Event(),

@@ -99,28 +99,29 @@ class Thresholds:
         return Thresholds(nothing, np.full(runs, np.inf), np.full((LEVELS, runs), np.nan))
 
 
-def statuses(
-    program: Program, thresholds: Thresholds, loss_start: np.ndarray, rows: np.ndarray, table: np.ndarray
+def statuses_of(
+    program: Program, thresholds: Thresholds, loss_start: np.ndarray, rows: np.ndarray, numbers: np.ndarray
 ) -> np.ndarray:
-    """How the runs `rows` ended, as indices into `STATUSES`, from their `table` `[rows, 4 + n ..]`.
+    """How the runs `rows` ended, as indices into `STATUSES`.
 
-    A row holds steps, final loss, best loss, gradient norm and iterate. NaN is an error where no overflow can have
-    made it: in the loss at the start, or in the iterate after one step. Later it has diverged, like an infinity.
+    numbers : `[4 + n, rows]`, steps, final loss, best loss, gradient norm and iterate. NaN is an error where no
+    overflow can have made it: in the loss at the start, or in the iterate after one step. Later it has diverged, like
+    an infinity.
     """
-    steps, loss, norm = table[:, 0], table[:, 1], table[:, 3]
+    steps, loss, _, norm = numbers[:4]
     broken = np.isnan(loss_start[rows])
     once = np.flatnonzero(steps == 1)
-    broken[once] |= np.isnan(table[once, 4 : 4 + program.dimension]).any(axis=1)
+    broken[once] |= np.isnan(numbers[4:, once]).any(axis=0)
+    status = np.full(len(rows), STATIONARY)
     with np.errstate(invalid="ignore"):
-        return np.select(
-            [
-                broken,
-                ~np.isfinite(loss),
-                loss <= thresholds.target[rows],
-                ~(loss <= thresholds.limit[rows]),
-                norm <= program.gtol,
-                steps >= program.steps,
-            ],
-            [ERROR, DIVERGED, REACHED, DIVERGED, STATIONARY, BUDGET],
-            STATIONARY,
-        )
+        # what counts before another comes after it
+        for ends, how in (
+            (steps >= program.steps, BUDGET),
+            (norm <= program.gtol, STATIONARY),
+            (~(loss <= thresholds.limit[rows]), DIVERGED),
+            (loss <= thresholds.target[rows], REACHED),
+            (~np.isfinite(loss), DIVERGED),
+            (broken, ERROR),
+        ):
+            status[ends] = how
+    return status

@@ -112,6 +112,16 @@ class Step:
         f = self.objective(self.settings(constants, shared)[1], data)
         return Measured(*jax.value_and_grad(f)(lane.x))
 
+    def going(
+        self, lane: Lane, measured: Measured, constants: Sequence[Any], _: Any, __: Any, budget: Array, gtol2: Array
+    ) -> Array:
+        """1 where a lane's run goes on from its iterate, 0 where it ends there."""
+        target, limit = constants[len(self.signature.swept) : len(self.signature.swept) + 2]
+        # an unknown target is minus infinity: a loss of that, or none at all, ends a run as well
+        going = (measured.loss > target) & (measured.loss <= limit) & (lane.count < budget)
+        going &= ~(jnp.sum(measured.gradient * measured.gradient) <= gtol2)
+        return jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype))
+
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
         """The solver's own step: the new iterate and the new state."""
         return self.solver.step(oracle, x, state, **hyperparameters, **dict(self.signature.solver_options))
@@ -120,26 +130,24 @@ class Step:
         self,
         lane: Lane,
         measured: Measured,
+        going: Array,
         constants: Sequence[Any],
         shared: Any,
         data: Any,
-        budget: Array,
-        gtol2: Array,
+        *_: Any,
     ) -> Lane:
         """The lane after its iterate has been tested and, unless its run ends there, one update made.
 
-        A lane that has ended stays as it is however often this is called: the loop needs no flag for it.
+        The iterate of a run that has ended stays as it is however often this is called, and so ends it again: the loop
+        needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
         x, state, count, best = lane
-        loss, gradient = measured
+        loss = measured.loss
         hyperparameters, parameters = self.settings(constants, shared)
-        target, limit, seed = constants[len(self.signature.swept) : len(self.signature.swept) + 3]
-        new = self.update(self.oracle(lane, measured, parameters, seed, data), x, state, hyperparameters)
-        ends = (loss <= target) | ~(loss <= limit) | (loss == -jnp.inf) | (count >= budget)
-        ends |= jnp.sum(gradient * gradient) <= gtol2
-        x, state = jax.tree.map(lambda after, before: jnp.where(ends, before, after), new, (x, state))
+        seed = constants[len(self.signature.swept) + 2]
+        after, state = self.update(self.oracle(lane, measured, parameters, seed, data), x, state, hyperparameters)
         # a loss that is not a number is never the best
-        return Lane(x, state, count + (~ends).astype(self.dtype), jnp.where(loss < best, loss, best))
+        return Lane(jnp.where(going > 0, after, x), state, count + going, jnp.where(loss < best, loss, best))
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.

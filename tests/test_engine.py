@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench import executors, lanes, layout
+from gdbench import engine, executors, lanes, layout
 from gdbench.engine import STATUSES, execute, trace
 from gdbench.executors import Task, execute_all, execute_tasks
 from gdbench.plan import LADDER
@@ -30,8 +30,7 @@ RANDOM = np.random.default_rng(5)
 @pytest.fixture(scope="module")
 def many():
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
-    machine = lanes.lane_count(2)
-    runs = 5 * machine + 500
+    runs = lanes.QUEUE + 1500
     program = program_of(
         "rosenbrock",
         "momentum",
@@ -51,7 +50,7 @@ def many():
 
 def test_many_end_in_every_way(many):
     program, records = many
-    assert len(program) > 4 * lanes.lane_count(2) + lanes.lane_count(2)
+    assert len(program) > lanes.QUEUE + lanes.lane_count(2, "float64")
     assert set(status_of(records)) == {"reached", "diverged", "stationary", "budget"}
     assert len(np.unique(records.steps)) > 200
 
@@ -214,6 +213,39 @@ def test_threshold_of_the_unknown_is_never_met():
     assert np.isnan(found).all()
 
 
+# ---- what only the schedule decides
+
+
+@pytest.mark.parametrize("short", [0, np.inf])
+def test_the_length_of_a_segment_changes_no_bit(many, short, monkeypatch):
+    program, records = many
+    monkeypatch.setattr(engine, "SHORT", short)
+    assert_same_bits(execute(program), records)
+
+
+def test_numbers_of_runs_start_again(many, monkeypatch):
+    program, records = many
+    # more than there are runs under way at once, fewer than there are runs
+    monkeypatch.setattr(engine, "RING", 5000)
+    assert len(program) > engine.RING > lanes.QUEUE + lanes.lane_count(2, "float64")
+    assert_same_bits(execute(program), records)
+
+
+def test_starts_are_measured_once(many):
+    program, records = many
+    rows = RANDOM.integers(7, size=len(program))
+    repeated = program.take(rows)
+    found = execute(repeated)
+    assert_same_bits(found, records, rows)
+    first, own = engine._distinct(np.array([[0.0, np.nan], [-0.0, 1.0], [0.0, np.nan], [0.0, 1.0]]))
+    # bit for bit: minus zero is another start
+    assert sorted(first.tolist()) == [0, 1, 3]
+    assert first[own].tolist() == [0, 1, 0, 3]
+    many_rows = RANDOM.normal(size=(5000, 2))
+    first, own = engine._distinct(many_rows)
+    assert first.tolist() == own.tolist() == list(range(5000))
+
+
 # ---- a stream of tasks
 
 
@@ -236,7 +268,7 @@ def others():
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_tasks_change_no_bit(many, others, threads):
     jobs = [many, *others]
-    sizes = [[1, 4000, 2, 1, 1500, 50, 1, 64], [1, 1, 300, 398], [700]]
+    sizes = [[1, 4000, 2, 1, 1400, 50, 1, 64], [1, 1, 300, 398], [700]]
     sizes[0].append(len(many[0]) - sum(sizes[0]))
     tasks, wanted = [], []
     for (program, records), name, cuts in zip(jobs, "abc", sizes, strict=True):
@@ -257,7 +289,7 @@ def test_tasks_change_no_bit(many, others, threads):
 
 def test_lanes_do_not_run_empty_between_tasks(many):
     program, _ = many
-    tasks = tasks_of(program, 0, [500] * 11)
+    tasks = tasks_of(program, 0, [100] * 55)
     together = execute(program.take(np.arange(5500))).executed
     # no task fills the lanes by itself
     assert sum(execute(task.program()).executed for task in tasks) > 2 * together
