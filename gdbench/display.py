@@ -62,7 +62,7 @@ class Tally:
 def speed(rate: float) -> str:
     """A rate with its thousand's prefix: 412 M, 87 k."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if rate >= size:
+        if rate >= 0.9995 * size:  # what three digits round up to the unit
             return f"{rate / size:.3g}{unit}"
     return f"{rate:.0f}"
 
@@ -91,7 +91,7 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
     live = console.is_terminal and not quiet
     columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
     bar = Bar(*columns, console=console, transient=True, disable=not live)
-    task = bar.add_task("", total=planned)
+    task = bar.add_task(f"{whole(planned)} runs, compiling", total=planned)
     last = [time.monotonic()]
 
     def begin(shards: Sequence[Shard], missing: Sequence[Shard], damaged: Sequence[Path]) -> None:
@@ -99,8 +99,10 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
         tally.began = time.monotonic()
         for path in damaged:
             say(f"damaged: '{path}' does not hold what its name says; its runs are computed again")
+        bar.update(task, completed=tally.before)
         if tally.before and not quiet:
-            say(f"{whole(tally.before)} of {whole(planned)} runs are stored already; the rest is computed")
+            left = f"{whole(tally.before)} of {whole(planned)} runs are stored already; the others follow"
+            say(left if missing else f"all {whole(planned)} runs are stored already")
 
     def advance(change: Advance) -> None:
         tally.add(change)
@@ -111,9 +113,9 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
             say(tally.sentence())
 
     def finish() -> None:
-        bar.stop()
         if not quiet and tally.ended.sum():
             say(tally.sentence())
+        bar.update(task, description="tables are derived")
 
     with bar:
         yield Progress(on_begin=begin, on_advance=advance, on_finish=finish)
