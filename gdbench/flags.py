@@ -7,6 +7,9 @@ from typing import Any
 from gdbench.errors import UsageError
 from gdbench.yaml_file import parse_value
 
+# the ends of a key that name a part of an axis or a range, and no hyperparameter
+RANGES = ("log", "linear", "random", "one_minus_log")
+
 
 def rates(text: str) -> dict[str, Any]:
     """`LOW,HIGH,NUM` as the grid of learning rates."""
@@ -50,7 +53,7 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[str, 
     """
     touched = set()
     for key, text in (pairs(texts, "--set") or {}).items():
-        path = _path(key)
+        path = _path(key, values)
         inner = values
         for part in path[:-1]:
             below = inner.get(part)
@@ -65,14 +68,16 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[str, 
     return touched
 
 
-def _path(key: str) -> tuple[str, ...]:
+def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     """The keys that a dotted key leads down. Names of settings such as `adam.b1` hold a dot themselves."""
     parts = key.split(".")
-    if parts[0] in ("set", "param") and len(parts) > 1:
-        return parts[0], ".".join(parts[1:])
-    if parts[:2] == ["tune", "space"] and len(parts) > 2:
-        from gdbench.sweep_spec import Range  # pydantic stays out of `--help`
-
-        last = parts[-1:] if parts[-1] in Range.model_fields and len(parts) > 3 else []
-        return (*parts[:2], ".".join(parts[2 : len(parts) - len(last)]), *last)
-    return tuple(parts)
+    above = 2 if parts[:2] == ["tune", "space"] else 1 if parts[0] in ("set", "param") else 0
+    if not above or len(parts) <= above:
+        return tuple(parts)
+    name, last = ".".join(parts[above:]), ".".join(parts[above:-1])
+    inner: Any = values
+    for part in parts[:above]:
+        inner = inner.get(part) if isinstance(inner, dict) else None
+    if last and (parts[-1] in RANGES or (isinstance(inner, dict) and isinstance(inner.get(last), dict))):
+        return (*parts[:above], last, parts[-1])
+    return (*parts[:above], name)

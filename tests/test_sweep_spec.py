@@ -379,6 +379,14 @@ def test_a_flag_reaches_into_the_settings_of_one_solver():
     assert alone.surface["ellipse"]["condition"].values == (3,)
 
 
+def test_a_flag_reaches_into_an_axis():
+    text = "surface: ellipse\nsolver: [momentum, nesterov]\nset: {momentum: {linear: [0, 1], num: 50}}\n"
+    assert overridden_spec(text, "set.momentum.num=5").set["momentum"] == Axis("linear", (), 0.0, 1.0, 5)
+    assert overridden_spec(text, "set.momentum.linear=[0.5, 0.9]").set["momentum"] == Axis("linear", (), 0.5, 0.9, 50)
+    both = overridden_spec(text, "set.nesterov.momentum=0.3").set
+    assert (both["momentum"].num, both["nesterov.momentum"].values) == (50, (0.3,))
+
+
 def test_a_flag_reaches_into_the_space_of_tuning():
     space = overridden_spec(
         PLAIN, "tune.space.momentum.momentum={linear: [0, 1]}", "tune.space.learning_rate.log=[1e-3, 1]"
