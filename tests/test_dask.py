@@ -50,8 +50,8 @@ def breaks(oracle, x, *, learning_rate):
     raise ValueError("not today")
 """
 WITH_PLUGIN = """\
-surface: {bowl: {width: [1.0, 2.0]}, ellipse: }
-solver: [heavy, breaks, sgd]
+surface: {bowl: {width: [1.0, 2.0]}}
+solver: [heavy, breaks]
 learning_rate: {log: [1e-3, 1], num: 8}
 starts: 2
 steps: 200
@@ -88,7 +88,7 @@ def test_plug_ins_travel_and_what_raises_gives_the_same_rows(here, scheduler):
     Path("c.yaml").write_text(WITH_PLUGIN)
     local = finish(*SWEEP, "--plugin", "p.py", "--name", "a")
     remote = finish(*DASK, "--scheduler", scheduler, "--plugin", "p.py", "--name", "b")
-    assert re.search(r"3 of 9 combinations .* failed: solver 'breaks' .*ValueError: not today\n$", local.stderr)
+    assert re.search(r"2 of 4 combinations .* failed: solver 'breaks' .*ValueError: not today\n$", local.stderr)
     assert remote.stderr == local.stderr.replace("results/a", "results/b")
     assert (remote.returncode, remote.stdout) == (local.returncode, local.stdout)
     assert local.returncode == 1

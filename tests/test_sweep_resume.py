@@ -1,6 +1,5 @@
 """A sweep goes on where it was stopped, whatever stopped it, and ends with the same bytes."""
 
-import os
 import re
 import signal
 import subprocess
@@ -235,12 +234,3 @@ def test_a_damaged_table_is_told_and_written_again(quick, whole, capsys, name):
     assert call([*SWEEP, "--no-plots"]) == 0
     assert identities(shards_in(quick)) == before
     assert_same_files(quick, whole)
-
-
-def test_the_lock_is_let_go_by_a_killed_process(quick):
-    process = begin(*SWEEP)
-    wait_until((quick / "config.yaml").exists, process)
-    process.kill()
-    process.communicate()
-    assert os.path.exists(quick / ".lock")
-    assert call([*SWEEP, "--no-plots"]) == 0
