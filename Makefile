@@ -27,6 +27,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/sweep.py --runs 131072 --rounds 1
 
 # the pictures and tables that the README shows, made again from configs/gallery.yaml and a data set of scikit-learn
 gallery: $(VENV)/.installed-test

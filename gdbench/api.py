@@ -12,7 +12,7 @@ from typing import Any
 from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
 from gdbench.config import make_spec, validated
-from gdbench.errors import SpecError, UsageError
+from gdbench.errors import SpecError
 from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.store import create_folder
@@ -81,7 +81,7 @@ def sweep(
     try:
         plan = make_sweep_plan(chosen)
     except SpecError as error:
-        raise UsageError(f"{document.place(error.path)}: {error}") from None
+        raise document.error(error, error.path, overrides) from None
     compute: Any = compute_here(threads)
     if scheduler is not None:
         from gdbench.dask_executor import compute_on_dask

@@ -15,11 +15,11 @@ import pandas as pd
 from gdbench import frames as tables_of
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.block import Block
+from gdbench.carry import DRAWN
 from gdbench.config import RunSpec, dump_config
 from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
-from gdbench.lanes import DRAWN
 from gdbench.plan import Plan
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec

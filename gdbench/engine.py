@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.lanes import EVERY, FULL, HALF, LEAST, QUEUE, Pace, Queue, machine
+from gdbench.carry import EVERY, FULL, HALF, LEAST, QUEUE, Pace, Queue
+from gdbench.lanes import machine
 from gdbench.program import Program
 from gdbench.records import (
     BUDGET,

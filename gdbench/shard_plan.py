@@ -26,7 +26,7 @@ ROWS = 32_768
 NUMBERS = 4_000_000
 # what a number depends on besides surface and solver: a change here makes every stored shard another one
 ENGINE = (
-    "block compiler engine facts frames lanes layout oracle program records scalars shards step stochastic "
+    "block carry compiler engine facts frames lanes layout oracle program records scalars shards step stochastic "
     "surfaces/base solvers/base threshold"
 ).split()
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
