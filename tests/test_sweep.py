@@ -495,6 +495,11 @@ def test_a_sweep_of_a_file_from_python_is_the_sweep_of_the_command(small, here):
     assert len(gdbench.sweep("a.yaml", out="mine", plots=False).runs) == 135
     with pytest.raises(gdbench.GdbenchError, match=r"another sweep \(steps differs\)"):
         gdbench.sweep("a.yaml", out="mine", plots=False, steps=7)
-    with pytest.raises(gdbench.GdbenchError, match="did you mean 'ellipse'"):
+    with pytest.raises(gdbench.GdbenchError, match=r"^the specification: unknown surface 'elipse'; did you mean"):
         gdbench.sweep({"surface": "elipse", "solver": "sgd"})
+    with pytest.raises(gdbench.GdbenchError, match=r"^unknown surface 'elipse'"):
+        gdbench.sweep("a.yaml", surface="elipse")
+    Path("a.yaml").write_text("surface: ellipse\nsolver:\n  sgd: {momentum: 0.9}\n")
+    with pytest.raises(gdbench.GdbenchError, match=r"^a\.yaml, line 3: unknown hyperparameter 'momentum' of solver"):
+        gdbench.sweep("a.yaml", steps=5)
     assert "ellipse" in SURFACES

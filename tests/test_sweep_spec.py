@@ -19,7 +19,7 @@ from gdbench.errors import SpecError, UsageError
 from gdbench.flags import override
 from gdbench.plan import make_sweep_plan
 from gdbench.sweep_spec import SweepSpec, json_schema
-from gdbench.yaml_file import parse_yaml, read_yaml
+from gdbench.yaml_file import parse_value, parse_yaml, read_yaml
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 # files that together name every key of a sweep
@@ -81,6 +81,19 @@ PLAUSIBLE = """
 {random: 5}|[sgd, adam]|{sgd: , momentum: {momentum: [0.1, 0.9]}}|{ellipse: {dimension: 3}}|{trials: 4}|
 {trials: 3, holdout_starts: 0}|[raw]
 """.replace("\n", "").split("|")
+# of some keys what suits them
+GOOD = {
+    "learning_rate": ["0.1", "[0.1, 0.5]", "{log: [1e-6, 10], num: 4}", "{random: {log_uniform: [1e-3, 1]}, num: 4}"],
+    "steps": ["5", "[5, 9]"],
+    "rtol": ["1e-3", "{log: [1e-6, 1e-3], num: 3}"],
+    "noise": ["0.5", "{linear: [0, 1], num: 3}", "{random: {uniform: [0, 1]}, num: 2}"],
+    "seeds": ["3", "[7, 1]"],
+    "seed": ["9"],
+    "dtype": ["float32"],
+    "targets": ["[0.5, 0.1]", "[]"],
+    "rates": ["{num: 3}"],
+    "set": ["{}"],
+}
 KEYS = [
     *SweepSpec.model_fields,
     "surfaces",
@@ -141,8 +154,11 @@ def _mutate_values(values, rng):
     while isinstance(holder[where], dict | list) and holder[where] and (where == "" or rng.random() < 0.6):
         holder = holder[where]
         where = rng.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
-    kind = rng.randrange(5)
-    if kind == 0:
+    kind = rng.randrange(8)
+    if kind >= 5:
+        key = rng.choice(list(GOOD))
+        values[key] = parse_value(rng.choice(GOOD[key]))
+    elif kind == 0:
         del holder[where]
     elif kind == 1 and isinstance(holder, dict):
         holder[rng.choice([*KEYS, "".join(rng.choices(string.printable, k=4))])] = holder.pop(where)
@@ -155,7 +171,7 @@ def _mutate_values(values, rng):
 
 
 def check_any_file(folder, content):
-    """Loader and planner on a file's bytes: a plan, or one sentence that names the file."""
+    """Loader and planner on a file's bytes: a plan (True), or one sentence that names the file (False)."""
     file = folder / "a file.yaml"
     file.write_bytes(content)
     before = sorted(folder.iterdir())
@@ -176,7 +192,10 @@ def check_any_file(folder, content):
         assert str(file) in str(error), error
         assert len(str(error).splitlines()) == 1, error
         assert len(str(error).strip(". ")) > len(str(file)) + 5, error
-    assert sorted(folder.iterdir()) == before
+        return False
+    finally:
+        assert sorted(folder.iterdir()) == before
+    return True
 
 
 @settings(
@@ -186,6 +205,14 @@ def check_any_file(folder, content):
 def test_any_mutated_file_gives_a_plan_or_a_sentence(here, number):
     rng = random.Random(number)
     check_any_file(here, mutated(rng.choice(SEEDS), rng))
+
+
+def test_some_accidents_leave_a_plan_and_most_do_not(here):
+    plans = 0
+    for number in range(100):
+        rng = random.Random(number)
+        plans += check_any_file(here, mutated(rng.choice(SEEDS), rng))
+    assert 10 <= plans <= 60
 
 
 @pytest.mark.slow
