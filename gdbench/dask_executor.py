@@ -7,6 +7,7 @@ import logging
 import pickle
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from threading import Lock
 from types import ModuleType
@@ -53,7 +54,10 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
             return
         with ExitStack() as stack:
             client = _client(distributed, stack, address, workers)
-            yield from _gather(distributed, client, blocks, able, on_advance)
+            try:
+                yield from _gather(distributed, client, blocks, able, on_advance)
+            except (OSError, CancelledError, distributed.CancelledError):
+                raise GdbenchError(f"the Dask scheduler is gone; {GO_ON}") from None
 
     return compute
 
@@ -139,7 +143,7 @@ def _gather(
         if future.status == "error":
             raise _failure(distributed, blocks[shard.block], shard, future.exception())
         if future.status != "finished":
-            raise GdbenchError(f"the Dask scheduler is gone; {GO_ON}")
+            raise CancelledError
         content, ended, steps = future.result()
         if on_advance is not None:
             on_advance(Advance(ended=np.array(ended), steps=steps, executed=steps))

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -58,10 +59,9 @@ steps: 200
 """
 
 
-@pytest.fixture(scope="module")
-def scheduler(tmp_path_factory):
-    """The address of a scheduler with two workers, which know nothing of the folders in which tests run."""
-    folder = tmp_path_factory.mktemp("scheduler")
+@contextmanager
+def many_machines(folder):
+    """The address and the processes of a scheduler with two workers, who know nothing of other folders."""
     file, processes = folder / "scheduler.json", []
 
     def start(what, *arguments):
@@ -75,11 +75,18 @@ def scheduler(tmp_path_factory):
         wait_until(lambda: file.exists() and file.read_text().strip().endswith("}"), first)
         address = json.loads(file.read_text())["address"]
         start("worker", address, "--nworkers", "2", "--nthreads", "1")
-        yield address
+        yield address, processes
     finally:
         for process in reversed(processes):
             process.terminate()
             process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """The address of a scheduler."""
+    with many_machines(tmp_path_factory.mktemp("scheduler")) as (address, _):
+        yield address
 
 
 def test_plug_ins_travel_and_what_raises_gives_the_same_rows(here, scheduler):
@@ -188,4 +195,18 @@ def test_nothing_is_left_of_an_interrupted_cluster(here, how):
         assert process.returncode == 130, said
         assert re.fullmatch(r"gdbench: interrupted; .*\n", said)
     assert psutil.wait_procs(workers, timeout=20)[1] == []
+    assert finish(*SWEEP, rows=16).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away(here, tmp_path_factory):
+    Path("c.yaml").write_text(SPEC)
+    with (
+        many_machines(tmp_path_factory.mktemp("scheduler")) as (address, processes),
+        begin(*DASK, "--scheduler", address, rows=16) as process,
+    ):
+        wait_until(lambda: len(shards_in(here / "results" / "c")) >= 5, process)
+        processes[0].kill()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (1, f"gdbench: the Dask scheduler is gone; {dask_executor.GO_ON}\n")
     assert finish(*SWEEP, rows=16).returncode == 0
