@@ -536,7 +536,7 @@ def test_the_schema_refuses_what_we_refuse(text):
         validated(SweepSpec, values)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.fixed_dictionaries({"surface": BLOCKS, "solver": BLOCKS}, optional=OPTIONAL))
 def test_the_schema_accepts_whatever_we_accept(values):
     schema = json_schema()
