@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import signal
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from threading import Lock
 from types import ModuleType
 from typing import Any
@@ -80,15 +82,16 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
     stack.enter_context(dask.config.set(settings))
     try:
         if address is None:
-            cluster = distributed.LocalCluster(
-                n_workers=workers or cores(),
-                threads_per_worker=1,
-                # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
-                memory_limit=0,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                env=_compilation_cache(),
-            )
+            with _interrupted_later():
+                cluster = distributed.LocalCluster(
+                    n_workers=workers or cores(),
+                    threads_per_worker=1,
+                    # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
+                    memory_limit=0,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                    env=_compilation_cache(),
+                )
             address = stack.enter_context(cluster)
         client = stack.enter_context(distributed.Client(address, timeout=PATIENCE))
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -96,6 +99,20 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UsageError(f"no Dask scheduler with workers answers at '{address}': {reason}") from None
     return client
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and is never heard by processes of threads begun here: a terminal sends it to all."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would lift the block, were it begun below
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _compilation_cache() -> dict[str, str]:
