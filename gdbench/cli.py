@@ -7,6 +7,7 @@ import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -265,15 +266,26 @@ def call(arguments: list[str] | None = None) -> int:
 _terminated: list[int] = []
 
 
-def _terminate(number: int, _: object) -> None:
-    """A request to end is heard as Ctrl-C is, so that it ends as cleanly."""
-    _terminated.append(number)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A request to end is heard as Ctrl-C is, so that it ends as cleanly; where that would be lost, a moment later."""
+    if number == signal.SIGTERM:
+        _terminated.append(number)
+    while frame is not None:
+        # JAX's part of a garbage collection: Python prints and forgets what is raised there; modules in C++ that are
+        # being imported abort
+        if frame.f_code.co_name == "_xla_gc_callback" or frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            return
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 
 def main() -> None:
     """The `gdbench` command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows a question mark for it

@@ -106,9 +106,9 @@ def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None
     except GdbenchError:
         raise
     except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback
-        raise GdbenchError(
-            f"the tables are in '{folder}', but drawing failed: {type(error).__name__}: {error}"
-        ) from error
+        reason = error.strerror if isinstance(error, OSError) else None
+        reason = reason or f"{type(error).__name__}: {error}"
+        raise GdbenchError(f"the tables are in '{folder}', but drawing failed: {reason}") from error
 
 
 def width() -> int:

@@ -56,7 +56,8 @@ def labelled_runs(stored: StoredRuns, theory: pd.DataFrame, *, starts: bool = Fa
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with the rates and messages of the runs in `theory`; runs are numbered as they stand."""
+    """`runs`, in the order of their numbers, with the rates and messages of those of them that are in `theory`."""
+    theory = theory[theory["run"].isin(runs["run"])]  # of a sweep that lost a shard, some are missing
     if not len(theory):
         return runs
     rows = np.searchsorted(runs["run"].to_numpy(dtype=np.int64), theory["run"].to_numpy(dtype=np.int64))
@@ -64,7 +65,7 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
         values = runs[name].to_numpy(dtype=float, na_value=np.nan).copy()
         values[rows] = theory[name].to_numpy(dtype=float)
         runs[name] = values
-    said = theory["message"].fillna("").astype(str)
+    said = theory["message"].astype(object).fillna("").astype(str)  # read back, an empty column is one of numbers
     if (said != "").any():
         messages = runs["message"].astype(str).to_numpy(dtype=object)
         messages[rows[said != ""]] = said[said != ""]

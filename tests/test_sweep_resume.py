@@ -1,5 +1,6 @@
 """A sweep goes on where it was stopped, whatever stopped it, and ends with the same bytes."""
 
+import io
 import re
 import signal
 import subprocess
@@ -7,11 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sweep_folders import assert_same_files, begin, content, finish, identities, shards_in, wait_until
 
 from gdbench.cli import call
-from gdbench.shards import checksum
+from gdbench.shards import Manifest, checksum
 
 QUICK = """\
 surface: [ellipse, double-well]
@@ -220,6 +222,21 @@ def test_damaged_shards_are_named_and_computed_again(quick, whole, capsys):
     assert told[3:] == ["Written to results/a"]
     assert identities(sound) == before
     assert_same_files(quick, whole)
+
+
+def test_the_table_of_what_a_lost_shard_leaves(quick, whole, capsys):
+    """Theory stays with the runs that it is of."""
+    write(quick, whole)
+    entries = Manifest.read(quick).shards
+    rates = ["surface", "solver", "rate_observed", "rate_predicted"]
+    wanted = pd.read_csv(io.BytesIO(whole["table.csv"]))[rates]
+    for entry, complete in ((entries[0], slice(1, None)), (entries[-1], slice(None, -1))):
+        write(quick, whole)
+        next(path for path in shards_in(quick) if path.stem.startswith(entry.key)).unlink()
+        assert call(["table", "results/a"]) == 0
+        assert capsys.readouterr().err.startswith("352 of 384 runs are there")
+        found = pd.read_csv(quick / "table.csv")[rates]
+        pd.testing.assert_frame_equal(found[complete], wanted[complete])
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "theory.csv"])
