@@ -59,7 +59,8 @@ def figures(
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
     order = names(runs, "solver")
     # those that the table speaks of: at the chosen settings, from the starts that are reported
-    runs = chosen_runs(runs, table) if {"surface", "solver"} <= {*runs.columns, *table.columns} else runs
+    if all({"surface", "solver"} <= {*frame.columns} for frame in (runs, table)):
+        runs = chosen_runs(runs, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
     pages = sheets("trajectory", surfaces)
     parts = {name: only(runs, "surface", name) for _, shown, _ in pages for name in shown}
