@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast lint bench gallery clean
+.PHONY: demo test test-all lint bench gallery clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gdbench run -f ellipse -s rmsprop --name demo-ellipse-rmsprop --force
@@ -12,11 +12,12 @@ demo: $(VENV)/.installed
 	$(BIN)/gdbench sweep configs/quick.yaml --name demo-sweep --force
 	@echo "Open trajectory.png in results/demo-ellipse-rmsprop and results/demo-course, and grid.png in results/demo-sweep"
 
+# what takes longer than a few seconds (kill -9 twenty times, a million runs, ..) runs in continuous integration, and with test-all
 test: lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto $(if $(CI),,-m "not slow")
 
-test-fast: lint
-	$(BIN)/pytest -n auto -m "not slow"
+test-all: lint
+	$(BIN)/pytest -n auto
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

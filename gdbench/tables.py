@@ -159,7 +159,8 @@ def budget_sentence(
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):
         names = ", ".join(f"{row.solver} on {row.surface}" for row in edges.itertuples())
-        words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen the grid (--rates, `rates` in a file)."
+        words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen the grid"
+        words += " (--rates, `rates` in a file)."
     return words
 
 

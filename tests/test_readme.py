@@ -96,8 +96,8 @@ def test_the_files_of_the_guide_to_sweeps_are_valid():
     assert len(found) >= 3
     for text in found:
         document = parse_yaml(text, "sweeps.md")
-        values = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"], **document.values}
-        assert make_sweep_plan(validated(SweepSpec, values, document)).runs > 0
+        both = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"]} | document.values
+        assert make_sweep_plan(validated(SweepSpec, both, document)).runs > 0
 
 
 def test_the_tables_of_the_readme_are_those_of_the_gallery():
@@ -105,7 +105,7 @@ def test_the_tables_of_the_readme_are_those_of_the_gallery():
 
 
 def test_links_of_the_documents_lead_somewhere():
-    for document in [ROOT / "README.md", ROOT / "docs" / "sweeps.md", *GUIDES, *(ROOT / "docs" / "decisions").glob("*.md")]:
+    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not link.startswith("http"):
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
