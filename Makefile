@@ -38,7 +38,8 @@ gallery: $(VENV)/.installed-test
 	$(BIN)/gdbench sweep configs/momentum-map.yaml --out results/gallery --name momentum-map --force
 	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
 	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
-	cd results/gallery && rm -f course-tuned/trajectory*.png momentum-map/trajectory*.png */heatmap-*.png */.lock
+	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence.png data_profile.png sensitivity.png
+	cd results/gallery/momentum-map && rm -f .lock [c-gi-z]*.png heatmap-*.png
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

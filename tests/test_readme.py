@@ -96,7 +96,7 @@ def test_the_files_of_the_guide_to_sweeps_are_valid():
     assert len(found) >= 3
     for text in found:
         document = parse_yaml(text, "sweeps.md")
-        both = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"]} | document.values
+        both = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"]} | dict(document.values)
         assert make_sweep_plan(validated(SweepSpec, both, document)).runs > 0
 
 
