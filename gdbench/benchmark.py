@@ -63,15 +63,17 @@ class Result(Frames):
 
     @property
     def failure(self) -> str:
-        """One sentence on what raised, "" where nothing did."""
-        failed = self.table[self.table["status"] == "error"]
+        """One sentence on the runs of status `error`, chosen or not; "" where there is none."""
+        failed = self.runs[self.runs["status"] == "error"]
         if not len(failed):
             return ""
-        different = list(dict.fromkeys(failed["message"]))
+        pairs = len(failed[["surface", "solver"]].drop_duplicates())
+        different = list(dict.fromkeys(str(text) for text in failed["message"]))
         reasons = "; ".join(different[:REASONS])
         if len(different) > REASONS:
-            reasons += f"; and {len(different) - REASONS} more, in the column 'message' of table.csv"
-        return f"{len(failed)} of {len(self.table)} combinations of surface and solver failed: {reasons}"
+            reasons += f"; and {len(different) - REASONS} more, in the column 'message' of the runs"
+        where = f"{pairs} of {len(self.table)} combinations of surface and solver"
+        return f"{len(failed)} of {len(self.runs)} runs failed, in {where}: {reasons}"
 
 
 @dataclass

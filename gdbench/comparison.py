@@ -47,6 +47,26 @@ class Comparison:
         return self.frame[self.frame["verdict"] == WORSE]
 
 
+def named_alike(a: Comparable, b: Comparable) -> Comparable:
+    """`b` with those of its problems called as in `a` that have another name there but the same fingerprint.
+
+    A parameter that is swept in one result alone is part of the problem's name in that one alone.
+    """
+    names, others = (
+        dict(side.runs[["surface", "fingerprint"]].astype(str).drop_duplicates().itertuples(index=False, name=None))
+        for side in (a, b)
+    )
+    renamed = {}
+    for surface, fingerprint in others.items():
+        alike = [name for name, found in names.items() if found == fingerprint]
+        if surface not in names and len(alike) == 1 and list(others.values()).count(fingerprint) == 1:
+            renamed[surface] = alike[0]
+    if not renamed:
+        return b
+    runs, table = (frame.assign(surface=frame["surface"].astype(str).replace(renamed)) for frame in (b.runs, b.table))
+    return Comparable(b.name, runs, table, b.config)
+
+
 def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Comparison:
     """Compare `b` with `a` on every surface and solver, each at its chosen settings.
 

@@ -21,7 +21,7 @@ from gdbench.block import Block
 from gdbench.engine import STATUSES, Advance, Records
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.executors import Task, execute_tasks
-from gdbench.shard_plan import Compute, Shard, build, shard_content
+from gdbench.shard_plan import Compute, Shard, build, healthy_rows, runnable, shard_content
 
 # seconds to wait for a scheduler or for the first worker
 PATIENCE = 30
@@ -46,12 +46,8 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
     def compute(
         blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
     ) -> Generator[tuple[Shard, bytes], None, None]:
-        able = []
-        for shard in shards:
-            if blocks[shard.block].failure:
-                yield shard, shard_content(blocks[shard.block], shard, None)
-            else:
-                able.append(shard)
+        hopeless, able = runnable(blocks, shards)
+        yield from hopeless
         if not able:
             return
         with ExitStack() as stack:
@@ -212,9 +208,8 @@ def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple
         if digest not in _blocks:
             _blocks[digest] = pickle.loads(pickled)
         block = _blocks[digest]
-    [(_, outcome)] = execute_tasks([Task(block.group, len(shard), lambda: block.take(shard.rows))], threads=1)
-    if isinstance(outcome, MemoryError):
-        raise outcome
+    rows = healthy_rows(block, shard)
+    [(_, outcome)] = execute_tasks([Task(block.group, len(rows), lambda: block.take(rows))], threads=1)
     content = shard_content(block, shard, outcome)
     if isinstance(outcome, Records):
         ended: Mapping[int, int] = dict(zip(*np.unique(outcome.status, return_counts=True), strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -122,7 +122,7 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
 
 
 def plan_rows(work: SweepFolder) -> list[dict[str, Any]]:
-    """A row for every block: surface, solver, and how long each axis is."""
+    """A row for every block: surface and solver with what is compiled in, and how long each axis is."""
     rows = []
     for block in work.plan.blocks:
         problems, *axes, starts, seeds = block.shape
@@ -131,16 +131,22 @@ def plan_rows(work: SweepFolder) -> list[dict[str, Any]]:
             lengths.insert(0, f"{problems} {' × '.join(block.parameters)}")
         lengths += [f"{starts} starts"] if starts > 1 else []
         lengths += [f"{seeds} seeds"] if seeds > 1 else []
+        dimension = {"dimension": block.surface.dimension} if block.surface.any_dimension else {}
+        of_surface = {**dimension, **block.surface.options, **block.swept_conditions}
         rows.append(
             {
-                "surface": block.surface.name,
-                "solver": block.solver.name,
+                "surface": _with(block.surface.name, of_surface),
+                "solver": _with(block.solver.name, block.options),
                 "axes": ", ".join(lengths),
                 "runs": len(block),
                 "steps": len(block) * block.conditions.steps,
             }
         )
     return rows
+
+
+def _with(name: str, settings: Mapping[str, Any]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in settings.items())])
 
 
 def plan_facts(work: SweepFolder) -> dict[str, Any]:

@@ -19,15 +19,18 @@ CURVE_POINTS_PER_DECADE = 20
 PATH_NUMBERS = 1_000_000
 
 
-def runs_of_rows(block: Block, rows: np.ndarray, records: Records | None, message: str = "") -> pd.DataFrame:
-    """The rows of a block's runs; without records they have the status `error` and the `message`."""
+def runs_of_rows(
+    block: Block, rows: np.ndarray, records: Records | None, message: str | np.ndarray = ""
+) -> pd.DataFrame:
+    """The rows of a block's runs; without records they have the status `error` and the `message`, one or `[rows]`."""
     count, problem = len(rows), block.problem_index(rows)
     known = block.problems
     frame = pd.DataFrame({"run": block.first_run + rows})
     frame["surface"], frame["solver"] = block.surface.name, block.solver.name
     frame["start"], frame["seed"] = block.start_index(rows), block.seeds[rows % len(block.seeds)]
     empty = np.full(count, np.nan)
-    messages = np.full(count, message, dtype=object)
+    messages = np.full(count, "", dtype=object)
+    messages[:] = message
     if records is None:
         frame["status"] = "error"
         for name in COLUMNS[6:-2]:
@@ -97,7 +100,8 @@ def _arrival(x: np.ndarray, problem: np.ndarray, known: Sequence[Problem]) -> tu
         nearest = distances.argmin(axis=1)
         size = 1 + np.linalg.norm(facts.minimisers, axis=1)[nearest]
         arrived = distances[np.arange(len(rows)), nearest] <= ARRIVED * size
-        distance[rows] = distances[:, facts.is_global].min(axis=1)
+        # none is global where the loss is not a number at the minimisers themselves
+        distance[rows] = distances[:, facts.is_global].min(axis=1, initial=np.inf)
         minimum[rows] = np.where(arrived, nearest, -1)
     return distance, minimum
 

@@ -102,9 +102,24 @@ def read_result(folder: Path) -> Frames:
     return read_frames(folder)
 
 
+def tell_missing(folder: Path) -> bool:
+    """Say which runs of a sweep are missing; whether the folder is that of a sweep."""
+    from gdbench import derived
+
+    if not derived.is_sweep(folder):
+        return False
+    stored, manifest, damaged = derived.stored_runs(folder)
+    for path in damaged:
+        console.say(f"damaged: '{path}' does not hold what its name says; its runs are left out")
+    if stored.rows < manifest.runs:
+        console.say(f"{stored.rows} of {manifest.runs} runs are there; `gdbench sweep` computes the rest")
+    return True
+
+
 def draw_again(folder: Path, axes: str | None) -> None:
     """Draw a stored result; `axes` are the two settings of its heat maps, `X,Y`."""
     frames = read_result(folder)
+    tell_missing(folder)
     console.draw(frames, folder, None if axes is None else _pair_of(frames.runs, axes))
     console.say(f"Written to {folder}")
 
@@ -130,14 +145,7 @@ def retabulate(folder: Path, *, as_json: bool) -> None:
     from gdbench.store import write_frame
 
     frames = read_result(folder)
-    if (folder / "manifest.json").is_file():
-        from gdbench import derived
-
-        stored, manifest, damaged = derived.stored_runs(folder)
-        for path in damaged:
-            console.say(f"damaged: '{path}' does not hold what its name says; its runs are left out")
-        if stored.rows < manifest.runs:
-            console.say(f"{stored.rows} of {manifest.runs} runs are there; `gdbench sweep` computes the rest")
+    if tell_missing(folder):
         write_frame(folder, "table", frames.table)
         for name, frame in frames.summaries.items():
             write_frame(folder, name, frame)
@@ -147,6 +155,7 @@ def retabulate(folder: Path, *, as_json: bool) -> None:
 def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     """Print how `b` compares with `a`, and write it into the folder `out` where one is given."""
     from gdbench import comparison as of
+    from gdbench import derived
     from gdbench.config import read_config
     from gdbench.plots import comparison as drawing
     from gdbench.plots.files import save
@@ -156,9 +165,14 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     sides = []
     for folder in (a, b):
         frames = read_result(folder)
+        if derived.is_sweep(folder):
+            stored, manifest, _ = derived.stored_runs(folder)
+            if stored.rows < manifest.runs:
+                missing = f"{manifest.runs - stored.rows} of {manifest.runs} runs are missing"
+                raise UsageError(f"'{folder}' is not finished: {missing}; the same `gdbench sweep` goes on")
         config = read_config(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
         sides.append(of.Comparable(str(folder), frames.runs, frames.table, config))
-    found = of.compare_results(*sides)
+    found = of.compare_results(sides[0], of.named_alike(*sides))
     if as_json:
         rows = found.frame.to_dict("records")
         console.print_json([{str(name): console.plain(value) for name, value in row.items()} for row in rows])

@@ -17,7 +17,7 @@ import numpy as np
 from gdbench.block import Block
 from gdbench.engine import Advance, Records
 from gdbench.errors import describe
-from gdbench.frames import runs_of_rows
+from gdbench.frames import join_runs, runs_of_rows
 from gdbench.shards import Entry, Manifest, shard_bytes
 
 # of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
@@ -139,11 +139,43 @@ def manifest_of(blocks: Sequence[Block], shards: Sequence[Shard]) -> Manifest:
     return Manifest(listed, held_out)
 
 
+def failures_of(block: Block, shard: Shard) -> np.ndarray:
+    """Why each run of a shard cannot run, `[rows]`: "" where it can."""
+    return np.array([problem.failure for problem in block.problems], dtype=object)[block.problem_index(shard.rows)]
+
+
+def healthy_rows(block: Block, shard: Shard) -> np.ndarray:
+    """The rows of a shard that can run."""
+    return shard.rows[failures_of(block, shard) == ""] if block.failure else shard.rows
+
+
+def runnable(blocks: Sequence[Block], shards: Sequence[Shard]) -> tuple[list[tuple[Shard, bytes]], list[Shard]]:
+    """The shards of which no run can run, with their content, and the others."""
+    hopeless, able = [], []
+    for shard in shards:
+        block = blocks[shard.block]
+        if len(healthy_rows(block, shard)):
+            able.append(shard)
+        else:
+            hopeless.append((shard, shard_content(block, shard, None)))
+    return hopeless, able
+
+
 def shard_content(block: Block, shard: Shard, outcome: Records | Exception | None) -> bytes:
-    """The file of a shard: its records, or rows that say why there are none."""
+    """The file of a shard: the records of the runs that could run, and rows that say why there are none of others."""
+    if isinstance(outcome, MemoryError):
+        raise outcome  # of the machine, not of the run: to be computed again
+    failures = failures_of(block, shard)
+    healthy = failures == ""
     if isinstance(outcome, Records):
-        return shard_bytes(runs_of_rows(block, shard.rows, outcome))
-    message = block.failure
+        try:
+            frame = runs_of_rows(block, shard.rows[healthy], outcome)
+            if not healthy.all():
+                failed = runs_of_rows(block, shard.rows[~healthy], None, failures[~healthy])
+                frame = join_runs([frame, failed])
+            return shard_bytes(frame)
+        except Exception as error:  # facts of a plug-in may be anything, and one surface must not stop the others
+            outcome = error
     if outcome is not None:
-        message = f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
-    return shard_bytes(runs_of_rows(block, shard.rows, None, message))
+        failures[healthy] = f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
+    return shard_bytes(runs_of_rows(block, shard.rows, None, failures))

@@ -159,7 +159,7 @@ class StoredRuns:
                 if known != field.type:
                     numeric = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (known, field.type)]
                     types[field.name] = pa.float64() if all(numeric) else pa.string()
-        return pa.schema([pa.field(name, types[name]) for name in ordered(types)])
+        return pa.schema([pa.field(name, types[name]) for name in ordered(types) if name in types])
 
     def tables(self, schema: pa.Schema) -> Iterator[pa.Table]:
         """The runs of every shard with the columns of `schema`, empty where the shard has none."""

@@ -23,7 +23,7 @@ from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.executors import Task, execute_tasks
 from gdbench.frames import curves_frame, trajectory_frame
 from gdbench.plan import Plan
-from gdbench.shard_plan import Compute, Shard, manifest_of, shard_content, shards_of
+from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
@@ -44,20 +44,15 @@ def compute_here(threads: int | None = None) -> Compute:
     def compute(
         blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
     ) -> Generator[tuple[Shard, bytes], None, None]:
-        able = []
-        for shard in shards:
-            if blocks[shard.block].failure:
-                yield shard, shard_content(blocks[shard.block], shard, None)
-            else:
-                able.append(shard)
+        hopeless, able = runnable(blocks, shards)
+        yield from hopeless
 
         def task(shard: Shard) -> Task:
             block = blocks[shard.block]
-            return Task(block.group, len(shard), lambda: block.take(shard.rows))
+            size = len(healthy_rows(block, shard))
+            return Task(block.group, size, lambda: block.take(healthy_rows(block, shard)))
 
         for index, outcome in execute_tasks([task(shard) for shard in able], threads=threads, on_advance=on_advance):
-            if isinstance(outcome, MemoryError):
-                raise outcome
             yield able[index], shard_content(blocks[able[index].block], able[index], outcome)
 
     return compute

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from gdbench.tuning import rule
 
+# condition numbers that one sentence can hold
+MOST_CONDITIONS = 12
 STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
 
 
@@ -44,7 +46,8 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     several_starts = bool((table["starts"] > 1).any())
     swept = swept or {}
     names = ["solver", "learning rate", *(["settings"] if any(swept.values()) else []), "steps to target"]
-    names += [*(["reached"] if several_starts else []), "outcome", "loss"]
+    tuned_on = "tuning_steps_to_target" in table.columns
+    names += [*(["reached"] if several_starts else []), *(["on tuning starts"] if tuned_on else []), "outcome", "loss"]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
         shown.add_column(name, justify="left" if left else "right", no_wrap=True)
@@ -61,12 +64,22 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
                 *([_settings(row, swept.get(str(row["solver"]), []))] if any(swept.values()) else []),
                 number(steps) if math.isfinite(steps) else "never",
                 *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
+                *([_tuning(row)] if tuned_on else []),
                 _outcome(str(row["status"]), row["minimum"]),
                 number(row["loss_final"]),
                 number(row["rate_observed"], 6),
                 number(row["rate_predicted"], 6),
             )
     return shown
+
+
+def _tuning(row: pd.Series) -> str:
+    """Steps and share of success on the starts that the settings were chosen on."""
+    steps = row["tuning_steps_to_target"]
+    if pd.isna(steps):
+        return ""
+    starts = int(row["tuning_starts"])
+    return f"{number(steps) if math.isfinite(steps) else 'never'}, {100 * row['tuning_success']:.0f} % of {starts}"
 
 
 def _settings(row: pd.Series, names: Sequence[str]) -> str:
@@ -84,6 +97,9 @@ def condition_sentences(table: pd.DataFrame) -> list[str]:
     known = table.drop_duplicates("surface").dropna(subset=["condition_number"])
     if not len(known):
         return []
+    if len(known) > MOST_CONDITIONS:
+        low, high = known["condition_number"].min(), known["condition_number"].max()
+        return [f"Condition number at the minimum: {number(low)} to {number(high)} on {len(known)} surfaces."]
     pairs = [f"{row.surface} {number(row.condition_number)}" for row in known.itertuples()]
     return [f"Condition number at the minimum: {', '.join(pairs)}."]
 
@@ -142,16 +158,18 @@ def budget_sentence(
     if not len(tuned):
         return "Nothing was tuned: every solver ran at one setting."
     owner = f"every solver but {', '.join(dict.fromkeys(fixed['solver']))}" if len(fixed) else "every solver"
-    counts = tuned.groupby(["trials", "tuning_runs"], sort=False).size()
     held_out = "tuning_starts" in table.columns
-    if len(counts) == 1:
-        trials, runs = counts.index[0]
-        per_trial = int(runs) // int(trials)
+    trials, runs = tuned["trials"], tuned["tuning_runs"]
+    unequal = tuned.groupby("surface", observed=True)[["trials", "tuning_runs"]].nunique().gt(1).to_numpy().any()
+    if unequal:
+        words = f"Tuning budget of {owner}, NOT equal: {whole(runs.min())} to {whole(runs.max())} runs on a surface"
+    elif trials.min() == trials.max() and runs.min() == runs.max():
+        per_trial = int(runs.iloc[0]) // int(trials.iloc[0])
         on = f"{per_trial} {each}{'s' if per_trial > 1 else ''}"
-        words = f"Tuning budget of {owner} on every surface: {whole(trials)} {trial}s × {on} = {whole(runs)} runs"
+        words = f"Tuning budget of {owner} on every surface: {whole(trials.iloc[0])} {trial}s × {on}"
+        words += f" = {whole(runs.iloc[0])} runs"
     else:
-        low, high = tuned["tuning_runs"].min(), tuned["tuning_runs"].max()
-        words = f"Tuning budget of {owner}, NOT equal: {whole(low)} to {whole(high)} runs on a surface"
+        words = f"Tuning budget of {owner}, equal on each surface: {whole(runs.min())} to {whole(runs.max())} runs"
     words += f"; chosen by {rule(metric)}."
     if held_out:
         words += f" Reported on {number(int(tuned['starts'].max()))} held-out starts that tuning never saw."

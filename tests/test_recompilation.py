@@ -188,7 +188,7 @@ def test_a_wrong_surface_leaves_error_rows_and_the_others_go_on(function, words)
     assert runs.loc["bad", ["steps", "steps_to_target", "loss_final"]].isna().all(axis=None)
     assert runs.loc["ellipse", "status"].tolist() == ["budget"] * 3
     assert runs["run"].tolist() == list(range(6))
-    assert result.failure.startswith("1 of 2 combinations of surface and solver failed: ")
+    assert result.failure.startswith("3 of 6 runs failed, in 1 of 2 combinations of surface and solver: ")
     assert words in result.failure
 
 

@@ -322,8 +322,9 @@ def test_what_fails_gives_rows_that_say_so_and_the_others_go_on(here):
                 else own["message"].str.contains(message, regex=False).all()
             )
         failed = sum(SAID[pair][0] == {"error"} for pair in SAID if kind in pair)
-        assert f"gdbench: {failed} of {len(names)} combinations of surface and solver failed: " in err
-        assert f"; and {failed - 3} more, in the column 'message' of table.csv" in err
+        where = f"in {failed} of {len(names)} combinations of surface and solver: "
+        assert f"gdbench: {2 * failed} of {2 * len(names)} runs failed, {where}" in err
+        assert f"; and {failed - 3} more, in the column 'message' of the runs" in err
         assert "Traceback" not in out + err
         assert (folder / "trajectory.png").is_file()
         if pairs == "solver":  # again: the rows are stored, and the end is the same

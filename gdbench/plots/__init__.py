@@ -63,8 +63,10 @@ def draw_surface(
 
 def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tuple[str, Figure]]:
     """One figure at a time: dozens of surfaces would otherwise wait in memory together."""
-    yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
-    yield from convergence.figures(frames.runs, frames.table, frames.curves)
+    # an unfinished sweep has no paths yet: empty pictures would say that there is nothing to see
+    if len(frames.trajectory) or not getattr(frames, "summaries", {}):
+        yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
+        yield from convergence.figures(frames.runs, frames.table, frames.curves)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
     yield from heatmap.figures(frames.runs, frames.table, frames.contours, axes)
     yield from grid.figures(frames.table)
