@@ -11,7 +11,7 @@ from typing import Any
 
 from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
-from gdbench.config import make_spec, validated
+from gdbench.config import listed, make_spec, validated
 from gdbench.errors import SpecError
 from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
@@ -40,7 +40,7 @@ def run(
     `plugin`. Raises `GdbenchError` where the request is wrong. The caller's
     JAX configuration is left alone.
     """
-    for file in options.get("plugin", ()):
+    for file in listed(options.get("plugin") or ()):
         plugins.load_file(file)
     surfaces = [surfaces] if isinstance(surfaces, str) else surfaces
     solvers = [solvers] if isinstance(solvers, str) else solvers
@@ -67,7 +67,8 @@ def sweep(
     progress: bool = False,
     **overrides: Any,
 ) -> Result:
-    """Run every combination of a sweep: `spec` is a YAML file, or what one would hold as a mapping.
+    """Run every combination of a sweep: `spec` is a YAML file, or what one would hold as a mapping; in its lists
+    objects may stand for surfaces and solvers.
 
     `overrides` replace keys of it. With `out` the result folder is kept, and calling again goes on where it stopped;
     without it everything is returned and nothing stays. `scheduler` is the address of a Dask scheduler. `progress`
@@ -75,11 +76,13 @@ def sweep(
     alone.
     """
     document = read_yaml(spec) if isinstance(spec, str | Path) else Document("the specification", dict(spec))
-    chosen = validated(SweepSpec, {**document.values, **overrides}, document, overrides)
+    values = {**document.values, **overrides}
+    surfaces, solvers = _by_name(values, "surface", Surface), _by_name(values, "solver", Solver)
+    chosen = validated(SweepSpec, values, document, overrides)
     for file in chosen.plugin:
         plugins.load_file(file)
     try:
-        plan = make_sweep_plan(chosen)
+        plan = make_sweep_plan(chosen, surfaces, solvers)
     except SpecError as error:
         raise document.error(error, error.path, overrides) from None
     compute: Any = compute_here(threads)
@@ -100,3 +103,14 @@ def sweep(
 
             drawing.draw(result, folder)
     return result
+
+
+def _by_name(values: dict[str, Any], key: str, of: type) -> list[Any]:
+    """The objects that a specification's `values` hold at `key`, where their names stand from now on."""
+    given = values.get(key)
+    if isinstance(given, of):
+        given = [given]
+    if not isinstance(given, list | tuple):
+        return []
+    values[key] = [item.name if isinstance(item, of) else item for item in given]  # type: ignore[attr-defined]
+    return [item for item in given if isinstance(item, of)]

@@ -112,7 +112,7 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
     kind, ends = kinds[0], value[kinds[0]]
     if "num" not in value:
         raise Problem(f"'{kind}' needs 'num', the number of values")
-    num = value["num"]
+    num, ends = plain(value["num"]), plain(ends)
     if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST:
         raise Problem(f"num must be a whole number from 1 to {_MANY}, not {shown(num)}", "num")
     path: tuple[str, ...] = (kind,)
@@ -123,7 +123,7 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
             hint = f"; did you mean '{close}'?" if close else ""
             raise Problem(f"random takes one of {', '.join(DISTRIBUTIONS)}: {{log_uniform: [1e-6, 10]}}{hint}", kind)
         kind = next(iter(ends))
-        path, ends = (*path, kind), ends[kind]
+        path, ends = (*path, kind), plain(ends[kind])
     low, high = _ends(ends, path)
     if kind == "normal":
         if high < 0:
@@ -215,7 +215,9 @@ def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, wh
                 raise Problem(f"{what} must be a whole number or a list of them, not a range")
             if whole and number != int(number):
                 raise Problem(f"{what} must be a whole number, not {number!r}")
-            if number < low or (open_low and number <= low) or abs(number) > 1e300:
+            if number > 1e300:
+                raise Problem(f"{what} must be at most 1e300, not {number!r}")
+            if number < low or (open_low and number <= low):
                 raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, not {number!r}")
         if axis.spacing == "normal" and low > -math.inf:
             raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, which a normal is not")

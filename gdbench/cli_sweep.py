@@ -57,14 +57,14 @@ def sweep(
     from gdbench.yaml_file import read_yaml
 
     document = read_yaml(config)
-    touched = flags.override(document.values, set_)
+    touched = flags.override(document.values, set_) | flags.add_plugins(document.values, plugin)
     spec = validated(SweepSpec, document.values, document, touched)
-    console.load_plugins(plugin or [])
-    for file in spec.plugin:
+    console.load_plugins([])
+    for index, file in enumerate(spec.plugin):
         try:
             plugins.load_file(file)
         except UsageError as error:
-            raise document.error(error, ("plugin",), touched) from None
+            raise document.error(error, ("plugin", index), touched) from None
     console.use_compilation_cache()
 
     from gdbench import display

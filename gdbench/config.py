@@ -15,6 +15,8 @@ from gdbench.errors import UsageError, nearest
 from gdbench.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
 
 Setting = bool | int | float | str
+# of any number in a specification: what is larger overflows in the first product
+LARGEST = 1e300
 # what pydantic says, in our words
 WORDS = {
     " or instance of \\w+": "",
@@ -39,6 +41,14 @@ def named_once(kind: str, names: Sequence[str]) -> None:
         if name in seen:
             raise ValueError(f"{kind} '{name}' is named twice")
         seen.add(name)
+
+
+def require_data(spec: Any) -> None:
+    """Raise ValueError where a specification without data says how to read it."""
+    if spec.data is None:
+        for key, usual in (("target", None), ("model", "linear"), ("preprocess", ["raw"])):
+            if getattr(spec, key) != usual:
+                raise ValueError(f"{key} needs data")
 
 
 def listed(value: Any) -> Any:
@@ -79,7 +89,7 @@ class RunSpec(BaseModel):
     model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
     preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
     learning_rate: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="fix it; tuned when absent"
+        default=None, gt=0, le=LARGEST, allow_inf_nan=False, description="fix it; tuned when absent"
     )
     rates: Rates = Field(
         default_factory=lambda: Rates(), description="the grid that a tuned learning rate is chosen from"
@@ -90,12 +100,20 @@ class RunSpec(BaseModel):
     starts: int | None = Field(default=None, ge=1, le=1_000_000, description="random starts in each surface's box")
     seed: int = Field(default=0, ge=0, lt=2**24, description="of the random starts")
     steps: int = Field(default=10_000, ge=0, le=2**24, description="the budget of steps of one run")
-    rtol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="target, relative to the gap at the start")
-    atol: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="target, absolute")
-    gtol: float = Field(default=1e-12, ge=0, allow_inf_nan=False, description="gradient norm that counts as stationary")
+    rtol: float = Field(
+        default=1e-6, ge=0, le=LARGEST, allow_inf_nan=False, description="target, relative to the gap at the start"
+    )
+    atol: float = Field(default=0.0, ge=0, le=LARGEST, allow_inf_nan=False, description="target, absolute")
+    gtol: float = Field(
+        default=1e-12, ge=0, le=LARGEST, allow_inf_nan=False, description="gradient norm that counts as stationary"
+    )
     dtype: Literal["float32", "float64"] = "float64"
     noise: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="standard deviation added to every component of a gradient"
+        default=None,
+        ge=0,
+        le=LARGEST,
+        allow_inf_nan=False,
+        description="standard deviation added to every component of a gradient",
     )
     batch_size: int | None = Field(
         default=None, ge=1, le=2**31, description="examples that one step sees of a table; all when absent"
@@ -105,8 +123,12 @@ class RunSpec(BaseModel):
     @field_validator("start")
     @classmethod
     def _finite(cls, value: list[float] | None) -> list[float] | None:
+        if value is not None and not value:
+            raise ValueError("a start must not be empty")
         if value is not None and not all(math.isfinite(number) for number in value):
             raise ValueError("every number of a start must be finite")
+        if value is not None and not all(abs(number) <= LARGEST for number in value):
+            raise ValueError(f"every number of a start must be at most {LARGEST:g} in size")
         return value
 
     @model_validator(mode="after")
@@ -117,8 +139,7 @@ class RunSpec(BaseModel):
             raise ValueError("name at least one surface, or a data file")
         if not self.solver:
             raise ValueError("name at least one solver")
-        if self.data is None and self.target is not None:
-            raise ValueError("target needs data")
+        require_data(self)
         for kind in ("surface", "solver", "preprocess"):
             named_once(kind, getattr(self, kind))
         return self

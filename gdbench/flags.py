@@ -46,12 +46,12 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
     return found
 
 
-def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[str, ...]]:
+def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, ...]]:
     """Set `KEY=VALUE` in a specification's `values`, VALUE as YAML has it; KEY may lead down: `tune.trials`.
 
     Returns the paths of the keys that were set.
     """
-    touched = set()
+    touched: set[tuple[Any, ...]] = set()
     for key, text in (pairs(texts, "--set") or {}).items():
         path = _path(key, values)
         inner = values
@@ -66,6 +66,17 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[str, 
         inner[path[-1]] = parse_value(text)
         touched.add(path)
     return touched
+
+
+def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[Any, ...]]:
+    """Add the plug-in `files` to a specification's `values`, so that they are recorded; the paths that were added."""
+    if not files:
+        return set()
+    given = values.get("plugin") or []
+    given = list(given) if isinstance(given, list) else [given]
+    more = [file for file in dict.fromkeys(files) if file not in given]
+    values["plugin"] = given + more
+    return {("plugin", index) for index in range(len(given), len(given) + len(more))}
 
 
 def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gdbench.errors import UsageError
+
+# what a plug-in cannot call its own settings, and why: a column or key of that name exists already
+_COLUMNS = (
+    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
+    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
+    "tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success tuning_steps_to_target starts "
+    "success"
+).split()
+RESERVED = {
+    "solver": {
+        **dict.fromkeys(_COLUMNS, "a column of every result"),
+        **dict.fromkeys(("self", "oracle", "x", "state"), "an argument of every step"),
+    },
+    "surface": {
+        **dict.fromkeys(("start", "starts"), "where a file gives the starts of a surface"),
+        **dict.fromkeys(("noise", "batch_size", "dtype", "steps", "rtol", "atol", "gtol"), "a condition of every run"),
+        "dimension": "the number of weights, which `any_dimension` makes settable",
+        **dict.fromkeys(("self", "x"), "an argument of every surface"),
+    },
+}
+
+
+def refuse_reserved(kind: str, thing: str, names: Iterable[str]) -> None:
+    """Raise `UsageError` where a setting of the solver or surface `thing` has a name that means something else here."""
+    for name in names:
+        why = "a column of every result" if name.startswith("steps_at_") else RESERVED[kind].get(name)
+        if why is not None:
+            raise UsageError(f"{kind} '{thing}': its setting '{name}' needs another name; '{name}' is {why}")
 
 
 def as_number(value: Any, what: str) -> float:

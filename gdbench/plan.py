@@ -11,10 +11,19 @@ import numpy as np
 
 from gdbench.axes import Axis
 from gdbench.block import NOISE, Block, Conditions
-from gdbench.config import RunSpec
+from gdbench.config import RunSpec, validated
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.search import check_space, space_of, trial_points
-from gdbench.settings import Given, assign, hyperparameters, solver_options, surface_variants, values_of
+from gdbench.settings import (
+    Given,
+    assign,
+    draws_at_random,
+    hyperparameters,
+    require_effect,
+    solver_options,
+    surface_variants,
+    values_of,
+)
 from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.starts import starts_on
@@ -49,7 +58,7 @@ def make_plan(
 
     Raises `UsageError` for a name, number, start or file that is wrong.
     """
-    plan = make_sweep_plan(SweepSpec(**spec.model_dump()), surfaces, solvers, targets=LADDER)
+    plan = make_sweep_plan(validated(SweepSpec, spec.model_dump()), surfaces, solvers, targets=LADDER)
     return Plan(spec, plan.surfaces, plan.solvers, plan.blocks)
 
 
@@ -62,13 +71,18 @@ def make_sweep_plan(
 ) -> Plan:
     """Lay out the runs of a sweep: no array here is longer than an axis.
 
-    Raises `SpecError`, which knows the key path, or another `UsageError`.
+    `surfaces` and `solvers` are objects that stand for their names; other names are looked up.
+        Raises `SpecError`, which knows the key path, or another `UsageError`.
     """
-    if surfaces is None:
-        surfaces = [_named(SURFACES, "surface", name, spec) for name in spec.surface]
-    if solvers is None:
-        solvers = [_named(SOLVERS, "solver", name, spec) for name in spec.solver]
-    surfaces = [*surfaces, *data_surfaces(spec)]
+    surfaces = _named(SURFACES, "surface", spec, surfaces or ())
+    solvers = _named(SOLVERS, "solver", spec, solvers or ())
+    for made in data_surfaces(spec):
+        if any(made.name == surface.name for surface in surfaces):
+            raise SpecError(
+                f"surface '{made.name}' is made of the data, and named already; rename the table's file or the other",
+                ("surface", made.name),
+            )
+        surfaces.append(made)
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
     given_solvers = assign(solvers, spec.set, spec.solver, "set")
     of_surfaces, of_solvers = (
@@ -79,7 +93,14 @@ def make_sweep_plan(
     ladder = tuple(spec.targets) if targets is None else targets
     conditions = list(_conditions(spec, ladder))
     searches = _searches(spec, solvers, given_solvers)
+    require_effect(spec, surfaces, solvers)
     seeds = np.array(spec.seed_list)
+    # every solver or none: statistics count a seed that only some solvers ran as a failure of the others
+    random = len(seeds) > 1 and any(
+        draws_at_random(solver, options)
+        for solver, search in zip(solvers, searches, strict=True)
+        for options in search[2]
+    )
     blocks: list[Block] = []
     first = 0
     resolved = []
@@ -89,6 +110,7 @@ def make_sweep_plan(
                 resolved.append(variant)
             starts, tuning_starts = starts_on(variant, spec)
             parameters, noise = _with_noise(parameters, spec)
+            noisy = bool(noise) or NOISE in parameters
             for condition, swept in conditions:
                 _require_examples(variant, condition)
                 for solver, (fixed, axes, options_of) in zip(solvers, searches, strict=True):
@@ -102,7 +124,8 @@ def make_sweep_plan(
                             axes=axes,
                             fixed=fixed,
                             starts=starts,
-                            seeds=seeds,
+                            # without anything random all seeds would be the same run, counted many times
+                            seeds=seeds if random or noisy or condition.batch_size else seeds[:1],
                             first_run=first,
                             tuning_starts=tuning_starts,
                             noise=noise,
@@ -113,13 +136,17 @@ def make_sweep_plan(
     return Plan(spec, resolved, list(solvers), blocks)
 
 
-def _named(registry: Any, kind: str, name: str, spec: SweepSpec) -> Any:
-    try:
-        return registry[name]
-    except UsageError as error:
-        names = list(getattr(spec, kind))
-        at = name if any(getattr(spec, kind).values()) else names.index(name)
-        raise SpecError(str(error), (kind, at)) from None
+def _named(registry: Any, kind: str, spec: SweepSpec, objects: Sequence[Any]) -> list[Any]:
+    """The surfaces or solvers that `spec` names: of the `objects`, or of the `registry`."""
+    by_name = {item.name: item for item in objects}
+    found = []
+    for index, name in enumerate(getattr(spec, kind)):
+        try:
+            found.append(by_name[name] if name in by_name else registry[name])
+        except UsageError as error:
+            at = name if any(getattr(spec, kind).values()) else index
+            raise SpecError(str(error), (kind, at)) from None
+    return found
 
 
 def _conditions(spec: SweepSpec, targets: tuple[float, ...]) -> Iterator[tuple[Conditions, dict[str, Any]]]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 from gdbench.errors import UsageError, describe, nearest
 
 GROUP = "gdbench.plugins"
-_loaded: set[Path] = set()
+# of each file that was loaded, what it imported from its own folder
+_loaded: dict[Path, list[Path]] = {}
+_INSTALLED = ("site-packages", "dist-packages")
+_OURS = Path(__file__).resolve().parent
 
 
 def load_file(path: str) -> None:
@@ -27,11 +33,63 @@ def load_file(path: str) -> None:
         raise UsageError(f"the plug-in '{path}' is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    before = set(sys.modules)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"plug-in '{path}'{_where(error, file)}: {describe(error)}") from None
-    _loaded.add(file)
+    _loaded[file] = _helpers(set(sys.modules) - before, file.parent)
+
+
+def files_of(thing: str | Path | ModuleType) -> list[Path]:
+    """The files on which a plug-in's numbers depend: its own, then what it imports from its folder, however deep.
+
+    `thing` is a plug-in's file or module, or a helper of one; of anything else there is its own file alone.
+    """
+    file = Path(getattr(thing, "__file__", None) or str(thing)).resolve()
+    roots = [plugin for plugin, helpers in _loaded.items() if file == plugin or file in _closure(plugin, helpers)]
+    found = {other for root in roots for other in _closure(file, _loaded[root], root.parent)}
+    return [file, *sorted(found - {file})]
+
+
+def _closure(file: Path, helpers: Iterable[Path], folder: Path | None = None) -> set[Path]:
+    """What `file` imports from `folder`, with what that imports; and the `helpers` that were seen to be loaded."""
+    found, todo = set(helpers), [file, *helpers]
+    while todo:
+        new = set(_helpers(_imported(todo.pop()), folder or file.parent)) - found
+        found |= new
+        todo += new
+    return found
+
+
+def _imported(file: Path) -> set[str]:
+    """The modules that a file's import statements may name, wherever they stand in it."""
+    names: set[str] = set()
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return names
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    # importing a.b runs a too
+    return names | {name[:index] for name in names for index, sign in enumerate(name) if sign == "."}
+
+
+def _helpers(names: Iterable[str], folder: Path) -> list[Path]:
+    """The files of those loaded modules that lie under a plug-in's folder, and are neither installed nor ours."""
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    found = {Path(file).resolve() for file in files if file}
+    return sorted(
+        file
+        for file in found
+        if file.suffix == ".py"
+        and file.is_relative_to(folder)
+        and not file.is_relative_to(_OURS)
+        and not set(_INSTALLED) & set(file.parts)
+    )
 
 
 def load_installed() -> list[str]:

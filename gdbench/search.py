@@ -8,12 +8,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from gdbench.config import Rates
-from gdbench.errors import SpecError, unknown
-from gdbench.solvers.base import Solver
+from gdbench.errors import SpecError, UsageError, unknown
+from gdbench.solvers.base import KEPT, Solver
 from gdbench.sweep_spec import Range
 
-# how much of the past is kept, as the field writes it: what matters is the distance from 1
-KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho")
 USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {"eps": Range(log=(1e-12, 1e-3))}
 # around the default of any other hyperparameter
 FACTOR = 10.0
@@ -55,7 +53,15 @@ def check_space(solvers: Collection[Solver], space: Mapping[str, Range], given: 
             raise SpecError(str(unknown("hyperparameter", name, known)), path)
         if all(name in given[solver.name] for solver in able if name in solver.hyperparameters):
             raise SpecError(f"'{name}' has a range here and a value elsewhere; remove one of them", path)
-        lowest = _spread(ends, np.array([0.0, 1.0])).min()
+        # Sobol points come this close to 1
+        reached = _spread(ends, np.array([0.0, 1 - 2.0**-30]))
+        lowest = reached.min()
+        for solver in able:
+            if name in solver.hyperparameters:
+                try:
+                    solver.require_possible(name, reached)
+                except UsageError as error:
+                    raise SpecError(str(error), path) from None
         if name == "learning_rate" and lowest <= 0:
             raise SpecError(f"a learning rate must be above 0, and this range begins at {lowest:g}", path)
 
@@ -80,5 +86,6 @@ def _spread(ends: Range, unit: np.ndarray) -> np.ndarray:
         low, high = ends.linear
         return low + (high - low) * unit
     low, high = ends.log or ends.one_minus_log or (1.0, 1.0)
-    spread = np.clip(low * (high / low) ** unit, low, high)
+    # in logs: high / low may be more than any number
+    spread = np.clip(np.exp(np.log(low) + (np.log(high) - np.log(low)) * unit), low, high)
     return spread if ends.log is not None else 1 - spread

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gdbench.axes import Axis
 from gdbench.errors import SpecError, unknown
 from gdbench.keywords import as_number, as_option
+from gdbench.oracle import Oracle
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
+from gdbench.sweep_spec import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,32 @@ def assign(
         for name, value in own.get(thing.name, {}).items():
             if name in ("start", "starts") and kind == "surface":
                 continue
-            where = (kind, thing.name, name)
+            where: tuple[Any, ...] = (kind, thing.name, name)
             if name not in known:
                 more = [*known, "start", "starts"] if kind == "surface" else known
                 raise SpecError(str(unknown(what, name, more, f"of {kind} '{thing.name}'")), where)
             assigned[i][name] = Given(value, where)
+    used = {item.path for given in assigned for item in given.values()}
+    for key in common:
+        if (option, key) not in used:
+            name = key.rpartition(".")[2]
+            own_of = [thing.name for thing, given in zip(things, assigned, strict=True) if name in given]
+            whose = f"{kind} '{own_of[0]}' has its" if len(own_of) == 1 else f"{' and '.join(own_of)} have their"
+            raise SpecError(f"'{option}.{key}' has no effect: {whose} own '{name}'", (option, key))
     return assigned
+
+
+def require_effect(spec: SweepSpec, surfaces: Sequence[Surface], solvers: Sequence[Solver]) -> None:
+    """Raise `SpecError` for a rate or start of all that every solver or surface replaces by its own."""
+    rated = [solver.name for solver in solvers if "learning_rate" in solver.hyperparameters]
+    own = [{"learning_rate"} & set(spec.solver.get(name, {})) for name in rated]
+    if spec.learning_rate is not None and rated and all(own):
+        raise SpecError("'learning_rate' has no effect: every solver sets its own", ("learning_rate",))
+    for key in ("start", "starts"):
+        if getattr(spec, key) is not None and all(
+            {"start", "starts"} & set(spec.surface.get(surface.name, {})) for surface in surfaces
+        ):
+            raise SpecError(f"'{key}' has no effect: every surface sets its own", (key,))
 
 
 def _has(chosen: Sequence[int]) -> str:
@@ -184,6 +208,21 @@ def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[
         yield dict(zip(chosen, combination, strict=True))
 
 
+def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
+    """Whether a step of `solver` asks for a random key, found by tracing one on x'x; true where it cannot be traced."""
+    oracle = Oracle(lambda x: jnp.sum(x * x))
+
+    def step(x: Any, settings: Mapping[str, Any]) -> Any:
+        return solver.step(oracle, x, solver.initial_state(x), **settings, **options)
+
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    try:
+        jax.eval_shape(step, jax.ShapeDtypeStruct((2,), jnp.float32), dict.fromkeys(solver.hyperparameters, number))
+    except Exception:  # a plug-in may raise anything; its runs will say so
+        return True
+    return oracle.evaluations.key
+
+
 def _require_different(given: Given, values: Sequence[Any]) -> None:
     if len(set(values)) < len(values):
         raise SpecError(f"'{given.name}': two of its {len(values)} values mean the same", given.path)
@@ -204,6 +243,7 @@ def hyperparameters(
                 for value in given[name].axis.values:
                     _at(given[name].path, as_number, value=value, what=what)
             values = values_of(given[name], seed)
+            _at(given[name].path, solver.require_possible, name=name, values=values)
             if len(values) > 1:
                 swept[name] = values
             else:

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis
-from gdbench.config import Names, Rates, named_once
-from gdbench.things import Start, Starts, Things
+from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
+from gdbench.config import Names, Rates, named_once, require_data
+from gdbench.things import Solvers, Start, Starts, Surfaces
 
 # of a ladder of targets; the engine keeps so many
 MOST_TARGETS = 8
@@ -36,6 +36,8 @@ def _dtypes(value: Any) -> Axis:
 
 _TYPE = {"enum": ["float32", "float64"]}
 _TYPES = {"anyOf": [_TYPE, {"type": "array", "items": _TYPE, "minItems": 1, "uniqueItems": True}]}
+_TARGET = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_TARGETS = {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "maxItems": MOST_TARGETS, "uniqueItems": True}]}
 Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.written), WithJsonSchema(_TYPES)]
 
 
@@ -87,8 +89,8 @@ class SweepSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    surface: Things = Field(default_factory=dict, description="error surfaces: names, or names with settings")
-    solver: Things = Field(default_factory=dict, description="solvers: names, or names with settings")
+    surface: Surfaces = Field(default_factory=dict, description="error surfaces: names, or names with settings")
+    solver: Solvers = Field(default_factory=dict, description="solvers: names, or names with settings")
     data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
     target: str | None = Field(default=None, description="the column of the data to predict")
     model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
@@ -122,9 +124,24 @@ class SweepSpec(BaseModel):
     batch_size: number_axis("batch_size", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
         default=None, description="examples that one step sees of a table; all when absent"
     )
-    targets: list[float] = Field(default_factory=list, description="a ladder of relative targets, kept for every run")
+    targets: Annotated[list[float], WithJsonSchema(_TARGETS)] = Field(
+        default_factory=list, description="a ladder of relative targets, kept for every run"
+    )
     tune: Tune | None = Field(default=None, description="tune every solver with the same budget instead of a grid")
     plugin: Names = Field(default_factory=list, description="Python files with surfaces and solvers")
+
+    @field_validator("seed", "seeds", "targets", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        value = plain(value)
+        if any(isinstance(item, bool) for item in (value if isinstance(value, list) else [value])):
+            raise ValueError("must be a number, not true or false")
+        return value
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int | float) else value
 
     @field_validator("targets")
     @classmethod
@@ -133,6 +150,8 @@ class SweepSpec(BaseModel):
             raise ValueError(f"at most {MOST_TARGETS} targets")
         if not all(0 < target <= 1 for target in value) or len(set(value)) < len(value):
             raise ValueError("every target must be above 0 and at most 1, and none may stand twice")
+        if len({f"{target:g}" for target in value}) < len(value):
+            raise ValueError("two targets are the same in six digits, and would share a column")
         return sorted(value, reverse=True)
 
     @field_validator("seeds")
@@ -168,8 +187,7 @@ class SweepSpec(BaseModel):
             raise ValueError("name at least one surface, or a data file")
         if not self.solver:
             raise ValueError("name at least one solver")
-        if self.data is None and self.target is not None:
-            raise ValueError("target needs data")
+        require_data(self)
         if isinstance(self.seeds, int) and self.seed + self.seeds > LARGEST_SEED:
             raise ValueError(f"seed + seeds must be at most {LARGEST_SEED}")
         named_once("preprocess", self.preprocess)

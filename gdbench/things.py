@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -13,7 +14,7 @@ Points = list[list[float]]
 Block = dict[str, Any]
 
 
-def _block(name: str, given: Any) -> Block:
+def _block(kind: str, name: str, given: Any) -> Block:
     """The settings of one surface or solver: axes, and of a surface `start` or `starts`."""
     if given is None:
         return {}
@@ -21,6 +22,8 @@ def _block(name: str, given: Any) -> Block:
         raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
     made: Block = {}
     for key, value in given.items():
+        if kind == "solver" and key in ("start", "starts"):
+            raise Problem(f"unknown hyperparameter '{key}' of solver '{name}'; starts go below a surface", name, key)
         try:
             made[str(key)] = _starts(value) if key == "starts" else _point(value) if key == "start" else axis_of(value)
         except Problem as problem:
@@ -30,8 +33,8 @@ def _block(name: str, given: Any) -> Block:
     return made
 
 
-def _things(value: Any) -> dict[str, Block]:
-    """Surfaces or solvers: a name, a list of names, or a mapping from a name to its settings."""
+def _things(kind: str, value: Any) -> dict[str, Block]:
+    """Surfaces or solvers, as `kind` says: a name, a list of names, or a mapping from a name to its settings."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list | tuple):
@@ -45,7 +48,7 @@ def _things(value: Any) -> dict[str, Block]:
         return made
     if not isinstance(value, Mapping):
         raise Problem("expected a name, a list of names, or a mapping from names to settings")
-    return {str(name): _block(str(name), given) for name, given in value.items()}
+    return {str(name): _block(kind, str(name), given) for name, given in value.items()}
 
 
 def _written_things(things: Mapping[str, Block]) -> Any:
@@ -108,35 +111,29 @@ _STARTS_SCHEMA: dict[str, Any] = {
         {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}},
     ]
 }
-_THINGS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        {
-            "type": "object",
-            "additionalProperties": {
-                "anyOf": [
-                    {"type": "null"},
-                    {
-                        "type": "object",
-                        "properties": {
-                            "start": {"type": "array", "items": {"type": "number"}},
-                            "starts": _STARTS_SCHEMA,
-                        },
-                        "additionalProperties": AXIS_SCHEMA,
-                    },
-                ]
-            },
-        },
-    ]
-}
 
-Things = Annotated[
-    dict[str, Block],
-    PlainValidator(located(_things)),
-    PlainSerializer(_written_things),
-    WithJsonSchema(_THINGS_SCHEMA),
-]
+
+def _things_schema(kind: str) -> dict[str, Any]:
+    starts = {"start": {"type": "array", "items": {"type": "number"}}, "starts": _STARTS_SCHEMA}
+    block: dict[str, Any] = {"type": "object", "additionalProperties": AXIS_SCHEMA}
+    block |= {"properties": starts} if kind == "surface" else {}
+    return {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, block]}},
+        ]
+    }
+
+
+def _of_kind(kind: str) -> Any:
+    validator = PlainValidator(located(partial(_things, kind)))
+    return Annotated[
+        dict[str, Block], validator, PlainSerializer(_written_things), WithJsonSchema(_things_schema(kind))
+    ]
+
+
+Surfaces, Solvers = _of_kind("surface"), _of_kind("solver")
 Starts = Annotated[Any, PlainValidator(located(_starts)), WithJsonSchema(_STARTS_SCHEMA)]
 Start = Annotated[
     list[float],

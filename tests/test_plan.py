@@ -5,10 +5,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gdbench.config import dump_config, validated
-from gdbench.errors import UsageError
-from gdbench.plan import make_sweep_plan
-from gdbench.sweep_spec import SweepSpec
+from gdbench import solver, surface, table_frame
+from gdbench.chosen import CONTRACT
+from gdbench.config import dump_config, make_spec, validated
+from gdbench.errors import SpecError, UsageError
+from gdbench.keywords import RESERVED, refuse_reserved
+from gdbench.plan import CONDITIONS, make_plan, make_sweep_plan
+from gdbench.plugins import load_file
+from gdbench.search import _spread
+from gdbench.sweep_spec import Range, SweepSpec
 from gdbench.yaml_file import parse_yaml
 
 
@@ -32,7 +37,7 @@ def rows_of(block):
     [
         ("0.25", [0.25]),
         ("[0.5, 0.25, 0.125]", [0.5, 0.25, 0.125]),
-        ("{log: [1e-6, 10], num: 64}", np.geomspace(1e-6, 10, 64)),
+        ("{log: [1e-6, 0.9], num: 64}", np.geomspace(1e-6, 0.9, 64)),
         ("{log: [3e-5, 0.7], num: 1}", [3e-5]),
         ("{linear: [0, 0.98], num: 50}", np.linspace(0, 0.98, 50)),
         ("{num: 2, linear: [0.1, 0.1000001]}", [0.1, 0.1000001]),
@@ -77,7 +82,7 @@ def test_random_axes_follow_from_the_seed_and_their_key_alone(distribution):
     assert np.array_equal(drawn(unrelated), values)
     assert not np.isin(drawn(f"surface: ellipse, seed: 1, set: {{momentum: {axis}}}"), values).any()
     # another key draws other numbers
-    other = f"surface: ellipse, set: {{momentum: {axis}, momentum.momentum: {axis}}}"
+    other = f"surface: ellipse, set: {{momentum.momentum: {axis}}}"
     assert not np.isin(drawn(other), values).any()
 
 
@@ -98,6 +103,7 @@ solver: momentum
 learning_rate: [0.1, 0.2]
 set: {momentum: [0.5, 0.8, 0.9]}
 starts: [[1, 1], [2, 0]]
+noise: 0.1
 seeds: [5, 9]
 """
     )
@@ -152,19 +158,22 @@ def test_batch_sizes_are_an_axis_of_data():
 def test_the_block_of_a_thing_wins_over_its_name_and_its_name_over_the_bare_one():
     text = """
 surface: {ellipse: {condition: 3}, rosenbrock: {starts: 2}}
-solver: {momentum: {momentum: 0.1}, nesterov: , adam: {learning_rate: [0.5, 0.25]}}
+solver: {momentum: , nesterov: , rmsprop: {eps: 1e-5}, adam: {learning_rate: [0.5, 0.25]}}
 learning_rate: 0.01
-set: {nesterov.momentum: 0.2, momentum: 0.3, momentum.momentum: 0.4}
-param: {condition: 5, ellipse.condition: 4, rosenbrock.b: 7}
+set: {nesterov.momentum: 0.2, momentum: 0.3, eps: 1e-7}
+param: {angle: 5, rosenbrock.b: 7}
 starts: [[1, 1], [2, 2], [3, 3]]
 """
     for blocks in (blocks_of(text), blocks_of("\n".join(reversed(text.strip().split("\n"))))):
         by_name = {(block.surface.name, block.solver.name): block for block in blocks}
-        assert by_name["ellipse", "momentum"].fixed["momentum"] == 0.1
+        assert by_name["ellipse", "momentum"].fixed["momentum"] == 0.3
+        assert by_name["ellipse", "rmsprop"].fixed["eps"] == 1e-5
+        assert by_name["ellipse", "adam"].fixed["eps"] == 1e-7
         assert by_name["ellipse", "nesterov"].fixed["momentum"] == 0.2
         assert by_name["ellipse", "adam"].axes[0]["learning_rate"].tolist() == [0.5, 0.25]
         assert by_name["ellipse", "momentum"].axes[0]["learning_rate"].tolist() == [0.01]
         assert by_name["ellipse", "adam"].surface.parameters["condition"] == 3
+        assert by_name["ellipse", "adam"].surface.parameters["angle"] == 5
         assert by_name["rosenbrock", "adam"].surface.parameters["b"] == 7
         assert by_name["rosenbrock", "adam"].starts.shape == (2, 2)
         assert by_name["ellipse", "adam"].starts.tolist() == [[1, 1], [2, 2], [3, 3]]
@@ -266,3 +275,137 @@ def test_five_axes_of_ten_million_values(tmp_path):
         UsageError, match=r"^file\.yaml, line 3: learning_rate\.num: num must be a whole number from 1 to 1 000 000"
     ):
         blocks_of(text)
+
+
+# ---- seeds
+
+
+DRAWS = """
+import gdbench, jax
+@gdbench.solver()
+def draws(oracle, x, *, learning_rate: float, loud: bool = False):
+    if loud:
+        x = x + jax.random.normal(oracle.key(), x.shape, x.dtype)
+    return x - learning_rate * oracle.grad(x)
+@gdbench.solver()
+def broken(oracle, x, *, learning_rate: float): raise RuntimeError
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "seeds"),
+    [
+        ("solver: [sgd, adam]", {1}),
+        ("solver: [sgd, adam]\nnoise: 0", {1}),
+        ("solver: [sgd, adam]\nnoise: 0.1", {5}),
+        # inside a block: kept for both
+        ("solver: sgd\nnoise: [0, 0.1]", {5}),
+        ("solver: [sgd, draws]", {1}),
+        # of one solver the others must have every seed too: what is missing counts as failed
+        ("solver: {sgd: , draws: {loud: true}}", {5}),
+        # nothing is known of it
+        ("solver: broken", {5}),
+    ],
+)
+def test_seeds_count_only_where_something_is_drawn(here, more, seeds):
+    (here / "draws.py").write_text(DRAWS)
+    load_file("draws.py")
+    blocks = blocks_of(f"surface: [ellipse, rosenbrock]\nseeds: 5\nseed: 3\nlearning_rate: 0.1\n{more}\n")
+    assert {len(block.seeds) for block in blocks} == seeds
+    assert {block.seeds[0] for block in blocks} == {3}
+    assert [block.first_run for block in blocks] == np.cumsum([0, *map(len, blocks)])[:-1].tolist()
+
+
+def test_seeds_draw_mini_batches():
+    (block,) = blocks_of("{data: sklearn:wine, solver: sgd, batch_size: 4, learning_rate: 0.1, seeds: 3}")
+    assert len(block.seeds) == 3
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("kind", ["solver", "surface"])
+def test_a_plug_in_cannot_name_its_settings_like_ours(here, kind):
+    head = "import gdbench\n@gdbench.solver()\ndef mine(oracle, x, *, learning_rate: float, {}: float = 1.0): return x"
+    if kind == "surface":
+        head = "import gdbench\n@gdbench.surface(start=[1.0])\ndef mine(w, *, {}: float = 1.0): return w @ w"
+    for name in RESERVED[kind]:
+        if name in ("oracle", "x") and kind == "solver":
+            continue  # Python refuses it first
+        (here / f"{kind}_{name}.py").write_text(head.format(name))
+        with pytest.raises(UsageError, match=f"{kind} 'mine': its setting '{name}' needs another name; '{name}' is "):
+            load_file(f"{kind}_{name}.py")
+
+
+def test_the_reserved_names_are_all_columns():
+    # the frames stand on a floor above the check
+    assert {*table_frame.COLUMNS, *table_frame.FIXED, *table_frame.LAST, *CONTRACT} <= set(RESERVED["solver"])
+    assert set(CONDITIONS) < set(RESERVED["surface"])
+    with pytest.raises(UsageError, match="a column of every result"):
+        refuse_reserved("solver", "mine", ["steps_at_1"])
+
+
+def test_two_surfaces_of_one_name(here):
+    (here / "toy.csv").write_text("a,y\n1,2\n2,1\n4,4\n5,6\n")
+    surface(start=[1.0], name="toy-raw")(lambda x: x @ x)
+    text = "data: toy.csv\ntarget: y\nsolver: sgd\n"
+    assert [block.surface.name for block in blocks_of(text)] == ["toy-raw"]
+    with pytest.raises(SpecError, match="surface 'toy-raw' is made of the data, and named already"):
+        blocks_of(text + "surface: toy-raw\n")
+
+
+# ---- values that cannot be meant
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "bounds"),
+    [
+        ("b1", 2, "at least 0 and below 1, not 2"),
+        ("b2", 1, "at least 0 and below 1, not 1"),
+        ("b1", -0.1, "at least 0 and below 1, not -0.1"),
+        ("b1", "[0.5, 1.5]", "at least 0 and below 1, not 1.5"),
+        ("eps", -1e-8, "at least 0, not -1e-08"),
+    ],
+)
+def test_impossible_hyperparameters(name, value, bounds):
+    with pytest.raises(SpecError, match=f"hyperparameter '{name}' of solver 'adam' must be {bounds}"):
+        blocks_of(f"{{surface: ellipse, solver: adam, set: {{{name}: {value}}}}}")
+
+
+def test_a_solver_may_mean_something_else_by_a_name(here):
+    @solver(name="penalty")
+    def penalty(oracle, x, *, learning_rate: float, rho: float = 10.0):
+        return x - learning_rate * rho * oracle.grad(x)
+
+    (block,) = blocks_of("{surface: ellipse, solver: penalty, set: {rho: 3}}")
+    assert block.fixed["rho"] == 3
+
+
+@pytest.mark.parametrize(
+    ("space", "sentence"),
+    [
+        ("b1: {linear: [-0.1, 0.5]}", "below 1, not -0.1"),
+        ("b1: {log: [0.5, 2]}", "below 1, not 2"),
+        ("b2: {one_minus_log: [1e-30, 1]}", "below 1, not 1"),
+        ("eps: {linear: [-1, 1]}", "at least 0, not -1"),
+    ],
+)
+def test_impossible_ranges(space, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        blocks_of(f"{{surface: ellipse, solver: adam, tune: {{trials: 4, space: {{{space}}}}}}}")
+
+
+def test_a_range_may_span_all_numbers():
+    for space in ("eps: {log: [1e-300, 1e300]}", "b1: {linear: [0, 1]}"):
+        (block,) = blocks_of(f"{{surface: ellipse, solver: adam, tune: {{trials: 64, space: {{{space}}}}}}}")
+        (axis,) = block.axes
+        assert all(np.isfinite(values).all() for values in axis.values())
+        assert np.all(np.diff(np.sort(axis["b1"])) > 0)
+        assert axis["b1"].max() < 1
+    spread = _spread(Range(log=(1e-300, 1e300)), np.array([0, 0.25, 0.5, 1]))
+    np.testing.assert_allclose(spread, [1e-300, 1e-150, 1, 1e300], rtol=1e-12)  # 690 in logs: 1e-13 of it
+
+
+def test_numbers_too_large_for_a_run_are_a_usage_error():
+    with pytest.raises(UsageError, match="every number must be finite"):
+        make_plan(make_spec({"surface": "ellipse", "solver": "momentum", "set": {"momentum": np.inf}}))

@@ -39,3 +39,26 @@ def test_a_file_is_loaded_once(here):
     plugins.load_file("once.py")
     assert builtins.loads == 1
     del builtins.loads
+
+
+def test_the_files_of_a_plug_in_are_its_own_and_its_helpers(here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    (here / "deep_helper").mkdir()
+    (here / "deep_helper" / "__init__.py").write_text("")
+    (here / "deep_helper" / "inner.py").write_text("SCALE = 2.0\n")
+    (here / "near_helper.py").write_text("import numpy\nfrom deep_helper.inner import SCALE\n")
+    (here / "unrelated_helper.py").write_text("")
+    (here / "first_plug.py").write_text("import gdbench, jax, near_helper\n")
+    # what it imports is loaded already, and nothing but a number is taken of it
+    (here / "second_plug.py").write_text("def late():\n    from near_helper import SCALE\n    return SCALE\n")
+    (here / "third_plug.py").write_text("x = 1\n")
+    helpers = [here / "deep_helper" / "__init__.py", here / "deep_helper" / "inner.py", here / "near_helper.py"]
+    for name in ("first_plug", "second_plug", "third_plug"):
+        plugins.load_file(f"{name}.py")
+    assert plugins.files_of("first_plug.py") == [here / "first_plug.py", *helpers]
+    assert plugins.files_of(here / "second_plug.py") == [here / "second_plug.py", *helpers]
+    assert plugins.files_of("third_plug.py") == [here / "third_plug.py"]
+    assert plugins.files_of(plugins) == [plugins._OURS / "plugins.py"]
+    import near_helper
+
+    assert set(plugins.files_of(near_helper)) == set(helpers)

@@ -25,7 +25,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 # files that together name every key of a sweep
 EVERYTHING = """
 surface: {ellipse: {condition: [10, 100], angle: {linear: [0, 90], num: 3}, starts: [[1, 1], [2, 0]]}, rosenbrock: }
-solver: {momentum: {momentum: 0.5, learning_rate: {log: [1e-4, 1], num: 3}}, adam: {b1: [0.8, 0.9]}}
+solver: {momentum: {momentum: 0.5, learning_rate: {log: [1e-4, 1], num: 3}}, nesterov: , adam: {b1: [0.8, 0.9]}}
 learning_rate: {log: [1e-4, 1], num: 4}
 rates: {low: 1e-4, high: 1.0, num: 5}
 set: {momentum: 0.9, adam.eps: {random: {log_uniform: [1e-9, 1e-6]}, num: 2}}
@@ -278,7 +278,7 @@ OPTIONAL = {
     "seeds": st.integers(1, 999) | st.lists(st.integers(0, 999), min_size=1, max_size=4, unique=True),
     "seed": st.integers(0, 2**20),
     "dtype": st.sampled_from(["float32", "float64", ["float64", "float32"]]),
-    "targets": st.lists(st.floats(1e-9, 1), max_size=8, unique=True),
+    "targets": st.lists(st.floats(1e-9, 1), max_size=8, unique_by="{:g}".format),
     "data": TEXTS,
     "plugin": st.lists(TEXTS, max_size=2),
     "tune": st.fixed_dictionaries(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gdbench.errors import UsageError
-from gdbench.keywords import split_keywords
+from gdbench.keywords import refuse_reserved, split_keywords
 from gdbench.registry import Registry
+
+# how much of the past is kept, as the field writes it: what matters is the distance from 1
+KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,21 @@ class Solver:
     formula: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        refuse_reserved("solver", self.name, (*self.hyperparameters, *self.options))
+
+    def require_possible(self, name: str, values: Iterable[float]) -> None:
+        """Raise `UsageError` where a value of hyperparameter `name` cannot be meant.
+
+        What is kept of the past (`KEPT`) lies in [0, 1): at 1 nothing is ever forgotten, and Adam divides by 0. `eps`
+        is not negative. A solver whose own default lies outside means something else by the name, and may.
+        """
+        default = self.hyperparameters[name]
+        for value in values if name in KEPT or name == "eps" else ():
+            if not _possible(name, value) and (default is None or _possible(name, default)):
+                bounds = "at least 0 and below 1" if name in KEPT else "at least 0"
+                raise UsageError(f"hyperparameter '{name}' of solver '{self.name}' must be {bounds}, not {value:g}")
+
     def initial_state(self, x: Any) -> tuple[Any, ...]:
         """The state before the first step, one entry per name in `state`."""
         if self.init is None:
@@ -48,6 +66,10 @@ class Solver:
                 f"solver '{self.name}' must return x and {len(self.state)} state entries ({', '.join(self.state)})"
             )
         return made[0], tuple(made[1:])
+
+
+def _possible(name: str, value: float) -> bool:
+    return value >= 0 and (value < 1 or name not in KEPT)
 
 
 SOLVERS: Registry[Solver] = Registry("solver")

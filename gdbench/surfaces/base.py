@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import UsageError, unknown
-from gdbench.keywords import as_number, as_option, split_keywords
+from gdbench.keywords import as_number, as_option, refuse_reserved, split_keywords
 from gdbench.registry import Registry
 
 Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
@@ -46,6 +46,9 @@ class Surface:
     formula: str = ""
     source: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_reserved("surface", self.name, (*self.parameters, *self.options))
 
     def start_point(self, dimension: int) -> np.ndarray:
         """The default start `[n]`."""
