@@ -409,3 +409,12 @@ def test_a_range_may_span_all_numbers():
 def test_numbers_too_large_for_a_run_are_a_usage_error():
     with pytest.raises(UsageError, match="every number must be finite"):
         make_plan(make_spec({"surface": "ellipse", "solver": "momentum", "set": {"momentum": np.inf}}))
+
+
+def test_a_single_target_is_a_list_of_one():
+    spec = spec_of("{surface: ellipse, solver: sgd, targets: 0.1}")
+    assert spec.targets == [0.1]
+    assert spec == spec_of("{surface: ellipse, solver: sgd, targets: [0.1]}")
+    for truth in ("targets: true", "targets: [true]", "seeds: [true]", "seed: true"):
+        with pytest.raises(UsageError, match="must be a number, not true or false"):
+            spec_of(f"{{surface: ellipse, solver: sgd, {truth}}}")
