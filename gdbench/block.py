@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -50,6 +51,11 @@ def problem_of(surface: Surface) -> Problem:
         return Problem(surface, None, sentence)
 
 
+# the problems of a surface, at what it is given, for all of its blocks; none holds the surface itself, which would
+# then never be freed
+_KNOWN: WeakKeyDictionary[Surface, dict[tuple[tuple[str, float], ...], Problem]] = WeakKeyDictionary()
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """Runs of one solver on one surface, under the same conditions and options: one compiled program.
@@ -90,16 +96,15 @@ class Block:
 
     @cached_property
     def problems(self) -> list[Problem]:
-        """The surface at each of its parameters."""
+        """The surface at each of its parameters; blocks of the same surface share them, for their facts take time."""
         names = [name for name in self.parameters if name != NOISE]
-        if not names:
-            return [problem_of(self.surface)] * self.shape[0]
-        made: dict[tuple[float, ...], Problem] = {}
-        keys = list(zip(*(self.parameters[name].tolist() for name in names), strict=True))
+        keys = list(zip(*(self.parameters[name].tolist() for name in names), strict=True)) or [()] * self.shape[0]
+        known = _KNOWN.setdefault(self.surface, {})
         for key in keys:
-            if key not in made:
-                made[key] = problem_of(self.surface.with_parameters(**dict(zip(names, key, strict=True))))
-        return [made[key] for key in keys]
+            settings = tuple(zip(names, key, strict=True))
+            if settings not in known:
+                known[settings] = problem_of(self.surface.with_parameters(**dict(settings)))
+        return [known[tuple(zip(names, key, strict=True))] for key in keys]
 
     @property
     def failure(self) -> str:

@@ -16,8 +16,8 @@ from gdbench.shards import Manifest, StoredRuns, found_shards, to_frame, write_r
 from gdbench.statistics import expected_best_by_problem, summaries
 from gdbench.store import CSV_ROWS, Frames, read_contours, write_frame
 from gdbench.sweep_spec import SweepSpec
-from gdbench.table_frame import table_of
-from gdbench.tuning import METRICS, score_settings
+from gdbench.table_frame import numbered_groups, table_of, tuning_and_reported
+from gdbench.tuning import METRICS, SCORED, score_groups, setting_codes
 from gdbench.yaml_file import read_yaml
 
 THEORY = ("rate_observed", "rate_predicted", "message")
@@ -106,26 +106,26 @@ def dimensions_of(runs: pd.DataFrame, manifest: Manifest) -> dict[str, int]:
 
 def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A row per setting tried: surface, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
-    names = hyperparameters(runs)
+    groups, pairs = numbered_groups(runs)
     held_out: Mapping[tuple[str, str], float] = {}
     if "tuning_starts" in table.columns:
         counts = pd.to_numeric(table["tuning_starts"]).fillna(0)
         held_out = dict(zip(zip(table["surface"], table["solver"], strict=True), counts, strict=True))
-    parts = []
-    for (surface, solver), own in runs.groupby(["surface", "solver"], sort=False, observed=True):
-        used = [name for name in names if not own[name].isna().all()]
-        first = held_out.get((str(surface), str(solver)), 0)
-        scored = score_settings(own[own["start"] < first] if first else own, used, metric)
-        if len(scored) < 2:
-            continue
-        trials = pd.DataFrame({"surface": str(surface), "solver": str(solver), "loss": scored["loss"]})
-        trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
-        reported = score_settings(own[own["start"] >= first], used) if first else scored
-        steps = scored[used].merge(reported[[*used, "steps"]], on=used, how="left")["steps"]
-        trials["reported"] = steps.to_numpy(dtype=float)
-        parts.append(trials)
-    columns = ["surface", "solver", "loss", "tuning", "reported"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    bounds = np.array([held_out.get(pair, 0) for pair in pairs])
+    tunes, reports = tuning_and_reported(runs, groups, bounds)
+    codes = setting_codes(runs, groups, hyperparameters(runs))
+    runs = runs[list(SCORED)]
+    scored = score_groups(runs[tunes], groups[tunes], codes[tunes], metric)
+    reported = score_groups(runs[reports], groups[reports], codes[reports]) if bounds.any() else scored
+    steps = pd.Series(reported["steps"].to_numpy(), reported["setting"]).reindex(scored["setting"])
+    surfaces, solvers = (pd.array(list(names), dtype="str") for names in zip(*pairs, strict=True))
+    own = scored["group"].to_numpy()
+    trials = pd.DataFrame({"surface": surfaces.take(own), "solver": solvers.take(own)})
+    trials["loss"] = scored["loss"]
+    trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
+    trials["reported"] = steps.to_numpy(dtype=float)
+    several = np.bincount(own)[own] > 1
+    return trials[several].reset_index(drop=True)
 
 
 def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) -> None:

@@ -27,6 +27,7 @@ from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnab
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
+from gdbench.table_frame import with_theory
 
 # starts of which the path is kept, for every problem and solver
 DRAWN_STARTS = 3
@@ -157,9 +158,11 @@ class SweepFolder:
         stored = StoredRuns.of(manifest, whole)
         nothing = pd.DataFrame(columns=["run", *derived.THEORY])
         runs = derived.labelled_runs(stored, nothing, starts=starts)
-        looked = self._look(runs, derived.table_of_sweep(runs, self.spec, manifest))
-        runs = derived.with_theory(runs, looked.theory)
         table = derived.table_of_sweep(runs, self.spec, manifest)
+        looked = self._look(runs, table)
+        runs = derived.with_theory(runs, looked.theory)
+        # the same as the table of these runs: no setting is chosen by a rate or message
+        table = with_theory(table, chosen_runs(runs.drop(columns="plain_surface"), table))
         found = derived.statistics_of(runs, table, self.spec, manifest)
         runs = runs.drop(columns="plain_surface")
         drawn = runs[runs["run"].isin(list(looked.paths))].set_index("run", drop=False)
@@ -188,15 +191,17 @@ class SweepFolder:
         blocks = self.plan.blocks
         firsts = np.array([block.first_run for block in blocks])
         chosen = chosen_runs(runs.drop(columns="plain_surface"), table)
+        # a slice a problem and solver: of few columns, for there may be thousands
+        chosen = chosen[["run", "surface", "solver", "status", "minimum"]]
         looked = _Looked()
         grounds: dict[str, tuple[Block, int, list[tuple[Trajectory, bool]]]] = {}
         for (label, _), own in chosen.groupby(["surface", "solver"], sort=False, observed=True):
             index = int(np.searchsorted(firsts, int(own["run"].iloc[0]), side="right")) - 1
             block = blocks[index]
-            own = own[own["run"].isin(range(block.first_run, block.first_run + len(block)))]
+            own = own[own["run"].between(block.first_run, block.first_run + len(block) - 1)]
             problem = int(block.problem_index(own["run"].to_numpy(np.int64)[:1] - block.first_run)[0])
             known = block.problems[problem]
-            if block.failure:
+            if known.failure:
                 continue
             is_drawn = str(label) in grounds or len(grounds) < DRAWN_PROBLEMS
             if is_drawn:

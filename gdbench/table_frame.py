@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gdbench.chosen import hyperparameters
-from gdbench.tuning import choose, median
+from gdbench.tuning import SCORED, group_edges, grouped_median, score_groups, setting_codes
 
 COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
@@ -53,28 +54,74 @@ def table_of(
     tuning_starts : by problem, where some starts are held out: settings are chosen on the starts before that number,
     and all that is reported stands for those from it on.
     """
-    settings = hyperparameters(runs)
+    # the rate first: of two equal settings the smaller rate wins
+    settings = sorted(hyperparameters(runs), key=lambda name: name != "learning_rate")
+    groups, pairs = numbered_groups(runs)
+    codes = setting_codes(runs, groups, settings)
+    held_out = np.array([(tuning_starts or {}).get(surface, 0) for surface, _ in pairs])
+    tunes, reports = tuning_and_reported(runs, groups, held_out)
+    scored = score_groups(runs[list(SCORED)][tunes], groups[tunes], codes[tunes], metric)
+    best = scored.drop_duplicates("group")
+    winner = np.full(len(pairs), -1)
+    winner[best["group"]] = best["setting"]
+    won = codes == winner[groups]
+    edges: dict[int, str] = {}
+    if "learning_rate" in runs.columns and not searched:
+        rates = runs["learning_rate"].to_numpy(dtype=float, na_value=np.nan)
+        edges = group_edges(rates[tunes], groups[tunes], codes[tunes], scored)
+    trials = np.bincount(groups[np.unique(codes, return_index=True)[1]])
+    tuning_runs = np.bincount(groups[tunes], minlength=len(pairs))
+    tuning_steps = np.bincount(groups, runs["steps"].to_numpy(dtype=float, na_value=0.0) * tunes)
+    used = {name: np.bincount(groups, runs[name].notna()) > 0 for name in settings}
+    chosen, choosing = np.flatnonzero(won & reports), np.flatnonzero(won & tunes)
+    # of an unfinished sweep a problem may lack all runs that choose its settings, or all that are reported
+    present = np.unique(groups[chosen])
+    choosing = choosing[np.isin(groups[choosing], present)]
+    outcomes = _outcomes(runs.iloc[chosen], np.searchsorted(present, groups[chosen]))
+    own = np.searchsorted(present, groups[choosing])
+    success = _shares(runs["status"].iloc[choosing], own)
+    steps = grouped_median(_steps(runs["steps_to_target"].iloc[choosing]), own)
+    first = runs[settings].iloc[choosing[np.unique(own, return_index=True)[1]]]
+    cells = {name: list(first[name]) for name in settings}
     rows = []
-    for (surface, solver), own in runs.groupby(["surface", "solver"], sort=False, observed=True):
-        used = [name for name in settings if not own[name].isna().all()]
-        # the rate first: of two equal settings the smaller rate wins
-        used = sorted(used, key=lambda name: name != "learning_rate")
-        held_out = (tuning_starts or {}).get(str(surface), 0)
-        tuning = own[own["start"] < held_out] if held_out else own
-        chosen, edge = choose(tuning, used, metric)
-        trials = int(own[used].drop_duplicates().shape[0]) if used else 1
-        row: dict[str, object] = {"surface": str(surface), "solver": str(solver)}
-        row |= {name: chosen[name].iloc[0] for name in used}
-        row["tuned"], row["trials"] = trials > 1, trials
-        row["tuning_runs"], row["tuning_steps"] = len(tuning), int(tuning["steps"].fillna(0).sum())
-        row["tuning_edge"] = "" if searched else edge
-        if held_out:
-            row["tuning_starts"] = held_out
-            row["tuning_success"] = float((chosen["status"] == "reached").mean())
-            row["tuning_steps_to_target"] = median(_steps(chosen["steps_to_target"]))
-            chosen = _same_settings(own[own["start"] >= held_out], chosen, used)
-        rows.append({**row, **_outcome(chosen)})
+    for place, group in enumerate(present.tolist()):
+        surface, solver = pairs[group]
+        row: dict[str, object] = {"surface": surface, "solver": solver}
+        row |= {name: cells[name][place] for name in settings if used[name][group]}
+        row["tuned"], row["trials"] = bool(trials[group] > 1), int(trials[group])
+        row["tuning_runs"], row["tuning_steps"] = int(tuning_runs[group]), int(tuning_steps[group])
+        row["tuning_edge"] = edges.get(group, "")
+        if held_out[group]:
+            row["tuning_starts"] = int(held_out[group])
+            row["tuning_success"], row["tuning_steps_to_target"] = float(success[place]), float(steps[place])
+        rows.append({**row, **{name: column[place] for name, column in outcomes.items()}})
     return _in_order(rows)
+
+
+def numbered_groups(runs: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """The number `[runs]` of every run's problem and solver, by first appearance, and the names of both by number."""
+    codes = setting_codes(runs, np.zeros(len(runs), np.int64), ["surface", "solver"])
+    groups, _ = pd.factorize(codes)
+    first = runs[["surface", "solver"]].iloc[np.unique(groups, return_index=True)[1]].astype(str)
+    return groups, list(zip(first["surface"], first["solver"], strict=True))
+
+
+def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which runs choose the settings and which are reported, both `[runs]`: all, where a group holds out no starts.
+
+    groups : as `numbered_groups` gives them; held_out : by group, the number of starts before those held out.
+    """
+    bound = held_out[groups]
+    start = runs["start"].to_numpy(dtype=float, na_value=np.nan)
+    return (start < bound) | (bound == 0), start >= bound
+
+
+def with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """`table` with the rates and messages that its `chosen` runs have got since it was made."""
+    groups, pairs = numbered_groups(chosen)
+    places = {pair: place for place, pair in enumerate(pairs)}
+    rows = [places[pair] for pair in zip(table["surface"], table["solver"], strict=True)]
+    return table.assign(**{name: [column[row] for row in rows] for name, column in _theory(chosen, groups).items()})
 
 
 def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -90,34 +137,67 @@ def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
     return table[[*FIXED[:2], *settings, *between, *at, *LAST]]
 
 
-def _same_settings(runs: pd.DataFrame, chosen: pd.DataFrame, settings: list[str]) -> pd.DataFrame:
-    same = np.ones(len(runs), bool)
-    for name in settings:
-        value = chosen[name].iloc[0]
-        same &= runs[name].isna().to_numpy() if pd.isna(value) else (runs[name] == value).fillna(False).to_numpy(bool)
-    return runs[same]
-
-
-def _outcome(chosen: pd.DataFrame) -> dict[str, object]:
-    """What the runs at the chosen settings came to."""
-    counts = chosen["status"].astype(str).value_counts()
-    single = len(counts) == 1
-    minimum = chosen["minimum"].mode(dropna=True)
-    row: dict[str, object] = {"starts": len(chosen), "success": float((chosen["status"] == "reached").mean())}
-    row["status"] = counts.index[0] if single else ", ".join(f"{count} {name}" for name, count in counts.items())
-    row["steps_to_target"] = median(_steps(chosen["steps_to_target"]))
-    for name in chosen.columns:
-        if name.startswith(AT):
-            row[name] = median(_steps(chosen[name]))
+def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
+    """What the runs at the chosen settings came to, a cell per group; every number of a group occurs."""
+    first = np.unique(groups, return_index=True)[1]
+    found: dict[str, list[Any]] = {"starts": np.bincount(groups).tolist()}
+    found["success"] = _shares(chosen["status"], groups).tolist()
+    found["status"] = _statuses(chosen["status"], groups)
+    for name in ("steps_to_target", *(name for name in chosen.columns if name.startswith(AT))):
+        found[name] = grouped_median(_steps(chosen[name]), groups).tolist()
     for name in ("loss_final", "gap", "distance"):
-        row[name] = median(chosen[name].astype(float))
-    row["minimum"] = int(minimum.iloc[0]) if len(minimum) else pd.NA
+        found[name] = grouped_median(_floats(chosen[name]), groups).tolist()
+    found["minimum"] = _most_frequent(chosen["minimum"], groups)
+    theory = _theory(chosen, groups)
+    message = theory.pop("message")
+    condition_number = _floats(chosen["condition_number"])[first].tolist()
+    return {**found, **theory, "condition_number": condition_number, "message": message}
+
+
+def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
+    """By group, the median of each rate over the runs that have one, and the first message."""
+    count = int(groups.max()) + 1
+    found: dict[str, list[Any]] = {}
     for name in ("rate_observed", "rate_predicted"):
-        finite = chosen[name].astype(float).dropna()
-        row[name] = median(finite) if len(finite) else np.nan
-    row["condition_number"] = float(chosen["condition_number"].iloc[0])
-    row["message"] = next((text for text in chosen["message"] if isinstance(text, str) and text), "")
-    return row
+        rates = _floats(chosen[name])
+        there, own = np.unique(groups[~np.isnan(rates)], return_inverse=True)
+        medians = np.full(count, np.nan)
+        medians[there] = grouped_median(rates[~np.isnan(rates)], own.reshape(-1))
+        found[name] = medians.tolist()
+    messages = [""] * count
+    for group, text in zip(groups.tolist(), chosen["message"], strict=True):
+        if isinstance(text, str) and not messages[group]:
+            messages[group] = text
+    return {**found, "message": messages}
+
+
+def _shares(status: pd.Series, groups: np.ndarray) -> np.ndarray:
+    """The share of runs at the target, by group."""
+    return np.asarray(np.bincount(groups, (status == "reached").to_numpy()) / np.bincount(groups))
+
+
+def _statuses(status: pd.Series, groups: np.ndarray) -> list[str]:
+    """By group, the status of its runs, or how many have which, the most frequent one first."""
+    counts: list[Counter[str]] = [Counter() for _ in range(int(groups.max()) + 1)]
+    for group, name in zip(groups.tolist(), status.astype(str), strict=True):
+        counts[group][name] += 1
+    return [
+        next(iter(own)) if len(own) == 1 else ", ".join(f"{count} {name}" for name, count in own.most_common())
+        for own in counts
+    ]
+
+
+def _most_frequent(numbers: pd.Series, groups: np.ndarray) -> list[Any]:
+    """By group, the most frequent of `numbers`, the smallest of several; empty where there is none."""
+    pairs = pd.DataFrame({"group": groups, "number": _floats(numbers)}).value_counts(sort=False).reset_index()
+    pairs = pairs.sort_values(["group", "count", "number"], ascending=[True, False, True]).drop_duplicates("group")
+    found = dict(zip(pairs["group"].tolist(), pairs["number"].astype(int).tolist(), strict=True))
+    return [found.get(group, pd.NA) for group in range(int(groups.max()) + 1)]
+
+
+def _floats(column: pd.Series) -> np.ndarray:
+    """A column as floats `[runs]`, NaN where a cell is empty."""
+    return column.to_numpy(dtype=float, na_value=np.nan)
 
 
 def _steps(column: pd.Series) -> np.ndarray:

@@ -13,6 +13,8 @@ RULE = "most runs at the target, then fewest steps (median over starts), then lo
 LOSS_RULE = "lowest {} (median over starts), then most runs at the target, then fewest steps, then smaller rate"
 METRICS = {"steps_to_target": "steps", "loss_final": "loss", "loss_best": "loss"}
 RATE = ("learning_rate",)
+# what a score is made of
+SCORED = ("status", "steps_to_target", "loss_final", "loss_best")
 
 
 def rule(metric: str = "steps_to_target") -> str:
@@ -28,22 +30,85 @@ def score_settings(runs: pd.DataFrame, settings: Sequence[str] = RATE, metric: s
     one row.
     """
     names = [name for name in settings if name in runs.columns]
-    failed = runs["status"].isin(["diverged", "error"]).to_numpy()
-    loss = pd.to_numeric(runs["loss_best" if metric == "loss_best" else "loss_final"]).to_numpy(float, na_value=np.inf)
-    loss = np.where(failed | np.isnan(loss), np.inf, loss)
-    steps = pd.to_numeric(runs["steps_to_target"]).to_numpy(dtype=float, na_value=np.inf)
     if names:
         codes = runs.groupby(names, dropna=False, sort=True, observed=True).ngroup().to_numpy()
     else:
         codes = np.zeros(len(runs), np.int64)
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    _, first = np.unique(codes, return_index=True)
+    scores = _scores(runs, codes, metric)
     table = runs[names].iloc[first].reset_index(drop=True)
-    table["reached"] = np.bincount(codes, (runs["status"] == "reached").to_numpy(), len(counts)).astype(int)
-    table["steps"], table["loss"] = grouped_median(steps, codes), grouped_median(loss, codes)
-    table["runs"] = counts
-    order = ["reached", "steps", "loss"] if METRICS[metric] == "steps" else ["loss", "reached", "steps"]
+    for name in ("reached", "steps", "loss", "runs"):
+        table[name] = scores[name]
+    order = _order(metric)
     ascending = [name != "reached" for name in order] + [True] * len(names)
     return table.sort_values([*order, *names], ascending=ascending, kind="stable").reset_index(drop=True)
+
+
+def setting_codes(runs: pd.DataFrame, groups: np.ndarray, settings: Sequence[str]) -> np.ndarray:
+    """The number `[runs]` of every distinct combination of group and `settings`, from 0, in the order of all these.
+
+    An empty cell equals an empty one and comes last.
+    """
+    codes = groups
+    for name in settings:
+        places, values = pd.factorize(runs[name], sort=True)
+        if len(values) > (places >= 0).all():  # else all cells are alike
+            codes = codes * (len(values) + 1) + np.where(places < 0, len(values), places)
+            # numbered anew after every column: a product over all columns would overflow
+            codes = pd.factorize(codes, sort=True)[0]
+    return codes if codes is not groups else pd.factorize(codes, sort=True)[0]
+
+
+def score_groups(
+    runs: pd.DataFrame, groups: np.ndarray, codes: np.ndarray, metric: str = "steps_to_target"
+) -> pd.DataFrame:
+    """`score_settings` of many groups at once: a row per group and setting, best first within each group.
+
+    groups : `[runs]`, the number of a run's group; codes : `[runs]`, as `setting_codes` numbers them. Columns: group,
+    setting (one of `codes`), reached, steps, loss, runs.
+    """
+    settings, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    table = pd.DataFrame({"group": groups[first], "setting": settings, **_scores(runs, inverse.reshape(-1), metric)})
+    keys = [-table[name] if name == "reached" else table[name] for name in _order(metric)]
+    # the last key counts first; equal settings stand in the order of their numbers
+    best_first = np.lexsort((table["setting"], *reversed(keys), table["group"]))
+    return table.iloc[best_first].reset_index(drop=True)
+
+
+def group_edges(rates: np.ndarray, groups: np.ndarray, codes: np.ndarray, scored: pd.DataFrame) -> dict[int, str]:
+    """By group of `scored`, the edge of the learning rates that its winner sits on: "low", "high" or "".
+
+    rates : `[runs]`, NaN where a run has none; groups, codes, scored : as `score_groups` takes and returns them.
+    """
+    best = scored.drop_duplicates("group")
+    settings, first = np.unique(codes, return_index=True)
+    winner = rates[first[np.searchsorted(settings, best["setting"])]]
+    known = pd.Series(rates).groupby(groups)
+    low, high = (bound.loc[best["group"]].to_numpy() for bound in (known.min(), known.max()))
+    # where no rate did better than another, no wider grid would help
+    outcomes = scored.drop_duplicates(["group", "reached", "steps", "loss"])["group"].value_counts()
+    open_ended = (outcomes.loc[best["group"]].to_numpy() > 1) & (low < high)
+    edges = np.where(open_ended & (winner == low), "low", np.where(open_ended & (winner == high), "high", ""))
+    return dict(zip(best["group"].tolist(), edges.tolist(), strict=True))
+
+
+def _order(metric: str) -> list[str]:
+    """The columns of scores by which `metric` chooses, the first one first."""
+    return ["reached", "steps", "loss"] if METRICS[metric] == "steps" else ["loss", "reached", "steps"]
+
+
+def _scores(runs: pd.DataFrame, codes: np.ndarray, metric: str) -> dict[str, np.ndarray]:
+    """What the runs of every code came to; `codes` are whole numbers from 0, and every one occurs."""
+    failed = runs["status"].isin(["diverged", "error"]).to_numpy()
+    loss = pd.to_numeric(runs["loss_best" if metric == "loss_best" else "loss_final"]).to_numpy(float, na_value=np.inf)
+    loss = np.where(failed | np.isnan(loss), np.inf, loss)
+    steps = pd.to_numeric(runs["steps_to_target"]).to_numpy(dtype=float, na_value=np.inf)
+    return {
+        "reached": np.bincount(codes, (runs["status"] == "reached").to_numpy()).astype(int),
+        "steps": grouped_median(steps, codes),
+        "loss": grouped_median(loss, codes),
+        "runs": np.bincount(codes),
+    }
 
 
 def grouped_median(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
