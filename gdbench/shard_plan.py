@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gdbench.block import Block
 from gdbench.engine import Advance, Records
 from gdbench.errors import describe
 from gdbench.frames import join_runs, runs_of_rows
+from gdbench.plugins import files_of
 from gdbench.shards import Entry, Manifest, shard_bytes
 
 # of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
@@ -119,11 +120,17 @@ def code_digest(thing: Any) -> str:
         file = inspect.getsourcefile(thing)
         if file is not None and Path(file).is_file():
             name = getattr(thing, "__qualname__", "")
-            return hashlib.sha256(name.encode() + Path(file).read_bytes()).hexdigest()
+            return hashlib.sha256(name.encode() + _sources(file, Path(file).stat().st_mtime_ns)).hexdigest()
     except TypeError:
         pass
     code = getattr(thing, "__code__", None)
     return hashlib.sha256(_code_bytes(code) if code is not None else repr(thing).encode()).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _sources(file: str, _: int) -> bytes:
+    """A hash of the file as it was last changed, and of the files beside it that a plug-in takes its helpers from."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files_of(file))).digest()
 
 
 def _code_bytes(code: Any) -> bytes:

@@ -95,7 +95,9 @@ def test_plug_ins_travel_and_what_raises_gives_the_same_rows(here, scheduler):
     Path("c.yaml").write_text(WITH_PLUGIN)
     local = finish(*SWEEP, "--plugin", "p.py", "--name", "a")
     remote = finish(*DASK, "--scheduler", scheduler, "--plugin", "p.py", "--name", "b")
-    assert re.search(r"32 of 64 runs failed, in 2 of 4 combinations .*: solver 'breaks' .*ValueError: not today\n$", local.stderr)
+    assert re.search(
+        r"32 of 64 runs failed, in 2 of 4 combinations .*: solver 'breaks' .*ValueError: not today\n$", local.stderr
+    )
     assert remote.stderr == local.stderr.replace("results/a", "results/b")
     assert (remote.returncode, remote.stdout) == (local.returncode, local.stdout)
     assert local.returncode == 1

@@ -62,6 +62,7 @@ NEIGHBOURS = {
     ("shards", "store"): "shards are files of a result folder",
     ("shards", "table_frame"): "the order of columns",
     ("shard_plan", "shards"): "keys and contents of the files",
+    ("shard_plan", "plugins"): "a plug-in is its helpers too",
     ("shard_plan", "frames"): "a shard holds rows of runs",
     ("derived", "statistics"): "statistics follow from stored runs",
     ("sweeping", "benchmark"): "a sweep ends with a result, as a run does",

@@ -57,7 +57,7 @@ def test_keys_repeat_and_differ_between_blocks():
         {"learning_rate": 0.1},
         {"starts": 5},
         {"seed": 1},
-        {"seeds": 2},
+        {"seeds": [5]},
         {"steps": 301},
         {"rtol": 1e-5},
         {"atol": 1e-9},
