@@ -14,6 +14,8 @@ from gdbench.tuning import rule
 
 # condition numbers that one sentence can hold
 MOST_CONDITIONS = 12
+# combinations whose best rate lies on the edge of the grid, likewise
+MOST_EDGES = 12
 STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
 
 
@@ -176,7 +178,8 @@ def budget_sentence(
     words += f" Steps computed in all: {whole(table['tuning_steps'].sum())}."
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):
-        names = ", ".join(f"{row.solver} on {row.surface}" for row in edges.itertuples())
+        pairs = [f"{row.solver} on {row.surface}" for row in edges.itertuples()]
+        names = ", ".join(pairs[:MOST_EDGES]) + (f" and {len(pairs) - MOST_EDGES} more" * (len(pairs) > MOST_EDGES))
         words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen the grid"
         words += " (--rates, `rates` in a file)."
     return words

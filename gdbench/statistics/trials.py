@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from gdbench.statistics.columns import floats, steps_of
 
 # a distribution function below 1 is a product of quotients, each rounded
 ROUNDING = 1e-12
+# quotients multiplied up together: 128 kB
+FACTORS_AT_ONCE = 1 << 14
 
 
 def expected_best(
@@ -47,15 +49,13 @@ def expected_best(
     values = outcomes[order][rising]
     reached = np.isfinite(values)
     rows = []
-    survival = np.ones(len(edges))  # P(none of the k drawn is among the first edges[g])
-    for k in range(1, int(sizes[-1]) + 1):
-        survival *= np.maximum(n - edges - (k - 1), 0) / (n - (k - 1))
-        if k in sizes:
-            chances = (-np.diff(survival) / np.diff(edges))[group][rising]
-            reach = np.cumsum(chances)
-            at = [np.searchsorted(reach, quantile - ROUNDING) for quantile in (0.5, 0.25, 0.75)]
-            success = 1.0 if reached.all() else float(min(chances[reached].sum(), 1.0))
-            rows.append((k, *values[np.minimum(at, n - 1)], success))
+    all_reached = reached.all()
+    for k, survival in zip(sizes.tolist(), _survivals(n, edges, sizes), strict=True):
+        chances = (-np.diff(survival) / np.diff(edges))[group][rising]
+        reach = np.cumsum(chances)
+        at = np.searchsorted(reach, np.array((0.5, 0.25, 0.75)) - ROUNDING)
+        success = 1.0 if all_reached else float(min(chances[reached].sum(), 1.0))
+        rows.append((k, *values[np.minimum(at, n - 1)], success))
     return pd.DataFrame(rows, columns=["k", "median", "low", "high", "success"])
 
 
@@ -66,15 +66,38 @@ def expected_best_by_problem(trials: pd.DataFrame, most: int = 100) -> pd.DataFr
     and, where they are known, `reported` (steps on held-out starts) and `loss`. Of many k some `most` are given,
     log-spaced.
     """
-    parts = []
-    for (surface, solver), own in trials.groupby(["surface", "solver"], sort=False):
-        n = len(own)
-        sizes = np.unique(np.round(np.geomspace(1, n, most)).astype(int)) if n > most else None
-        reported = steps_of(own, "reported") if "reported" in own.columns else None
-        best = expected_best(steps_of(own, "tuning"), reported, floats(own, "loss"), sizes)
-        parts.append(best.assign(surface=str(surface), solver=str(solver)))
     names = ["surface", "solver", "k", "median", "low", "high", "success"]
-    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+    tuning, losses = steps_of(trials, "tuning"), floats(trials, "loss")
+    reported = steps_of(trials, "reported") if "reported" in trials.columns else None
+    pairs, parts = [], []
+    for pair, rows in trials.groupby(["surface", "solver"], sort=False).indices.items():
+        n = len(rows)
+        sizes = np.unique(np.round(np.geomspace(1, n, most)).astype(int)) if n > most else None
+        pairs.append(pair)
+        parts.append(expected_best(tuning[rows], None if reported is None else reported[rows], losses[rows], sizes))
+    if not parts:
+        return pd.DataFrame(columns=names)
+    found = pd.concat(parts, ignore_index=True)
+    lengths = [len(part) for part in parts]
+    for name, words in zip(names[:2], zip(*pairs, strict=True), strict=True):
+        found[name] = np.repeat(np.array(words, dtype=object).astype(str), lengths)
+    return found[names]
+
+
+def _survivals(n: int, edges: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """For each k of `sizes`, rising: the chance that none of k drawn of n is among the first `edges`."""
+    survival = np.ones(len(edges))
+    before = 0
+    for k in sizes.tolist():
+        while before < k:
+            # it falls along edges, and what has become 0 stays 0
+            alive = np.count_nonzero(survival)
+            drawn = np.arange(before, min(before + max(1, FACTORS_AT_ONCE // alive), k))[:, None]
+            # one factor after the other, so that no k depends on which others are asked for
+            for factors in np.maximum(n - edges[:alive] - drawn, 0) / (n - drawn):
+                survival[:alive] *= factors
+            before += len(drawn)
+        yield survival
 
 
 def _failures_last(numbers: np.ndarray) -> np.ndarray:
