@@ -91,8 +91,9 @@ def _survivals(n: int, edges: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndar
     for k in sizes.tolist():
         while before < k:
             # it falls along edges, and what has become 0 stays 0
-            alive = np.count_nonzero(survival)
-            drawn = np.arange(before, min(before + max(1, FACTORS_AT_ONCE // alive), k))[:, None]
+            alive = int(np.count_nonzero(survival))
+            last = min(before + max(1, FACTORS_AT_ONCE // alive), k)
+            drawn = np.arange(before, last)[:, None]
             # one factor after the other, so that no k depends on which others are asked for
             for factors in np.maximum(n - edges[:alive] - drawn, 0) / (n - drawn):
                 survival[:alive] *= factors
