@@ -84,7 +84,8 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
                     threads_per_worker=1,
                     # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
                     memory_limit=0,
-                    dashboard_address=None,
+                    # any free port: a fixed one may be taken by another cluster, which Dask would say on stderr
+                    dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
                     env=_compilation_cache(),
                 )

@@ -53,10 +53,6 @@ class Program:
         name, examples = self.surface.name, self.examples
         if self.noise is not None and not np.all((np.asarray(self.noise) >= 0) & np.isfinite(self.noise)):
             raise UsageError("the noise must be a number from 0 up")
-        own = {*self.parameters, *self.surface_options}
-        for word, given in ((NOISE, self.noise is not None), ("batch_size", self.batch_size)):
-            if given and word in own:
-                raise UsageError(f"surface '{name}' has a parameter '{word}' of its own, so a run on it can have none")
         if self.batch_size < 0:
             raise UsageError(f"the batch size must be 0 (all examples) or more, not {self.batch_size}")
         if self.batch_size and not examples:

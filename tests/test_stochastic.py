@@ -389,11 +389,6 @@ def test_no_rate_is_predicted_of_what_is_random():
     assert np.isnan(look(replace(program, noise=0.1))).all()
 
 
-@surface(start=(1.0, 1.0), register=False)
-def own_noise(x, *, noise=0.5):
-    return jnp.sum(x**2) * noise
-
-
 @surface(start=(1.0, 1.0), data=([[1.0, 2.0]] * 4, [1.0] * 3), register=False)
 def uneven(x, inputs, targets):
     return jnp.mean(inputs @ x) + jnp.mean(targets)
@@ -406,7 +401,6 @@ def uneven(x, inputs, targets):
         ("unscaled", {"batch_size": -1}, r"the batch size must be 0 \(all examples\) or more, not -1"),
         ("ellipse", {"noise": -0.1}, "the noise must be a number from 0 up"),
         ("ellipse", {"noise": np.array([np.nan])}, "the noise must be a number from 0 up"),
-        (own_noise, {"noise": 0.1}, "surface 'own-noise' has a parameter 'noise' of its own"),
         (uneven, {"batch_size": 2}, r"surface 'uneven' has data of shapes \(4, 2\) and \(3,\)"),
     ],
 )
@@ -414,8 +408,3 @@ def test_what_does_not_fit_is_one_sentence(where, given, words):
     program = program_of(where, "sgd")
     with pytest.raises(UsageError, match=words):
         replace(program, **given)
-
-
-def test_a_surfaces_own_noise_is_handed_to_it():
-    found = execute(program_of(own_noise, "sgd", 0.1, param={"noise": np.array([0.5, 2.0])}, steps=1))
-    np.testing.assert_allclose(found.x, [[0.9, 0.9], [0.6, 0.6]], rtol=1e-14)
