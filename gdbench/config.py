@@ -43,6 +43,17 @@ def named_once(kind: str, names: Sequence[str]) -> None:
         seen.add(name)
 
 
+def require_consistent(spec: Any) -> None:
+    """Raise ValueError where keys of a run's or sweep's specification contradict or lack each other."""
+    if spec.start is not None and spec.starts is not None:
+        raise ValueError("give start or starts, not both")
+    if not spec.surface and spec.data is None:
+        raise ValueError("name at least one surface, or a data file")
+    if not spec.solver:
+        raise ValueError("name at least one solver")
+    require_data(spec)
+
+
 def require_data(spec: Any) -> None:
     """Raise ValueError where a specification without data says how to read it."""
     if spec.data is None:
@@ -133,13 +144,7 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> RunSpec:
-        if self.start is not None and self.starts is not None:
-            raise ValueError("give start or starts, not both")
-        if not self.surface and self.data is None:
-            raise ValueError("name at least one surface, or a data file")
-        if not self.solver:
-            raise ValueError("name at least one solver")
-        require_data(self)
+        require_consistent(self)
         for kind in ("surface", "solver", "preprocess"):
             named_once(kind, getattr(self, kind))
         return self

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
-from gdbench.config import Names, Rates, named_once, require_data
+from gdbench.config import Names, Rates, named_once, require_consistent
 from gdbench.things import Solvers, Start, Starts, Surfaces
 
 # of a ladder of targets; the engine keeps so many
@@ -181,13 +181,7 @@ class SweepSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> SweepSpec:
-        if self.start is not None and self.starts is not None:
-            raise ValueError("give start or starts, not both")
-        if not self.surface and self.data is None:
-            raise ValueError("name at least one surface, or a data file")
-        if not self.solver:
-            raise ValueError("name at least one solver")
-        require_data(self)
+        require_consistent(self)
         if isinstance(self.seeds, int) and self.seed + self.seeds > LARGEST_SEED:
             raise ValueError(f"seed + seeds must be at most {LARGEST_SEED}")
         named_once("preprocess", self.preprocess)
