@@ -36,9 +36,8 @@ def run(
 
     `options` are the long options of `gdbench run` with `_` for `-`: `data`, `target`, `model`, `preprocess`,
     `learning_rate`, `rates` (`{"low": .., "high": .., "num": ..}`), `set`, `param`, `start`, `starts`, `seed`,
-    `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size`,
-    `plugin`. Raises `GdbenchError` where the request is wrong. The caller's
-    JAX configuration is left alone.
+    `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size`, `plugin`. Raises `GdbenchError` where the request
+    is wrong. The caller's JAX configuration is left alone.
     """
     for file in listed(options.get("plugin") or ()):
         plugins.load_file(file)

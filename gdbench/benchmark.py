@@ -16,6 +16,7 @@ from gdbench import frames as tables_of
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.block import Block
 from gdbench.carry import DRAWN
+from gdbench.chosen import chosen_runs
 from gdbench.config import RunSpec, dump_config
 from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
@@ -23,8 +24,7 @@ from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
-from gdbench.table_frame import AT, join_tables, table_of
-from gdbench.tuning import choose
+from gdbench.table_frame import AT, join_tables, table_of, table_with_theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -193,13 +193,13 @@ def _result_or_bare(look: Future[_Finished], block: Block, records: Records) -> 
 def _finish(block: Block, records: Records) -> _Finished:
     """Choose the learning rate, replay the chosen runs, and set theory beside them."""
     runs = tables_of.runs_of_rows(block, _rows(block), records)
-    chosen, _ = choose(runs)
-    paths = paths_of(block, chosen["run"].to_numpy()[:DRAWN])
+    table = table_of(runs)
+    paths = paths_of(block, chosen_runs(runs, table)["run"].to_numpy()[:DRAWN])
     theory = compare_with_theory(block, runs, paths)
     for name in ("rate_predicted", "rate_observed"):
         runs[name] = theory[name]
     runs["message"] = runs["message"].where(theory["message"] == "", theory["message"])
-    return _Finished(runs, table_of(runs), paths)
+    return _Finished(runs, table_with_theory(table, chosen_runs(runs, table)), paths)
 
 
 def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExecutor) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gdbench.chosen import chosen_runs, hyperparameters, problem_labels
 from gdbench.config import validated
 from gdbench.errors import ResultError
-from gdbench.shards import Manifest, StoredRuns, found_shards, to_frame, write_runs
+from gdbench.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.statistics import expected_best_by_problem, summaries
 from gdbench.store import CSV_ROWS, Frames, read_contours, write_frame
 from gdbench.sweep_spec import SweepSpec
@@ -41,18 +41,15 @@ def read_spec(folder: Path) -> SweepSpec:
     return validated(SweepSpec, document.values, document)
 
 
-def labelled_runs(stored: StoredRuns, theory: pd.DataFrame, *, starts: bool = False) -> pd.DataFrame:
-    """All stored runs with `surface` as the problem's label and what theory says of the chosen ones.
+def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
+    """All stored runs with `surface` as the problem's label.
 
     `starts` asks for the coordinates of the starts too, which take most of the memory.
     """
-    names = [name for name in stored.schema().names if starts or not name.startswith("start.")]
-    runs = stored.read(names)
+    runs = stored.read([name for name in stored.schema().names if starts or not name.startswith("start.")])
     if not len(runs):
         raise ResultError("the sweep has no finished shard yet")
-    runs["plain_surface"] = runs["surface"].astype("category")
-    runs["surface"] = problem_labels(runs.drop(columns="plain_surface")).astype("category")
-    return with_theory(runs, theory)
+    return runs.assign(surface=problem_labels(runs).astype("category"))
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
@@ -75,14 +72,11 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
 
 def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> pd.DataFrame:
     """The table of labelled runs."""
-    plain = runs.drop_duplicates("surface").set_index("surface")["plain_surface"].astype(str)
-    held_out = {str(label): manifest.tuning_starts.get(name, 0) for label, name in plain.items()}
-    tuned = spec.tune
     return table_of(
-        runs.drop(columns="plain_surface"),
-        metric=tuned.metric if tuned else "steps_to_target",
-        searched=tuned is not None,
-        tuning_starts=held_out,
+        runs,
+        metric=spec.tune.metric if spec.tune else "steps_to_target",
+        searched=spec.tune is not None,
+        tuning_starts={label: entry.tuning_starts for label, entry in _entries(runs, manifest).items()},
     )
 
 
@@ -90,18 +84,16 @@ def statistics_of(
     runs: pd.DataFrame, table: pd.DataFrame, spec: SweepSpec, manifest: Manifest
 ) -> dict[str, pd.DataFrame]:
     """Profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
-    runs = runs.drop(columns="plain_surface")
-    found = summaries(chosen_runs(runs, table), dimensions_of(runs, manifest), seed=spec.seed)
+    dimensions = {label: entry.dimension for label, entry in _entries(runs, manifest).items()}
+    found = summaries(chosen_runs(runs, table), dimensions, seed=spec.seed)
     best = expected_best_by_problem(trials_of(runs, table, spec.tune.metric if spec.tune else "steps_to_target"))
     return {**found, "expected_best": best} if len(best) else found
 
 
-def dimensions_of(runs: pd.DataFrame, manifest: Manifest) -> dict[str, int]:
-    """The number of weights of every problem."""
+def _entries(runs: pd.DataFrame, manifest: Manifest) -> dict[str, Entry]:
+    """A shard of every problem: what it says of dimension and starts holds for all of the problem's."""
     known = runs.drop_duplicates("surface")
-    firsts = [entry.first_run for entry in manifest.shards]
-    places = np.searchsorted(firsts, known["run"].to_numpy(dtype=np.int64), side="right") - 1
-    return {str(label): manifest.shards[place].dimension for label, place in zip(known["surface"], places, strict=True)}
+    return dict(zip(known["surface"].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
 
 
 def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -152,22 +144,23 @@ def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) ->
         (folder / "runs.csv").unlink(missing_ok=True)
 
 
-def read_sweep(folder: Path, *, columns: Sequence[str] | None = None) -> Frames:
-    """The frames of a sweep's folder, all labelled; of an unfinished one what its shards give."""
+def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
+    """The frames of a sweep's folder, all labelled; of an unfinished one what its shards give.
+
+    `starts` asks for the coordinates of the starts too.
+    """
     stored, manifest, _ = stored_runs(folder)
     spec = read_spec(folder)
     theory = read_optional(folder, "theory", ["run", *THEORY])
-    runs = labelled_runs(stored, theory, starts=columns is None)
+    runs = with_theory(labelled_runs(stored, starts=starts), theory)
     table = table_of_sweep(runs, spec, manifest)
-    found = statistics_of(runs, table, spec, manifest)
-    empty = ["run", "surface", "solver", "start", "step", "loss", "gap"]
     return Frames(
-        runs=runs.drop(columns="plain_surface"),
+        runs=runs,
         table=table,
         trajectory=read_optional(folder, "trajectory", ["run", "step", "x0", "loss"]),
-        curves=read_optional(folder, "curves", empty),
+        curves=read_optional(folder, "curves", ["run", "surface", "solver", "start", "step", "loss", "gap"]),
         contours=read_contours(folder),
-        summaries=found,
+        summaries=statistics_of(runs, table, spec, manifest),
     )
 
 

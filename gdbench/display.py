@@ -69,12 +69,12 @@ def speed(rate: float) -> str:
 
 def clock(seconds: float) -> str:
     """A span of time: 42 s, 3 min 10 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    left = round(seconds)
+    if left < 60:
+        return f"{left} s"
+    if left < 3600:
+        return f"{left // 60} min {left % 60} s"
+    return f"{left // 3600} h {left % 3600 // 60} min"
 
 
 @contextmanager
@@ -152,12 +152,12 @@ def _with(name: str, settings: Mapping[str, Any]) -> str:
 def plan_facts(work: SweepFolder) -> dict[str, Any]:
     """The plan in numbers: runs, programs, shards and how many are stored, the upper bound of steps, bytes on disk."""
     blocks = work.plan.blocks
-    whole, damaged = work.stored() if work.folder.is_dir() else ({}, [])
+    stored, damaged = work.stored() if work.folder.is_dir() else ({}, [])
     return {
         "runs": work.plan.runs,
         "programs": len({block.group for block in blocks if not block.failure}),
         "shards": len(work.shards),
-        "shards_stored": len(whole),
+        "shards_stored": len(stored),
         "shards_damaged": len(damaged),
         "most_steps": sum(len(block) * block.conditions.steps for block in blocks),
         "bytes": sum(len(block) * (BYTES + BYTES_OF_WEIGHT * block.starts.shape[1]) for block in blocks),

@@ -72,7 +72,7 @@ def make_sweep_plan(
     """Lay out the runs of a sweep: no array here is longer than an axis.
 
     `surfaces` and `solvers` are objects that stand for their names; other names are looked up.
-        Raises `SpecError`, which knows the key path, or another `UsageError`.
+    Raises `SpecError`, which knows the key path, or another `UsageError`.
     """
     surfaces = _named(SURFACES, "surface", spec, surfaces or ())
     solvers = _named(SOLVERS, "solver", spec, solvers or ())

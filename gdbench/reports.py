@@ -91,15 +91,12 @@ def swept_settings(runs: pd.DataFrame) -> dict[str, list[str]]:
     return {str(solver): [name for name in names if row[name] > 1] for solver, row in counts.iterrows()}
 
 
-def read_result(folder: Path) -> Frames:
-    """The frames of a result folder, of a run or a sweep."""
+def read_result(folder: Path, *, starts: bool = False) -> Frames:
+    """The frames of a result folder, of a run or a sweep; of a sweep the starts' coordinates only if asked for."""
+    from gdbench.derived import is_sweep, read_sweep
     from gdbench.store import read_frames
 
-    if (folder / "manifest.json").is_file():
-        from gdbench.derived import read_sweep
-
-        return read_sweep(folder)
-    return read_frames(folder)
+    return read_sweep(folder, starts=starts) if is_sweep(folder) else read_frames(folder)
 
 
 def tell_missing(folder: Path) -> bool:
@@ -164,7 +161,7 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
 
     sides = []
     for folder in (a, b):
-        frames = read_result(folder)
+        frames = read_result(folder, starts=True)
         if derived.is_sweep(folder):
             stored, manifest, _ = derived.stored_runs(folder)
             if stored.rows < manifest.runs:

@@ -141,9 +141,13 @@ def _code_bytes(code: Any) -> bytes:
 
 def manifest_of(blocks: Sequence[Block], shards: Sequence[Shard]) -> Manifest:
     """The manifest of a plan."""
-    held_out = {block.surface.name: block.tuning_starts for block in blocks if block.tuning_starts}
-    listed = [Entry(shard.key, shard.first_run, len(shard), blocks[shard.block].starts.shape[1]) for shard in shards]
-    return Manifest(listed, held_out)
+    return Manifest(
+        [
+            Entry(shard.key, shard.first_run, len(shard), block.starts.shape[1], block.tuning_starts)
+            for shard in shards
+            for block in [blocks[shard.block]]
+        ]
+    )
 
 
 def failures_of(block: Block, shard: Shard) -> np.ndarray:

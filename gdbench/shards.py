@@ -67,12 +67,16 @@ def found_shards(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Path]
 
 @dataclass(frozen=True)
 class Entry:
-    """A shard in the manifest: its key, the number of its first run, how many it has, and of how many weights."""
+    """A shard in the manifest: its key, the number of its first run, how many it has, and of how many weights.
+
+    tuning_starts : how many starts chose the settings where others are held out, else 0.
+    """
 
     key: str
     first_run: int
     rows: int
     dimension: int
+    tuning_starts: int = 0
 
 
 MEND = "the same `gdbench sweep` writes it again"
@@ -82,17 +86,19 @@ REPLAYED = ("theory.csv", "trajectory.csv", "curves.csv", "contours.npz")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a sweep's folder holds: which runs stand in which shard; `tuning_starts` by surface, where some are held
-    out.
-    """
+    """What a sweep's folder holds: which runs stand in which shard, in the order of runs."""
 
     shards: list[Entry]
-    tuning_starts: dict[str, int]
 
     @property
     def runs(self) -> int:
         """How many runs are planned."""
         return sum(entry.rows for entry in self.shards)
+
+    def of_runs(self, runs: np.ndarray) -> list[Entry]:
+        """The shard in which each of `runs` stands."""
+        firsts = [entry.first_run for entry in self.shards]
+        return [self.shards[place] for place in np.searchsorted(firsts, runs, side="right") - 1]
 
     def write(self, folder: Path, files: Mapping[str, Path]) -> None:
         """Write `manifest.json`, each shard with its checksum where it is stored, and those of the replayed tables."""
@@ -104,7 +110,7 @@ class Manifest:
             for entry in self.shards
         ]
         replayed = {name: _sha256(folder / name) for name in REPLAYED if files and (folder / name).is_file()}
-        facts = {"format": 1, "runs": self.runs, "tuning_starts": self.tuning_starts, "replayed": replayed}
+        facts = {"format": 1, "runs": self.runs, "replayed": replayed}
         head = json.dumps(facts)[1:-1]
         lines = ",\n".join(json.dumps(row) for row in rows)
         write_bytes(folder / "manifest.json", f'{{{head}, "shards": [\n{lines}\n]}}\n'.encode())
@@ -115,11 +121,8 @@ class Manifest:
         path = folder / "manifest.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            shards = [
-                Entry(str(row["key"]), int(row["first_run"]), int(row["rows"]), int(row["dimension"]))
-                for row in content["shards"]
-            ]
-            tuning_starts = {str(name): int(count) for name, count in content["tuning_starts"].items()}
+            numbers = [name for name in Entry.__dataclass_fields__ if name != "key"]
+            shards = [Entry(str(row["key"]), *(int(row[name]) for name in numbers)) for row in content["shards"]]
             replayed = {str(name): str(digest) for name, digest in content["replayed"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not what a sweep writes"
@@ -127,7 +130,7 @@ class Manifest:
         for name, digest in replayed.items():
             if (folder / name).is_file() and _sha256(folder / name) != digest:
                 raise ResultError(f"'{folder / name}' is damaged: it is not what the sweep wrote; {MEND}")
-        return Manifest(shards, tuning_starts)
+        return Manifest(shards)
 
 
 def _sha256(path: Path) -> str:

@@ -27,7 +27,7 @@ from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnab
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
-from gdbench.table_frame import with_theory
+from gdbench.table_frame import table_with_theory
 
 # starts of which the path is kept, for every problem and solver
 DRAWN_STARTS = 3
@@ -156,15 +156,13 @@ class SweepFolder:
             if path not in whole.values():
                 path.unlink()
         stored = StoredRuns.of(manifest, whole)
-        nothing = pd.DataFrame(columns=["run", *derived.THEORY])
-        runs = derived.labelled_runs(stored, nothing, starts=starts)
+        runs = derived.labelled_runs(stored, starts=starts)
         table = derived.table_of_sweep(runs, self.spec, manifest)
         looked = self._look(runs, table)
         runs = derived.with_theory(runs, looked.theory)
         # the same as the table of these runs: no setting is chosen by a rate or message
-        table = with_theory(table, chosen_runs(runs.drop(columns="plain_surface"), table))
+        table = table_with_theory(table, chosen_runs(runs, table))
         found = derived.statistics_of(runs, table, self.spec, manifest)
-        runs = runs.drop(columns="plain_surface")
         drawn = runs[runs["run"].isin(list(looked.paths))].set_index("run", drop=False)
         result = Result(
             runs=runs,
@@ -190,7 +188,7 @@ class SweepFolder:
         """Replay the first chosen runs of every problem and solver, and set theory beside all chosen ones."""
         blocks = self.plan.blocks
         firsts = np.array([block.first_run for block in blocks])
-        chosen = chosen_runs(runs.drop(columns="plain_surface"), table)
+        chosen = chosen_runs(runs, table)
         # a slice a problem and solver: of few columns, for there may be thousands
         chosen = chosen[["run", "surface", "solver", "status", "minimum"]]
         looked = _Looked()

@@ -116,7 +116,7 @@ def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.nda
     return (start < bound) | (bound == 0), start >= bound
 
 
-def with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """`table` with the rates and messages that its `chosen` runs have got since it was made."""
     groups, pairs = numbered_groups(chosen)
     places = {pair: place for place, pair in enumerate(pairs)}

@@ -12,7 +12,6 @@ RULE = "most runs at the target, then fewest steps (median over starts), then lo
 # the same where tuning goes by a loss
 LOSS_RULE = "lowest {} (median over starts), then most runs at the target, then fewest steps, then smaller rate"
 METRICS = {"steps_to_target": "steps", "loss_final": "loss", "loss_best": "loss"}
-RATE = ("learning_rate",)
 # what a score is made of
 SCORED = ("status", "steps_to_target", "loss_final", "loss_best")
 
@@ -20,28 +19,6 @@ SCORED = ("status", "steps_to_target", "loss_final", "loss_best")
 def rule(metric: str = "steps_to_target") -> str:
     """The rule by which `metric` chooses, in words."""
     return RULE if METRICS[metric] == "steps" else LOSS_RULE.format(metric.replace("_", " "))
-
-
-def score_settings(runs: pd.DataFrame, settings: Sequence[str] = RATE, metric: str = "steps_to_target") -> pd.DataFrame:
-    """One row per distinct combination of `settings` of one surface and solver, best first by the rule of `metric`.
-
-    Columns: the settings; reached : runs at the target; steps : their median over starts, a failed run counting as
-    infinity; loss : the median final (or best) loss, likewise; runs : how many. Without any of the settings there is
-    one row.
-    """
-    names = [name for name in settings if name in runs.columns]
-    if names:
-        codes = runs.groupby(names, dropna=False, sort=True, observed=True).ngroup().to_numpy()
-    else:
-        codes = np.zeros(len(runs), np.int64)
-    _, first = np.unique(codes, return_index=True)
-    scores = _scores(runs, codes, metric)
-    table = runs[names].iloc[first].reset_index(drop=True)
-    for name in ("reached", "steps", "loss", "runs"):
-        table[name] = scores[name]
-    order = _order(metric)
-    ascending = [name != "reached" for name in order] + [True] * len(names)
-    return table.sort_values([*order, *names], ascending=ascending, kind="stable").reset_index(drop=True)
 
 
 def setting_codes(runs: pd.DataFrame, groups: np.ndarray, settings: Sequence[str]) -> np.ndarray:
@@ -62,10 +39,11 @@ def setting_codes(runs: pd.DataFrame, groups: np.ndarray, settings: Sequence[str
 def score_groups(
     runs: pd.DataFrame, groups: np.ndarray, codes: np.ndarray, metric: str = "steps_to_target"
 ) -> pd.DataFrame:
-    """`score_settings` of many groups at once: a row per group and setting, best first within each group.
+    """A row per group (a problem and solver) and setting, best first within each group by the rule of `metric`.
 
     groups : `[runs]`, the number of a run's group; codes : `[runs]`, as `setting_codes` numbers them. Columns: group,
-    setting (one of `codes`), reached, steps, loss, runs.
+    setting (one of `codes`), reached : runs at the target, steps : their median over starts, a failed run counting as
+    infinity, loss : the median final (or best) loss, likewise.
     """
     settings, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     table = pd.DataFrame({"group": groups[first], "setting": settings, **_scores(runs, inverse.reshape(-1), metric)})
@@ -107,7 +85,6 @@ def _scores(runs: pd.DataFrame, codes: np.ndarray, metric: str) -> dict[str, np.
         "reached": np.bincount(codes, (runs["status"] == "reached").to_numpy()).astype(int),
         "steps": grouped_median(steps, codes),
         "loss": grouped_median(loss, codes),
-        "runs": np.bincount(codes),
     }
 
 
@@ -126,24 +103,3 @@ def median(values: pd.Series | np.ndarray) -> float:
     """The median in which infinities are ordinary large numbers: two middle ones of which one is infinite give it."""
     numbers = np.asarray(values, dtype=float)
     return float(grouped_median(numbers, np.zeros(len(numbers), np.int64))[0])
-
-
-def choose(
-    runs: pd.DataFrame, settings: Sequence[str] = RATE, metric: str = "steps_to_target"
-) -> tuple[pd.DataFrame, str]:
-    """The rows of the winning settings, and the edge of the learning rates that it sits on: "low", "high" or ""."""
-    scored = score_settings(runs, settings, metric)
-    names = [name for name in settings if name in runs.columns]
-    if len(scored) == 1:
-        return runs, ""
-    won = np.ones(len(runs), bool)
-    for name in names:
-        value = scored[name].iloc[0]
-        won &= runs[name].isna().to_numpy() if pd.isna(value) else (runs[name] == value).fillna(False).to_numpy(bool)
-    edge = ""
-    # where no rate did better than another, no wider grid would help
-    if "learning_rate" in names and len(scored[["reached", "steps", "loss"]].drop_duplicates()) > 1:
-        rates, winner = runs["learning_rate"].to_numpy(dtype=float), float(scored["learning_rate"].iloc[0])
-        if np.nanmin(rates) < np.nanmax(rates):
-            edge = "low" if winner == np.nanmin(rates) else "high" if winner == np.nanmax(rates) else ""
-    return runs[won], edge

@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_tuning import choose, score_settings
 
 from gdbench.block import Block, Conditions, problem_of
 from gdbench.chosen import chosen_runs
 from gdbench.derived import trials_of
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
-from gdbench.table_frame import table_of, with_theory
-from gdbench.tuning import METRICS, choose, median, score_settings
+from gdbench.table_frame import table_of, table_with_theory
+from gdbench.tuning import METRICS, median
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
 
@@ -151,7 +152,7 @@ def test_theory_that_comes_later_gives_the_same_table(seed, held_out):
     before = table_of(runs.assign(**nothing), tuning_starts=held_out)
     after = table_of(runs, tuning_starts=held_out)
     assert not before.equals(after)
-    found = with_theory(before, chosen_runs(runs, before))
+    found = table_with_theory(before, chosen_runs(runs, before))
     pd.testing.assert_frame_equal(found, after, check_exact=True)
     assert found.to_csv() == after.to_csv()
 
