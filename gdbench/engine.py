@@ -59,7 +59,7 @@ class _Open:
     thresholds: Thresholds
     loss_start: np.ndarray
     first: int  # the place of its first run in the stream
-    numbers: np.ndarray  # [4 + n, runs]: steps, final loss, best loss, gradient norm, iterate
+    numbers: np.ndarray  # as in `carry.Ended`, [.., runs]
     hits: np.ndarray  # [targets, runs]
     status: np.ndarray
     left: int
@@ -91,8 +91,9 @@ class _Open:
 
     def records(self, stream: Stream) -> Records:
         """The records, once all runs have ended."""
-        numbers, counts = self.numbers, stream.machine.evaluations
+        numbers, counts, n = self.numbers, stream.machine.evaluations, self.program.dimension
         steps = numbers[0].astype(np.int64)
+        looped = numbers[4 + n :].astype(np.int64) if counts.looped is not None else np.zeros((3, 1), np.int64)
         return Records(
             status=self.status,
             steps=steps,
@@ -100,11 +101,11 @@ class _Open:
             loss_final=numbers[1],
             loss_best=numbers[2],
             grad_norm=numbers[3],
-            x=numbers[4:].T,
+            x=numbers[4 : 4 + n].T,
             hits=self.hits.T,
-            value_evals=steps * counts.value,
-            grad_evals=steps * counts.grad,
-            hess_evals=steps * counts.hess,
+            value_evals=steps * counts.value + looped[0],
+            grad_evals=steps * counts.grad + looped[1],
+            hess_evals=steps * counts.hess + looped[2],
             executed=self.executed,
         )
 
@@ -161,7 +162,8 @@ class Stream:
         if thresholds is None:
             thresholds = Thresholds.of(program, loss_start)
         runs = len(program)
-        numbers, hits = np.empty((4 + program.dimension, runs)), np.empty((min(len(program.targets), LEVELS), runs))
+        rows = self.ended.numbers.shape[0]
+        numbers, hits = np.empty((rows, runs)), np.empty((min(len(program.targets), LEVELS), runs))
         status = np.empty(runs, np.int64)
         self.open.append(_Open(key, program, thresholds, loss_start, self.added, numbers, hits, status, runs))
         self.added += runs

@@ -95,7 +95,8 @@ class _Loop:
     def none_ended(self) -> Ended:
         """Room for what a call's runs end with."""
         columns = QUEUE + 2 * self.lanes
-        numbers, hits = (np.zeros((rows, columns), self.dtype) for rows in (4 + self.n, LEVELS))
+        rows = 4 + self.n + (3 if self.step.searches else 0)
+        numbers, hits = (np.zeros((count, columns), self.dtype) for count in (rows, LEVELS))
         return Ended(numbers, hits, np.zeros(columns, np.int32), np.int32(0))
 
     def advance(
@@ -113,19 +114,23 @@ class _Loop:
         def body(carry: tuple[Lanes, Ended]) -> tuple[Lanes, Ended]:
             c, ended = carry
             wanted = (c.taken < queue.length) & (c.busy < self.lanes)
-            c = lax.cond(wanted, lambda: self.refill(c, queue), lambda: c)
+            c = lax.cond(wanted, lambda: self.refill(c, queue, arguments[0]), lambda: c)
             return self.segment(c, ended, queue.laddered, arguments, pace)
 
         return lax.while_loop(going, body, (lanes, ended))
 
-    def refill(self, c: Lanes, queue: Queue) -> Lanes:
+    def refill(self, c: Lanes, queue: Queue, shared: Any) -> Lanes:
         """Start the next runs of the queue in the idle lanes."""
+
+        def fresh(column: Array) -> Any:
+            return self.step.fresh(column[: self.n], self.step.settings(list(column[self.n :]), shared)[0])
+
         idle = c.run < 0
         position = c.taken + _ranks(idle)
         take = idle & (position < queue.length)
         column = jnp.minimum(position, QUEUE - 1)
         new = queue.columns.at[:, column].get(mode="promise_in_bounds")
-        started = self.layout.pack(jax.vmap(self.step.fresh, -1, -1)(new[: self.n]))
+        started = self.layout.pack(jax.vmap(fresh, -1, -1)(new))
 
         def goals() -> Array:
             fresh = jnp.concatenate(
@@ -237,8 +242,9 @@ class _Loop:
                 old, new.at[..., order].get(mode="promise_in_bounds"), ended.count, -1
             )
 
+        spent = [] if lane.spent is None else [lane.spent.astype(self.dtype)]
         ended = Ended(
-            numbers=written(ended.numbers, jnp.concatenate([numbers, lane.x])),
+            numbers=written(ended.numbers, jnp.concatenate([numbers, lane.x, *spent])),
             hits=lax.cond(laddered, lambda: written(ended.hits, c.goals[LEVELS:]), lambda: ended.hits),
             run=written(ended.run, c.run),
             count=ended.count + count,

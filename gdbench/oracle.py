@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
-from jax import Array
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
 
 
 @dataclass
 class Evaluations:
-    """Evaluations that one step makes, counted while JAX traces it."""
+    """Evaluations that one step makes, counted while JAX traces it.
+
+    looped : `[3]`, int32, those of value, gradient and Hessian made in `Oracle.while_loop`, of which only the running
+    program knows how many; None where there is no such loop.
+    """
 
     value: int = 0
     grad: int = 0
     hess: int = 0
     key: bool = False
+    looped: Any = None
 
 
 class Oracle:
@@ -39,6 +47,7 @@ class Oracle:
         self._key = key
         self._known = known
         self._noise = noise
+        self._noisy_calls = 0
         self.evaluations = Evaluations()
 
     def value(self, x: Array) -> Array:
@@ -72,8 +81,29 @@ class Oracle:
         self.evaluations.hess += 1
         return jax.jvp(jax.grad(self._function), (x,), (v,))[1]
 
+    def while_loop(self, condition: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any) -> Any:
+        """`lax.while_loop(condition, body, carry)` in which `body` may ask this oracle: every turn of it counts.
+
+        A line search needs it: how often it asks is known when it has run. `condition` must not ask.
+        """
+
+        def turn(carry: tuple[Any, Array]) -> tuple[Any, Array]:
+            inner, spent = carry
+            outer, self.evaluations = self.evaluations, Evaluations()
+            inner = body(inner)
+            own, self.evaluations = self.evaluations, outer
+            outer.key |= own.key
+            spent = spent + np.array([own.value, own.grad, own.hess], np.int32)
+            return inner, spent if own.looped is None else spent + own.looped
+
+        made, spent = lax.while_loop(lambda carry: condition(carry[0]), turn, (carry, jnp.zeros(3, jnp.int32)))
+        looped = self.evaluations.looped
+        self.evaluations.looped = spent if looped is None else looped + spent
+        return made
+
     def _noisy(self, gradient: Array) -> Array:
-        call = self.evaluations.grad
+        call = self._noisy_calls
+        self._noisy_calls += 1
         self.evaluations.grad += 1
         return gradient if self._noise is None else gradient + self._noise(call)
 

@@ -213,7 +213,7 @@ def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
     oracle = Oracle(lambda x: jnp.sum(x * x))
 
     def step(x: Any, settings: Mapping[str, Any]) -> Any:
-        return solver.step(oracle, x, solver.initial_state(x), **settings, **options)
+        return solver.step(oracle, x, solver.initial_state(x, **settings, **options), **settings, **options)
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
     try:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from gdbench import stochastic
@@ -50,6 +51,7 @@ class Lane(NamedTuple):
     state: Any  # the solver's
     count: Any  # updates made
     best: Any  # lowest loss
+    spent: Any = None  # [3] evaluations made in loops, where the solver has any: see `Evaluations.looped`
 
 
 class Measured(NamedTuple):
@@ -65,6 +67,8 @@ class Step:
     A lane's constants are its swept settings in the order of the signature, then the loss at which it has reached the
     target, the loss at which it has diverged, and its seed.
     """
+
+    searches = False  # whether the solver asks in loops: `probe` finds out
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
@@ -103,9 +107,11 @@ class Step:
             noise=noise if signature.noisy else None,
         )
 
-    def fresh(self, x: Array) -> Lane:
+    def fresh(self, x: Array, hyperparameters: Mapping[str, Any]) -> Lane:
         """The lane of a run at its start, where nothing has been measured yet."""
-        return Lane(x, self.solver.initial_state(x), jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype))
+        state = self.solver.initial_state(x, **hyperparameters, **dict(self.signature.solver_options))
+        spent = jnp.zeros(3, jnp.int32) if self.searches else None
+        return Lane(x, state, jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype), spent)
 
     def measure(self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, *_: Any) -> Measured:
         """Loss and gradient at a lane's iterate."""
@@ -141,13 +147,16 @@ class Step:
         The iterate of a run that has ended stays as it is however often this is called, and so ends it again: the loop
         needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
-        x, state, count, best = lane
+        x, state, count, best, spent = lane
         loss = measured.loss
         hyperparameters, parameters = self.settings(constants, shared)
         seed = constants[len(self.signature.swept) + 2]
-        after, state = self.update(self.oracle(lane, measured, parameters, seed, data), x, state, hyperparameters)
+        oracle = self.oracle(lane, measured, parameters, seed, data)
+        after, state = self.update(oracle, x, state, hyperparameters)
+        if spent is not None:
+            spent = spent + jnp.where(going > 0, oracle.evaluations.looped, 0)
         # a loss that is not a number is never the best
-        return Lane(jnp.where(going > 0, after, x), state, count + going, jnp.where(loss < best, loss, best))
+        return Lane(jnp.where(going > 0, after, x), state, count + going, jnp.where(loss < best, loss, best), spent)
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.
@@ -155,6 +164,7 @@ class Step:
         Raises `UsageError` where the surface is no scalar, or the solver returns another shape or type than it got.
         """
         signature, solver = self.signature, self.solver
+        self.searches = False
         counted: list[Evaluations] = []
 
         def one(lane: Any, settings: Any, data: Any) -> Any:
@@ -171,13 +181,20 @@ class Step:
             counted.append(oracle.evaluations)
             return new
 
-        lane = jax.eval_shape(self.fresh, jax.ShapeDtypeStruct((signature.dimension,), self.dtype))
         settings = dict.fromkeys((*signature.swept, *signature.shared), jax.ShapeDtypeStruct((), self.dtype))
+        start = jax.ShapeDtypeStruct((signature.dimension,), self.dtype)
+        lane = jax.eval_shape(self.fresh, start, split_settings(settings)[0])
         data = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in signature.data_shapes)
         x, state = jax.eval_shape(one, lane, settings, data)
         _require_same(f"the iterate of solver '{solver.name}'", x, lane.x)
         _require_same(f"the state of solver '{solver.name}'", state, lane.state)
-        return lane, counted[0]
+        evaluations = counted[0]
+        self.searches = evaluations.looped is not None
+        if self.searches:
+            lane = lane._replace(spent=jax.ShapeDtypeStruct((3,), jnp.int32))
+            # a sign that there are such; what the trace holds must not outlive it
+            evaluations.looped = np.zeros(3, np.int32)
+        return lane, evaluations
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -29,7 +29,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
     def one(x: Any, settings: Any, data: Any) -> Any:
         hyperparameters, parameters = split_settings(settings)
         oracle = Oracle(step.objective(parameters, data))
-        flat, unravel = ravel_pytree((x, step.fresh(x).state))
+        flat, unravel = ravel_pytree((x, step.fresh(x, hyperparameters).state))
 
         def moved(flat: Any) -> Any:
             x, state = unravel(flat)

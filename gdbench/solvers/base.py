@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gdbench.errors import UsageError
+from gdbench.errors import UsageError, unknown
 from gdbench.keywords import refuse_reserved, split_keywords
 from gdbench.registry import Registry
 
 # how much of the past is kept, as the field writes it: what matters is the distance from 1
 KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho")
+CONVENTION, PAPER = "convention", "paper"
+CONVENTIONS = (PAPER, "torch", "optax")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,11 @@ class Solver:
 
     hyperparameters : float keyword arguments with their defaults, None where one must be given; all traced.
     options : int, bool and str keyword arguments; each combination is a program of its own.
-    init : `init(x)` gives the state before the first step: one value, or a tuple with one per entry of `state`.
+    init : `init(x)` gives the state before the first step: one value, or a tuple with one per entry of `state`. Keyword
+    arguments of it that are named like hyperparameters or options are handed over.
+    variants : the same method as other libraries define it, by the value of the option `convention`.
+    note : what sets a variant apart from the paper's definition.
+    package : the package whose code decides the numbers, besides ours.
     """
 
     name: str
@@ -33,9 +39,61 @@ class Solver:
     summary: str = ""
     formula: str = ""
     source: str = ""
+    note: str = ""
+    package: str = ""
+    variants: dict[str, Solver] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         refuse_reserved("solver", self.name, (*self.hyperparameters, *self.options))
+
+    @property
+    def init_settings(self) -> tuple[str, ...]:
+        """The hyperparameters and options that the first state depends on."""
+        if self.init is None:
+            return ()
+        try:
+            taken = inspect.signature(self.init).parameters
+        except (TypeError, ValueError):  # a function in C tells nothing, and takes nothing of ours
+            return ()
+        return tuple(name for name in (*self.hyperparameters, *self.options) if name in taken)
+
+    def variant(self, convention: str) -> Solver:
+        """The solver as `convention` defines it; a `UsageError` names the conventions that there are."""
+        if convention == self.options.get(CONVENTION, PAPER):
+            return self
+        if convention not in self.variants:
+            raise unknown("convention", convention, [PAPER, *self.variants], f"of solver '{self.name}'")
+        return self.variants[convention]
+
+    def convention(
+        self,
+        name: str,
+        *,
+        note: str,
+        init: Callable[..., Any] | None = None,
+        formula: str = "",
+        source: str = "",
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Make a function the update rule under the convention `name`; it comes back unchanged.
+
+        Formula and source are the paper's unless given; `note` says in one sentence what differs.
+        """
+
+        def make(function: Callable[..., Any]) -> Callable[..., Any]:
+            made = _made(function, init, self.name, formula or self.formula, source or self.source, note)
+            self._add(name, replace(made, summary=self.summary))
+            return function
+
+        return make
+
+    def alike(self, name: str, *, note: str, **defaults: float) -> None:
+        """Say that the convention `name` is the paper's update, but for these `defaults`."""
+        self._add(name, replace(self, hyperparameters={**self.hyperparameters, **defaults}, note=note, variants={}))
+
+    def _add(self, name: str, variant: Solver) -> None:
+        assert isinstance(self.options, dict)
+        self.options.setdefault(CONVENTION, PAPER)
+        self.variants[name] = replace(variant, options={**variant.options, CONVENTION: name})
 
     def require_possible(self, name: str, values: Iterable[float]) -> None:
         """Raise `UsageError` where a value of hyperparameter `name` cannot be meant.
@@ -49,15 +107,16 @@ class Solver:
                 bounds = "at least 0 and below 1" if name in KEPT else "at least 0"
                 raise UsageError(f"hyperparameter '{name}' of solver '{self.name}' must be {bounds}, not {value:g}")
 
-    def initial_state(self, x: Any) -> tuple[Any, ...]:
-        """The state before the first step, one entry per name in `state`."""
+    def initial_state(self, x: Any, **settings: Any) -> tuple[Any, ...]:
+        """The state before the first step, one entry per name in `state`; `settings` may hold more than it needs."""
         if self.init is None:
             return ()
-        made = self.init(x)
+        made = self.init(x, **{name: settings[name] for name in self.init_settings})
         return (made,) if len(self.state) == 1 else tuple(made)
 
     def step(self, oracle: Any, x: Any, state: tuple[Any, ...], **settings: Any) -> tuple[Any, tuple[Any, ...]]:
         """One update: the new iterate `[n]` and the new state."""
+        settings.pop(CONVENTION, None)  # which has chosen this variant
         made = self.function(oracle, x, *state, **settings)
         if not self.state:
             return (made[0] if isinstance(made, tuple) else made), ()
@@ -81,6 +140,7 @@ def solver(
     name: str | None = None,
     formula: str = "",
     source: str = "",
+    note: str = "",
     register: bool = True,
 ) -> Callable[[Callable[..., Any]], Solver]:
     """Make a solver of a function `f(oracle, x, *state, *, learning_rate, ...)` and register it under its name.
@@ -90,29 +150,40 @@ def solver(
 
     def make(function: Callable[..., Any]) -> Solver:
         title = name or function.__name__.replace("_", "-")
-        positional = [
-            key
-            for key, parameter in inspect.signature(function).parameters.items()
-            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        ]
-        if len(positional) < 2:
-            raise UsageError(f"solver '{title}': its first two arguments must be the oracle and x")
-        if (init is None) != (len(positional) == 2):
-            raise UsageError(f"solver '{title}': arguments after the oracle and x are its state, and need `init`")
-        hyperparameters, options = split_keywords(function, f"solver '{title}'")
-        made = Solver(
-            name=title,
-            function=function,
-            init=init,
-            hyperparameters=hyperparameters,
-            options=options,
-            state=tuple(positional[2:]),
-            summary=(inspect.getdoc(function) or "").split("\n")[0],
-            formula=formula,
-            source=source,
-        )
+        made = _made(function, init, title, formula, source, note)
         if register:
             SOLVERS.add(title, made)
         return made
 
     return make
+
+
+def _made(
+    function: Callable[..., Any], init: Callable[..., Any] | None, title: str, formula: str, source: str, note: str
+) -> Solver:
+    positional = [
+        key
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if len(positional) < 2:
+        raise UsageError(f"solver '{title}': its first two arguments must be the oracle and x")
+    if (init is None) != (len(positional) == 2):
+        raise UsageError(f"solver '{title}': arguments after the oracle and x are its state, and need `init`")
+    hyperparameters, options = split_keywords(function, f"solver '{title}'")
+    if CONVENTION in options:
+        raise UsageError(
+            f"solver '{title}': 'convention' is the option that chooses a variant; give yours another name"
+        )
+    return Solver(
+        name=title,
+        function=function,
+        init=init,
+        hyperparameters=hyperparameters,
+        options=options,
+        state=tuple(positional[2:]),
+        summary=(inspect.getdoc(function) or "").split("\n")[0],
+        formula=formula,
+        source=source,
+        note=note,
+    )
