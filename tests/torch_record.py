@@ -1,0 +1,48 @@
+"""Records the iterates of torch's own optimizers, which our `torch` conventions are held against.
+
+torch is too heavy for the test extra: its iterates stand in `torch_iterates/CASE.csv`, one row a step, floats exact.
+`python tests/torch_record.py [CASE ..]` writes them anew (all, or those named); where torch is installed a test does the
+same and compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "torch_iterates"
+STEPS, START = 200, (-1.2, 1.0)
+# case: (class in torch.optim, its arguments); a case is named after the solver here, with a suffix where there are more
+CASES = {
+    "sgd": ("SGD", {"lr": 1e-3}),
+}
+
+
+def record(case: str) -> np.ndarray:
+    """The iterates `[STEPS + 1, 2]` of torch on Rosenbrock's function (a = 1, b = 100), in float64."""
+    import torch
+
+    name, arguments = CASES[case]
+    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = getattr(torch.optim, name)([x], **arguments)
+    found = [x.detach().numpy().copy()]
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2).backward()
+        optimizer.step()
+        found.append(x.detach().numpy().copy())
+    return np.array(found)
+
+
+def recorded(case: str) -> np.ndarray:
+    """The stored iterates of a case."""
+    return np.loadtxt(FOLDER / f"{case}.csv", delimiter=",")
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for case in sys.argv[1:] or CASES:
+        lines = [",".join(repr(float(number)) for number in row) for row in record(case)]
+        (FOLDER / f"{case}.csv").write_text("\n".join(lines) + "\n")
