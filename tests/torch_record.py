@@ -1,8 +1,8 @@
 """Records the iterates of torch's own optimizers, which our `torch` conventions are held against.
 
 torch is too heavy for the test extra: its iterates stand in `torch_iterates/CASE.csv`, one row a step, floats exact.
-`python tests/torch_record.py [CASE ..]` writes them anew (all, or those named); where torch is installed a test does the
-same and compares.
+`python tests/torch_record.py [CASE ..]` writes them anew (all, or those named); where torch is installed a test does
+the same and compares.
 """
 
 from __future__ import annotations
