@@ -23,6 +23,7 @@ from gdbench.settings import (
     solver_options,
     surface_variants,
     values_of,
+    variants_of,
 )
 from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
@@ -97,9 +98,7 @@ def make_sweep_plan(
     seeds = np.array(spec.seed_list)
     # every solver or none: statistics count a seed that only some solvers ran as a failure of the others
     random = len(seeds) > 1 and any(
-        draws_at_random(solver, options)
-        for solver, search in zip(solvers, searches, strict=True)
-        for options in search[2]
+        draws_at_random(search.solver, options) for search in searches for options in search.options
     )
     blocks: list[Block] = []
     first = 0
@@ -113,16 +112,16 @@ def make_sweep_plan(
             noisy = bool(noise) or NOISE in parameters
             for condition, swept in conditions:
                 _require_examples(variant, condition)
-                for solver, (fixed, axes, options_of) in zip(solvers, searches, strict=True):
-                    for options in options_of:
+                for search in searches:
+                    for options in search.options:
                         block = Block(
                             surface=variant,
-                            solver=solver,
+                            solver=search.solver,
                             options=options,
                             conditions=condition,
                             parameters=parameters,
-                            axes=axes,
-                            fixed=fixed,
+                            axes=search.axes,
+                            fixed=search.fixed,
                             starts=starts,
                             # without anything random all seeds would be the same run, counted many times
                             seeds=seeds if random or noisy or condition.batch_size else seeds[:1],
@@ -184,33 +183,44 @@ def _require_examples(surface: Surface, conditions: Conditions) -> None:
         raise SpecError(f"surface '{surface.name}' has no examples to draw mini-batches from", ("batch_size",))
 
 
-Search = tuple[dict[str, float], tuple[dict[str, np.ndarray], ...], list[dict[str, Any]]]
+@dataclass(frozen=True)
+class _Search:
+    """The settings of a solver, in one convention: fixed ones, the axes of swept ones, the combinations of options."""
+
+    solver: Solver
+    fixed: dict[str, float]
+    axes: tuple[dict[str, np.ndarray], ...]
+    options: list[dict[str, Any]]
 
 
-def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[Search]:
-    """Of every solver: its fixed hyperparameters, the axes of the swept ones, and the combinations of its options."""
+def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[_Search]:
+    """What is tried of every solver, in each of the conventions that it is given."""
+    several = [variants_of(solver, own) for solver, own in zip(solvers, given, strict=True)]
     if spec.tune is not None:
-        check_space(solvers, spec.tune.space, _rates_and_own(spec, solvers, given))
-    searches = []
-    for solver, own in zip(solvers, given, strict=True):
-        own = dict(own)
-        if "learning_rate" not in own and spec.learning_rate is not None:
-            own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
-        fixed, swept = hyperparameters(solver, own, spec.seed)
-        rates: dict[str, np.ndarray] = {}
-        if "learning_rate" in solver.hyperparameters:
-            rates["learning_rate"] = (
-                values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else rates_of(spec)
-            )
-            if not (rates["learning_rate"] > 0).all():
-                lowest = rates["learning_rate"].min()
-                raise SpecError(f"a learning rate must be above 0, not {lowest:g}", own["learning_rate"].path)
-        if spec.tune is not None:
-            fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates)
-        else:
-            axes = tuple({name: values} for name, values in {**rates, **swept}.items())
-        searches.append((fixed, axes, list(solver_options(solver, own))))
-    return searches
+        of_all = [variant for variants in several for variant in variants]
+        check_space(of_all, spec.tune.space, _rates_and_own(spec, solvers, given))
+    return [_search(spec, variant, own) for variants, own in zip(several, given, strict=True) for variant in variants]
+
+
+def _search(spec: SweepSpec, solver: Solver, given: Mapping[str, Given]) -> _Search:
+    own = dict(given)
+    if "learning_rate" not in own and spec.learning_rate is not None:
+        own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
+    fixed, swept = hyperparameters(solver, own, spec.seed)
+    rates: dict[str, np.ndarray] = {}
+    if "learning_rate" in solver.hyperparameters:
+        rates["learning_rate"] = (
+            values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else rates_of(spec)
+        )
+        if not (rates["learning_rate"] > 0).all():
+            lowest = rates["learning_rate"].min()
+            raise SpecError(f"a learning rate must be above 0, not {lowest:g}", own["learning_rate"].path)
+    axes: tuple[dict[str, np.ndarray], ...]
+    if spec.tune is not None:
+        fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates)
+    else:
+        axes = tuple({name: values} for name, values in {**rates, **swept}.items())
+    return _Search(solver, fixed, axes, list(solver_options(solver, own)))
 
 
 def _rates_and_own(

@@ -47,7 +47,7 @@ def check_space(solvers: Collection[Solver], space: Mapping[str, Range], given: 
         path = ("tune", "space", key)
         if owner and owner not in by_name:
             raise SpecError(str(unknown("solver", owner, by_name)), path)
-        able = [by_name[owner]] if owner else list(solvers)
+        able = [solver for solver in solvers if owner in ("", solver.name)]
         known = sorted({known for solver in able for known in solver.hyperparameters})
         if name not in known:
             raise SpecError(str(unknown("hyperparameter", name, known)), path)

@@ -16,7 +16,7 @@ from gdbench.axes import Axis
 from gdbench.errors import SpecError, unknown
 from gdbench.keywords import as_number, as_option
 from gdbench.oracle import Oracle
-from gdbench.solvers.base import Solver
+from gdbench.solvers.base import CONVENTION, Solver
 from gdbench.surfaces.base import Surface
 from gdbench.sweep_spec import SweepSpec
 
@@ -111,7 +111,7 @@ def settable(thing: Surface | Solver) -> list[str]:
     """The settings of a surface or solver, but for the learning rate, which has a key of its own."""
     if isinstance(thing, Surface):
         return [*thing.parameters, *thing.options, *(["dimension"] if thing.any_dimension else [])]
-    return [name for name in (*thing.hyperparameters, *thing.options) if name != "learning_rate"]
+    return [name for name in thing.known_settings if name != "learning_rate"]
 
 
 def values_of(given: Given, seed: int) -> np.ndarray:
@@ -191,11 +191,35 @@ def _static_values(given: Given) -> tuple[Any, ...]:
     return given.axis.values
 
 
+def variants_of(solver: Solver, given: Mapping[str, Given]) -> list[Solver]:
+    """The solver under every convention that it is given; one that lacks a setting is refused."""
+    if CONVENTION not in given or CONVENTION not in solver.options:
+        chosen = [solver]
+    else:
+        item = given[CONVENTION]
+        chosen = [_at(item.path, solver.variant, convention=str(value)) for value in _static_values(item)]
+    for variant in chosen if solver.variants else []:
+        for name, item in given.items():
+            if name not in (*_own(variant), "learning_rate"):
+                convention = variant.options[CONVENTION]
+                having = [one.options[CONVENTION] for one in (solver, *solver.variants.values()) if name in _own(one)]
+                raise SpecError(
+                    f"'{solver.name}' has no '{name}' in the convention '{convention}', only in "
+                    f"{' and '.join(repr(other) for other in having)}: set convention as well",
+                    item.path,
+                )
+    return chosen
+
+
+def _own(solver: Solver) -> list[str]:
+    return [*solver.hyperparameters, *solver.options]
+
+
 def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[str, Any]]:
     """Every combination of a solver's options."""
     chosen: dict[str, list[Any]] = {}
     for name, default in solver.options.items():
-        if name not in given:
+        if name not in given or name == CONVENTION:
             chosen[name] = [default]
             continue
         what = f"hyperparameter '{name}' of solver '{solver.name}'"

@@ -94,7 +94,7 @@ def _settings(spec: SweepSpec, solver: Solver, given: Axes) -> int:
     axes = {**given}
     if "learning_rate" in solver.hyperparameters and "learning_rate" not in axes and spec.learning_rate is not None:
         axes["learning_rate"] = spec.learning_rate
-    count = _product(axes, solver.hyperparameters)
+    count = _product(axes, [name for name in solver.known_settings if name not in solver.options])
     rated = "learning_rate" in solver.hyperparameters and "learning_rate" not in axes
     return count * (spec.rates.num if rated else 1)
 

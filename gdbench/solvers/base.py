@@ -57,6 +57,12 @@ class Solver:
             return ()
         return tuple(name for name in (*self.hyperparameters, *self.options) if name in taken)
 
+    @property
+    def known_settings(self) -> list[str]:
+        """The hyperparameters and options of all variants, the paper's first."""
+        several = (self, *self.variants.values())
+        return list(dict.fromkeys(name for one in several for name in (*one.hyperparameters, *one.options)))
+
     def variant(self, convention: str) -> Solver:
         """The solver as `convention` defines it; a `UsageError` names the conventions that there are."""
         if convention == self.options.get(CONVENTION, PAPER):
