@@ -3,6 +3,6 @@
 from gdbench.solvers.base import SOLVERS, Solver, solver
 
 # in the order in which `gdbench list` shows them
-from gdbench.solvers import momentum, adaptive  # isort: skip
+from gdbench.solvers import momentum, adaptive, adam  # isort: skip
 
-__all__ = ["SOLVERS", "Solver", "adaptive", "momentum", "solver"]
+__all__ = ["SOLVERS", "Solver", "adam", "adaptive", "momentum", "solver"]
