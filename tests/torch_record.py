@@ -17,6 +17,18 @@ STEPS, START = 200, (-1.2, 1.0)
 # case: (class in torch.optim, its arguments); a case is named after the solver here, with a suffix where there are more
 CASES = {
     "sgd": ("SGD", {"lr": 1e-3}),
+    "sgd-decayed": ("SGD", {"lr": 1e-3, "weight_decay": 0.1}),
+    "momentum": ("SGD", {"lr": 5e-4, "momentum": 0.9}),
+    "momentum-dampened": ("SGD", {"lr": 1e-3, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+    "nesterov": ("SGD", {"lr": 5e-4, "momentum": 0.9, "nesterov": True}),
+    "nesterov-decayed": ("SGD", {"lr": 5e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    "adam": ("Adam", {"lr": 0.1}),
+    "adamax": ("Adamax", {"lr": 0.3}),
+    "adamw": ("AdamW", {"lr": 0.1, "weight_decay": 0.01}),
+    "amsgrad": ("Adam", {"lr": 0.1, "amsgrad": True}),
+    "nadam": ("NAdam", {"lr": 0.05}),
+    "nadamw": ("NAdam", {"lr": 0.05, "decoupled_weight_decay": True, "weight_decay": 0.01}),
+    "radam": ("RAdam", {"lr": 2e-3}),
 }
 
 
@@ -25,14 +37,20 @@ def record(case: str) -> np.ndarray:
     import torch
 
     name, arguments = CASES[case]
-    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
-    optimizer = getattr(torch.optim, name)([x], **arguments)
-    found = [x.detach().numpy().copy()]
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2).backward()
-        optimizer.step()
-        found.append(x.detach().numpy().copy())
+    default = torch.get_default_dtype()
+    # NAdam keeps the product of its momenta in torch's default type: left at float32, that is seen at 1e-9
+    torch.set_default_dtype(torch.float64)
+    try:
+        x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+        optimizer = getattr(torch.optim, name)([x], **arguments)
+        found = [x.detach().numpy().copy()]
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2).backward()
+            optimizer.step()
+            found.append(x.detach().numpy().copy())
+    finally:
+        torch.set_default_dtype(default)
     return np.array(found)
 
 

@@ -1,10 +1,11 @@
-"""Plain steps and the two that remember a velocity: `sgd`, `momentum`, `nesterov`."""
+"""Plain steps and those that remember where they were going: `sgd`, `momentum`, `nesterov`, `aggmo`, `lion`."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
 
+from gdbench.errors import UsageError
 from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
 
@@ -13,6 +14,18 @@ from gdbench.solvers.base import solver
 def sgd(oracle: Oracle, x: Array, *, learning_rate: float) -> Array:
     """Plain gradient descent."""
     return x - learning_rate * oracle.grad(x)
+
+
+sgd.alike("optax", note="the same update")
+
+
+@sgd.convention(
+    "torch",
+    formula="x ← x - lr (∇f(x) + weight_decay x)",
+    note="the same update, with the weights' decay added to the gradient",
+)
+def _sgd_torch(oracle: Oracle, x: Array, *, learning_rate: float, weight_decay: float = 0.0) -> Array:
+    return x - learning_rate * (oracle.grad(x) + weight_decay * x)
 
 
 @solver(
@@ -28,6 +41,47 @@ def momentum(
     return x - velocity, velocity
 
 
+def _undampened(x: Array) -> tuple[Array, Array]:
+    return jnp.zeros_like(x), jnp.ones((), x.dtype)
+
+
+@momentum.convention(
+    "torch",
+    init=_undampened,
+    formula="v ← m v + (1 - dampening) g, but v ← g at first;  x ← x - lr v,  g = ∇f(x) + weight_decay x",
+    note="the rate stands outside the velocity, which differs only where it changes; dampening spares the first "
+    "gradient; the weights' decay is added to the gradient",
+)
+def _momentum_torch(
+    oracle: Oracle,
+    x: Array,
+    velocity: Array,
+    share: Array,
+    *,
+    learning_rate: float,
+    momentum: float = 0.9,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+) -> tuple[Array, Array, Array]:
+    velocity = momentum * velocity + share * (oracle.grad(x) + weight_decay * x)
+    # without momentum torch keeps no velocity, so that nothing is dampened
+    share = jnp.where(jnp.asarray(momentum) == 0, 1.0, 1 - dampening).astype(x.dtype)
+    return x - learning_rate * velocity, velocity, share
+
+
+@momentum.convention(
+    "optax",
+    init=jnp.zeros_like,
+    formula="v ← m v + ∇f(x);  x ← x - lr v",
+    note="the rate stands outside the velocity, which differs only where it changes",
+)
+def _momentum_optax(
+    oracle: Oracle, x: Array, velocity: Array, *, learning_rate: float, momentum: float = 0.9
+) -> tuple[Array, Array]:
+    velocity = momentum * velocity + oracle.grad(x)
+    return x - learning_rate * velocity, velocity
+
+
 @solver(
     init=jnp.zeros_like,
     formula="v ← m v + lr ∇f(x - m v);  x ← x - v",
@@ -39,3 +93,89 @@ def nesterov(
     """Nesterov's momentum: the gradient is taken where the velocity alone would arrive."""
     velocity = momentum * velocity + learning_rate * oracle.grad(x - momentum * velocity)
     return x - velocity, velocity
+
+
+LOOK_AHEAD = (
+    "the iterate is the look-ahead point x - m v of the paper's; the rate stands outside the velocity, which differs "
+    "further where it changes"
+)
+
+
+@nesterov.convention(
+    "torch",
+    init=jnp.zeros_like,
+    formula="v ← m v + g;  x ← x - lr (g + m v),  g = ∇f(x) + weight_decay x",
+    note=f"{LOOK_AHEAD}; the weights' decay is added to the gradient",
+)
+def _nesterov_torch(
+    oracle: Oracle,
+    x: Array,
+    velocity: Array,
+    *,
+    learning_rate: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+) -> tuple[Array, Array]:
+    gradient = oracle.grad(x) + weight_decay * x
+    velocity = momentum * velocity + gradient
+    return x - learning_rate * (gradient + momentum * velocity), velocity
+
+
+@nesterov.convention(
+    "optax", init=jnp.zeros_like, formula="v ← m v + ∇f(x);  x ← x - lr (∇f(x) + m v)", note=LOOK_AHEAD
+)
+def _nesterov_optax(
+    oracle: Oracle, x: Array, velocity: Array, *, learning_rate: float, momentum: float = 0.9
+) -> tuple[Array, Array]:
+    gradient = oracle.grad(x)
+    velocity = momentum * velocity + gradient
+    return x - learning_rate * (gradient + momentum * velocity), velocity
+
+
+def _velocities(x: Array, *, count: int) -> Array:
+    if count < 1:
+        raise UsageError(f"option 'count' of solver 'aggmo' must be at least 1, not {count}")
+    return jnp.zeros((count, *x.shape), x.dtype)
+
+
+@solver(
+    init=_velocities,
+    formula="vᵢ ← (1 - aⁱ) vᵢ + ∇f(x)  for i = 0 .. count - 1;  x ← x - lr mean of vᵢ",
+    source="Lucas, Sun, Zemel and Grosse 2019, arXiv:1804.00325",
+)
+def aggmo(
+    oracle: Oracle, x: Array, velocities: Array, *, learning_rate: float, a: float = 0.1, count: int = 3
+) -> tuple[Array, Array]:
+    """Aggregated momentum: the mean of several velocities, of which the short-lived damp the long-lived.
+
+    `a` is the paper's scale factor: 0.1 and three velocities have the momenta 0, 0.9 and 0.99.
+    """
+    momenta = jnp.stack([jnp.asarray(1 - a**i, x.dtype) for i in range(count)])
+    velocities = momenta[:, None] * velocities + oracle.grad(x)
+    return x - learning_rate * jnp.mean(velocities, axis=0), velocities
+
+
+@solver(
+    init=jnp.zeros_like,
+    formula="x ← x - lr (sign(b1 m + (1 - b1) g) + weight_decay x);  m ← b2 m + (1 - b2) g",
+    source="Chen et al. 2023, arXiv:2302.06675, algorithm 2",
+)
+def lion(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> tuple[Array, Array]:
+    """Lion: the sign of a running mean of gradients, so that every weight moves by the rate."""
+    gradient = oracle.grad(x)
+    # the step weighs the new gradient by 1 - b1, the mean that is kept by 1 - b2
+    sign = jnp.sign(b1 * mean + (1 - b1) * gradient)
+    # the decay is decoupled: it enters neither the sign nor the mean
+    return x - learning_rate * (sign + weight_decay * x), b2 * mean + (1 - b2) * gradient
+
+
+lion.alike("optax", note="the same update; weight_decay 1e-3", weight_decay=1e-3)
