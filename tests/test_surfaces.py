@@ -16,6 +16,9 @@ from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.linear import regression
 
 every_surface = pytest.mark.parametrize("name", SURFACES)
+every_bounded_surface = pytest.mark.parametrize(
+    "name", [name for name in SURFACES if SURFACES[name].minimisers is not None]
+)
 
 
 def gradient_of(made, x):
@@ -26,7 +29,7 @@ def gradient_of(made, x):
 # ---- the registry, no surface exempt
 
 
-@every_surface
+@every_bounded_surface
 def test_the_minimum_is_where_it_says(name):
     made = SURFACES[name]
     facts = facts_of(made)
@@ -40,6 +43,16 @@ def test_the_minimum_is_where_it_says(name):
     low, high = made.box_bounds(made.dimension)
     points = low + (high - low) * np.random.default_rng(0).random((2000, made.dimension))
     assert values(made, points).min() >= facts.f_star - 1e-12
+
+
+@pytest.mark.parametrize("name", [name for name in SURFACES if SURFACES[name].minimisers is None])
+def test_what_has_no_minimum_falls_without_end(name):
+    made = SURFACES[name]
+    low, high = made.box_bounds(made.dimension)
+    points = low + (high - low) * np.random.default_rng(0).random((2000, made.dimension))
+    lowest = [values(made, size * points).min() for size in (1, 1e2, 1e4)]
+    assert lowest[2] < 100 * lowest[1] < 1e4 * lowest[0] < 0
+    assert np.isnan(facts_of(made).f_star)
 
 
 @every_surface
@@ -65,7 +78,7 @@ def test_the_start_and_the_box_are_sound(name):
     assert ((low <= start) & (start <= high)).all()
     minimisers = facts_of(made).minimisers
     assert ((low <= minimisers) & (minimisers <= high)).all()
-    assert values(made, start[None])[0] > facts_of(made).f_star
+    assert len(minimisers) == 0 or values(made, start[None])[0] > facts_of(made).f_star
     assert made.summary
     assert made.formula
     assert made.source
@@ -80,6 +93,9 @@ FINGERPRINTS = {
     "multi-minima": "380f596a1cc7",
     "double-well": "2db2d5e9a953",
     "rosenbrock": "77c80994b9e7",
+    "beale": "8f7194d0819d",
+    "saddle": "fd75837bd9c7",
+    "long-valley": "93e1921eb04f",
 }
 
 
@@ -120,6 +136,49 @@ def test_rosenbrock_at_its_published_start():
     moved = facts_of(made.with_parameters(a=1.5, b=10.0))
     assert moved.minimisers.tolist() == [[1.5, 2.25]]
     assert moved.f_star == 0.0
+
+
+def test_beale_has_its_published_values():
+    made = SURFACES["beale"]
+    # Moré, Garbow and Hillstrom 1981, problem 5: f0 = 14.203125 at (1, 1), which is 1.5² + 2.25² + 2.625²
+    assert values(made, np.array([[1.0, 1.0]]))[0] == 14.203125
+    np.testing.assert_allclose(gradient_of(made, [1.0, 1.0]), [0, 2 * (1.5 + 2 * 2.25 + 3 * 2.625)], rtol=1e-14)
+    # a sum of squares that all vanish has the Hessian 2 J'J
+    jacobian = np.array([[0.5**i - 1, 3 * i * 0.5 ** (i - 1)] for i in (1, 2, 3)])
+    np.testing.assert_allclose(facts_of(made).hessians[0], 2 * jacobian.T @ jacobian, rtol=1e-12)
+
+
+def test_beale_has_a_valley_without_an_end():
+    # along x1 = 1 - c / x0 the residuals go to 1.5 - c, 2.25 - 2c and 2.625 - 3c, least at c = 13.875 / 14
+    c, floor = 13.875 / 14, 14.203125 - 13.875**2 / 14
+    far = -(10.0 ** np.arange(2, 7))
+    found = values(SURFACES["beale"], np.column_stack([far, 1 - c / far]))
+    assert (np.diff(found) < 0).all()
+    # the next term is of the size of c² / x0
+    np.testing.assert_allclose(found[-1], floor, atol=1e-5)
+    assert floor == pytest.approx(0.4520, abs=5e-5)  # as published, in four digits
+
+
+def test_the_saddle_is_its_formula():
+    made = SURFACES["saddle"]
+    points = np.random.default_rng(5).normal(size=(20, 2))
+    np.testing.assert_allclose(values(made, points), (points[:, 0] - points[:, 1]) * points.sum(axis=1), rtol=1e-12)
+    for point in points:
+        np.testing.assert_allclose(gradient_of(made, point), [2 * point[0], -2 * point[1]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("given", [{}, {"slope": 3.0, "width": 0.01, "steep": 7.0}])
+def test_the_long_valley_is_its_formula(given):
+    made = SURFACES["long-valley"].with_parameters(**given)
+    slope, width, steep = (made.parameters[name] for name in ("slope", "width", "steep"))
+    points = np.random.default_rng(6).normal(size=(20, 2)) * [10, 1]
+    along = slope * (np.hypot(points[:, 0], width) - width)
+    np.testing.assert_allclose(values(made, points), along + 0.5 * steep * points[:, 1] ** 2, rtol=1e-12)
+    # near the minimum x0² / (2 width) is left; the formula as it is written would have no digit of it
+    assert values(made, np.array([[1e-9, 0.0]]))[0] == pytest.approx(slope * 1e-18 / (2 * width), rel=1e-12)
+    facts = facts_of(made)
+    np.testing.assert_allclose(facts.hessians[0], np.diag([slope / width, steep]), rtol=1e-12)
+    np.testing.assert_allclose(gradient_of(made, [-1e6, 0.5]), [-slope, 0.5 * steep], rtol=1e-12)
 
 
 def test_multi_minima_has_its_published_minima():
