@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.chosen import chosen_runs
 from gdbench.plots.contours import Ground, ground_of
+from gdbench.plots.style import only
 from gdbench.statistics import floats
 
 CALMEST = 0.3
@@ -43,6 +45,24 @@ class Track:
     def marked(self) -> np.ndarray:
         """The rows that carry a marker: every `stride` steps, or the next one kept of a long path that was thinned."""
         return np.unique(np.searchsorted(self.steps, np.arange(0, self.steps[-1] + 1, self.stride)))
+
+
+def scenes_of(
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    trajectory: pd.DataFrame,
+    contours: Mapping[str, Mapping[str, Any]],
+    surfaces: Sequence[str],
+) -> dict[str, tuple[Ground, list[Track], pd.DataFrame]]:
+    """By surface its frame, the drawn runs in it, and the rows of all runs that the table speaks of.
+
+    Those are at the chosen settings, from the starts that are reported.
+    """
+    if all({"surface", "solver"} <= {*frame.columns} for frame in (runs, table)):
+        runs = chosen_runs(runs, table)
+    by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
+    parts = {name: only(runs, "surface", name) for name in surfaces}
+    return {name: (*scene_of(contours.get(name, {}), rows, by_run), rows) for name, rows in parts.items()}
 
 
 def scene_of(
@@ -93,12 +113,23 @@ def within_reach(points: np.ndarray, ground: Ground) -> np.ndarray:
 
     A diverged path reaches 1e300, which overflows in the renderer; and its swings would hatch the whole panel.
     """
+    reach = _reach(points, ground)
+    cut = np.flatnonzero((reach[:-1] > 2) & (reach[1:] > 2)) + 1
+    return np.insert(pulled_in(points, ground), cut, np.nan, axis=0)
+
+
+def pulled_in(points: np.ndarray, ground: Ground) -> np.ndarray:
+    """The points `[k, 2]` with far ones pulled in towards the middle of the frame, to FAR half widths; NaN stays."""
+    centre = (ground.low + ground.high) / 2
+    shrunk = FAR / np.maximum(_reach(points, ground), FAR)
+    return centre + (np.where(np.isfinite(points), points, np.nan) - centre) * shrunk[:, None]
+
+
+def _reach(points: np.ndarray, ground: Ground) -> np.ndarray:
+    """How far points `[k, 2]` are from the middle of the frame, in half widths; NaN for one that is not finite."""
     centre, half = (ground.low + ground.high) / 2, (ground.high - ground.low) / 2
     offset = (np.where(np.isfinite(points), points, np.nan) - centre) / half
-    reach = np.abs(offset).max(axis=1)
-    near = centre + offset * (FAR / np.maximum(reach, FAR))[:, None] * half
-    cut = np.flatnonzero((reach[:-1] > 2) & (reach[1:] > 2)) + 1
-    return np.insert(near, cut, np.nan, axis=0)
+    return np.abs(offset).max(axis=1)
 
 
 def calmness(points: np.ndarray, ground: Ground) -> float:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.chosen import chosen_runs
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
 from gdbench.plots.files import file_name
@@ -39,13 +38,13 @@ from gdbench.plots.tracks import (
     exit_of,
     inside,
     leaves,
-    scene_of,
+    scenes_of,
     solvers_of,
     within_reach,
 )
 from gdbench.statistics import floats
 
-Scene = tuple[Ground, list[Track]]
+Scene = tuple[Ground, list[Track], pd.DataFrame]
 SIDE = 4.6  # inches of the longer side of a panel that stands alone
 
 
@@ -58,24 +57,19 @@ def figures(
     """
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
     order = names(runs, "solver")
-    # those that the table speaks of: at the chosen settings, from the starts that are reported
-    if all({"surface", "solver"} <= {*frame.columns} for frame in (runs, table)):
-        runs = chosen_runs(runs, table)
-    by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
     pages = sheets("trajectory", surfaces)
-    parts = {name: only(runs, "surface", name) for _, shown, _ in pages for name in shown}
-    scenes = {name: scene_of(contours.get(name, {}), rows, by_run) for name, rows in parts.items()}
+    scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in pages for name in shown])
     if len(surfaces) > 1:
         for file, shown, remark in pages:
             yield file, _grid(contours, {name: scenes[name] for name in shown}, order, remark)
-    for name, rows in list(parts.items())[:PANELS]:
+    for name, scene in list(scenes.items())[:PANELS]:
         file = "trajectory.png" if len(surfaces) == 1 else file_name("trajectory", name)
-        yield file, _single(name, contours.get(name, {}), scenes[name], rows)
+        yield file, _single(name, contours.get(name, {}), scene)
 
 
-def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFrame) -> Figure:
+def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     """One surface on a page of its own; the legend tells how each solver fared."""
-    ground, tracks = scene
+    ground, tracks, rows = scene
     entries = []
     for solver in names(rows, "solver"):
         own = [track for track in tracks if track.solver == solver]
@@ -86,7 +80,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFr
         size = (side, side / ground.ratio) if ground.ratio > 1 else (side * ground.ratio, side)
     elif ground.kind == "line":
         size = (side * 1.15, side * 1.1)
-    entries += _signs([ground], tracks, any(leaves(track, ground) for track in tracks))
+    entries += signs([ground], tracks, any(leaves(track, ground) for track in tracks))
     figure, (axes,) = page(1, size, entries, f"Paths on {name}", " ")
     remark = _panel(axes, surface, ground, tracks, 1.5)
     figure.texts[-1].set_text(remark)
@@ -96,7 +90,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene, rows: pd.DataFr
 def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: np.ndarray, loss_start: float) -> Figure:
     """A surface without paths: its contours or curve, the start `[n]` and the minimisers."""
     ground = ground_of(surface, start[None], np.array([loss_start]))
-    entries = [(sign("o", INK, "white", 8.5), "start"), *_signs([ground], [], False)]
+    entries = [(sign("o", INK, "white", 8.5), "start"), *signs([ground], [], False)]
     figure, (axes,) = page(1, (SIDE, SIDE), entries, name, formula if len(formula) <= 100 else " ")
     draw_ground(axes, surface, ground)
     place = ground.place(start[None], np.array([loss_start]))[0]
@@ -108,17 +102,17 @@ def _grid(
     contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene], order: Sequence[str], remark: str
 ) -> Figure:
     """All surfaces side by side, with one legend."""
-    tracks = [track for _, own in scenes.values() for track in own]
+    tracks = [track for _, own, _ in scenes.values() for track in own]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
     entries = [(handle(solver), solver) for solver in solvers]
-    outside = any(leaves(track, ground) for ground, own in scenes.values() for track in own)
-    entries += _signs([ground for ground, _ in scenes.values()], tracks, outside)
+    outside = any(leaves(track, ground) for ground, own, _ in scenes.values() for track in own)
+    entries += signs([ground for ground, _, _ in scenes.values()], tracks, outside)
     of = f" of the first {PANELS} surfaces" if remark else ""
     subtitle = (
         f"contours log-spaced above the minimum, darker is higher; settings and outcomes{of}: trajectory-NAME.png"
     )
     figure, panels = page(len(scenes), (2.9, 2.6), entries, f"Paths on every surface{remark}", subtitle)
-    for axes, (surface, (ground, own)) in zip(panels, scenes.items(), strict=True):
+    for axes, (surface, (ground, own, _)) in zip(panels, scenes.items(), strict=True):
         _panel(axes, contours.get(surface, {}), ground, own, 1.2)
         axes.set_title(surface)
         axes.set_xlabel(_short(axes.get_xlabel()))
@@ -131,7 +125,7 @@ def _short(label: str) -> str:
     return label.replace("principal component", "PC").replace(" of variance", "")
 
 
-def _signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:
+def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:
     """The legend entries of the marks that occur."""
     entries = []
     if tracks:
