@@ -3,6 +3,20 @@
 from gdbench.solvers.base import SOLVERS, Solver, solver
 
 # in the order in which `gdbench list` shows them
-from gdbench.solvers import momentum, adaptive, adam, per_weight, line_search, second_order  # isort: skip
+from gdbench.solvers import momentum, adaptive, adam, nadam, adam_second_moments, radam  # isort: skip
+from gdbench.solvers import per_weight, line_search, second_order  # isort: skip
 
-__all__ = ["SOLVERS", "Solver", "adam", "adaptive", "line_search", "momentum", "per_weight", "second_order", "solver"]
+__all__ = [
+    "SOLVERS",
+    "Solver",
+    "adam",
+    "adam_second_moments",
+    "adaptive",
+    "line_search",
+    "momentum",
+    "nadam",
+    "per_weight",
+    "radam",
+    "second_order",
+    "solver",
+]

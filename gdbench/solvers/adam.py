@@ -1,4 +1,4 @@
-"""Adam and its kin: `adam`."""
+"""Adam, its infinity norm, its weight decay and its quasi-hyperbolic mix: `adam`, `adamax`, `adamw`, `qhadam`."""
 
 from __future__ import annotations
 
@@ -42,3 +42,176 @@ def adam(
     # eps stands outside the root, as Kingma and Ba write it
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power
+
+
+adam.alike("torch", note="the paper's update and defaults")
+adam.alike("optax", note="the paper's update and defaults; optax's eps_root is 0")
+
+
+def _adamax_state(x: Array) -> tuple[Array, Array, Array]:
+    return jnp.zeros_like(x), jnp.zeros_like(x), jnp.ones((), x.dtype)
+
+
+@solver(
+    init=_adamax_state,
+    formula="m ← b1 m + (1 - b1) g;  u ← max(b2 u, |g|);  x ← x - lr m/(1 - b1ᵗ) / u",
+    source="Kingma and Ba 2015, arXiv:1412.6980, algorithm 2",
+)
+def adamax(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    largest: Array,
+    b1_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+) -> tuple[Array, Array, Array, Array]:
+    """Adamax: Adam over the largest gradient of late instead of the root of the mean square."""
+    gradient = oracle.grad(x)
+    mean = b1 * mean + (1 - b1) * gradient
+    largest = jnp.maximum(b2 * largest, jnp.abs(gradient))
+    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
+    # there is no eps: a weight without any gradient yet stays where it is
+    scale = jnp.where(largest > 0, largest, jnp.inf)
+    return x - learning_rate * (mean / (1 - b1_power)) / scale, mean, largest, b1_power
+
+
+_ADAMAX_NOTE = "eps is added to |g| before the maximum is taken; the paper has no eps"
+_ADAMAX_FORMULA = "m ← b1 m + (1 - b1) g;  u ← max(b2 u, |g| + eps);  x ← x - lr m/(1 - b1ᵗ) / u"
+
+
+@adamax.convention("optax", init=_adamax_state, formula=_ADAMAX_FORMULA, note=_ADAMAX_NOTE)
+@adamax.convention("torch", init=_adamax_state, formula=_ADAMAX_FORMULA, note=_ADAMAX_NOTE)
+def _adamax_eps(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    largest: Array,
+    b1_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> tuple[Array, Array, Array, Array]:
+    """Adamax as torch.optim.Adamax and optax.adamax have it."""
+    gradient = oracle.grad(x)
+    mean = b1 * mean + (1 - b1) * gradient
+    largest = jnp.maximum(b2 * largest, jnp.abs(gradient) + eps)
+    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
+    return x - learning_rate * (mean / (1 - b1_power)) / largest, mean, largest, b1_power
+
+
+@solver(
+    init=_adam_state,
+    formula="m, v as in adam;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps) - weight_decay x",
+    source="Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2",
+)
+def adamw(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    mean_square: Array,
+    b1_power: Array,
+    b2_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 2.5e-4,
+) -> tuple[Array, ...]:
+    """AdamW: Adam whose weights decay as well, past the root; it rests beside the minimiser, nearer to zero.
+
+    The paper gives `weight_decay` no default: this is its normalised 0.025, divided by the root of 10000 full batches.
+    """
+    moved, *state = adam.function(
+        oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
+    )
+    # the learning rate does not multiply it: in the paper only the schedule does
+    return moved - weight_decay * x, *state
+
+
+_ADAMW_FORMULA = "m, v as in adam;  x ← x - lr (m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps) + weight_decay x)"
+
+
+@adamw.convention(
+    "torch", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 0.01"
+)
+def _adamw_torch(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    mean_square: Array,
+    b1_power: Array,
+    b2_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> tuple[Array, ...]:
+    """AdamW as torch.optim.AdamW has it."""
+    moved, *state = adam.function(
+        oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
+    )
+    return moved - learning_rate * weight_decay * x, *state
+
+
+@adamw.convention(
+    "optax", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 1e-4"
+)
+def _adamw_optax(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    mean_square: Array,
+    b1_power: Array,
+    b2_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 1e-4,
+) -> tuple[Array, ...]:
+    """AdamW as optax.adamw has it: torch's update."""
+    moved, *state = adam.function(
+        oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
+    )
+    return moved - learning_rate * weight_decay * x, *state
+
+
+@solver(
+    init=_adam_state,
+    formula="m, v as in adam;  x ← x - lr ((1 - nu1) g + nu1 m/(1 - b1ᵗ)) / (√((1 - nu2) g² + nu2 v/(1 - b2ᵗ)) + eps)",
+    source="Ma and Yarats 2019, arXiv:1810.06801, QHAdam; defaults as in github.com/facebookresearch/qhoptim",
+)
+def qhadam(
+    oracle: Oracle,
+    x: Array,
+    mean: Array,
+    mean_square: Array,
+    b1_power: Array,
+    b2_power: Array,
+    *,
+    learning_rate: float,
+    b1: float = 0.995,
+    b2: float = 0.999,
+    nu1: float = 0.7,
+    nu2: float = 1.0,
+    eps: float = 1e-8,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Quasi-hyperbolic Adam: both of Adam's means are mixed with what this step alone has seen."""
+    gradient = oracle.grad(x)
+    square = gradient * gradient
+    mean = b1 * mean + (1 - b1) * gradient
+    mean_square = b2 * mean_square + (1 - b2) * square
+    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    direction = (1 - nu1) * gradient + nu1 * (mean / (1 - b1_power))
+    # eps stands outside the root
+    root = jnp.sqrt((1 - nu2) * square + nu2 * (mean_square / (1 - b2_power))) + eps
+    return x - learning_rate * direction / root, mean, mean_square, b1_power, b2_power
