@@ -12,7 +12,14 @@ from gdbench.errors import SpecError, UsageError, unknown
 from gdbench.solvers.base import KEPT, Solver
 from gdbench.sweep_spec import Range
 
-USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {"eps": Range(log=(1e-12, 1e-3))}
+USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {
+    "eps": Range(log=(1e-12, 1e-3)),
+    # a factor that shortens must stay below 1, and one that lengthens above it
+    "gains.down": Range(one_minus_log=(0.005, 0.5)),
+    "rprop.up": Range(linear=(1.01, 2.0)),
+    "rprop.down": Range(linear=(0.1, 0.9)),
+    "backtracking.shrink": Range(linear=(0.1, 0.9)),
+}
 # around the default of any other hyperparameter
 FACTOR = 10.0
 
@@ -30,8 +37,8 @@ def space_of(solver: Solver, fixed: Collection[str], rates: Rates, space: Mappin
         if chosen is None:
             if name == "learning_rate":
                 chosen = Range(log=(rates.low, rates.high))
-            elif name in USUAL:
-                chosen = USUAL[name]
+            elif f"{solver.name}.{name}" in USUAL or name in USUAL:
+                chosen = USUAL.get(f"{solver.name}.{name}", USUAL.get(name))
             elif default is not None and default > 0:
                 chosen = Range(log=(default / FACTOR, default * FACTOR))
         if chosen is not None:

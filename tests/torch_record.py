@@ -29,6 +29,12 @@ CASES = {
     "nadam": ("NAdam", {"lr": 0.05}),
     "nadamw": ("NAdam", {"lr": 0.05, "decoupled_weight_decay": True, "weight_decay": 0.01}),
     "radam": ("RAdam", {"lr": 2e-3}),
+    "adagrad": ("Adagrad", {"lr": 0.5}),
+    "adagrad-decayed": ("Adagrad", {"lr": 0.3, "lr_decay": 0.01, "initial_accumulator_value": 0.5}),
+    "rmsprop": ("RMSprop", {"lr": 5e-3}),
+    "rmsprop-centered": ("RMSprop", {"lr": 2e-4, "alpha": 0.9, "eps": 1e-2, "momentum": 0.9, "centered": True}),
+    "adadelta": ("Adadelta", {}),
+    "rprop": ("Rprop", {"lr": 1e-3}),
 }
 
 

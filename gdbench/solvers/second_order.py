@@ -70,7 +70,8 @@ def _weak_wolfe(oracle: Oracle, x: Array, value: Array, gradient: Array, directi
     def turn(s: _Search) -> _Search:
         point = x + s.rate * direction
         trial, there = oracle.value_and_grad(point)
-        falls = trial <= value + FALL * s.rate * slope  # false where the trial is not a number
+        # a loss that falls for ever must not carry x out of the numbers
+        falls = (trial <= value + FALL * s.rate * slope) & jnp.isfinite(trial) & jnp.isfinite(there @ there)
         found = falls & (there @ direction >= SLOPE * slope)
         low, high = jnp.where(falls, s.rate, s.low), jnp.where(falls, s.high, s.rate)
         rate = jnp.where(jnp.isinf(high), 2 * low, 0.5 * (low + high))
