@@ -13,8 +13,9 @@ from gdbench.engine import Trajectory, trace
 from gdbench.errors import describe
 from gdbench.facts import Facts
 from gdbench.landscape import Landscape, landscape_of
+from gdbench.rate_notes import Seen, note_of
 from gdbench.surfaces.base import Surface
-from gdbench.theory import rate_observed, rates_predicted
+from gdbench.theory import NO_DERIVATIVE, rate_observed, rates_predicted
 
 
 def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:
@@ -26,15 +27,17 @@ def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajec
 def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> pd.DataFrame:
     """The predicted rates of `runs` and the observed ones of those with a path, both at the minimum arrived in.
 
-    A run that arrived nowhere is compared with the first minimum. Columns `rate_predicted`, `rate_observed` and
-    `message`, on the index of `runs`; all empty where no minimum is known.
+    A run that arrived nowhere is compared with the first minimum. Columns `rate_predicted`, `rate_observed`,
+    `rate_note` (see `note_of`) and `message`, on the index of `runs`; all empty where no minimum is known.
     """
     numbers = runs["run"].to_numpy(dtype=np.int64)
     rows = numbers - block.first_run
+    arrived = runs["minimum"].notna().to_numpy()
     minimum = runs["minimum"].fillna(0).to_numpy(dtype=int)
+    status = runs["status"].astype(str).to_numpy()
     problem = block.problem_index(rows)
     predicted, seen = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
-    messages = np.full(len(runs), "", dtype=object)
+    notes, messages = (np.full(len(runs), "", dtype=object) for _ in range(2))
     precision = np.finfo(block.conditions.dtype)
     for which in np.unique(problem):
         facts = block.problems[which].facts
@@ -42,19 +45,26 @@ def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Tr
             continue
         for number in np.unique(minimum[problem == which]):
             own = np.flatnonzero((problem == which) & (minimum == number))
-            program = block.take(rows[own])
+            program, point, hessian = block.take(rows[own]), facts.minimisers[number], facts.hessians[number]
+            reasons = np.full(len(own), NO_DERIVATIVE, dtype=object)
             try:
-                predicted[own] = rates_predicted(program, facts.minimisers[number], facts.hessians[number])
+                predicted[own], reasons = rates_predicted(program, point, hessian)
             except Exception as error:  # a plug-in whose step has no forward derivative: its runs stand all the same
                 messages[own] = f"no predicted rate: {describe(error)}"
             floor = facts.minimum_losses[number]
             # the loss is known to the rounding of its largest term only; below that the gap is noise
             resolution = 64 * precision.eps * abs(floor) + precision.tiny
-            for index in own:
-                path = paths.get(int(numbers[index]))
+            for place, index in enumerate(own):
+                path, look = paths.get(int(numbers[index])), None
                 if path is not None and not block.is_stochastic:
-                    seen[index] = rate_observed(path.loss - floor, resolution)
-    return pd.DataFrame({"rate_predicted": predicted, "rate_observed": seen, "message": messages}, index=runs.index)
+                    gaps = path.loss - floor
+                    seen[index] = rate_observed(gaps, resolution)
+                    one = program.take(np.array([place]))
+                    look = Seen(one, point, hessian, path, gaps, resolution, status[index], bool(arrived[index]))
+                rates = seen[index], predicted[index]
+                notes[index] = note_of(look, *rates, reasons[place], status[index] == "reached")
+    found = {"rate_predicted": predicted, "rate_observed": seen, "rate_note": notes, "message": messages}
+    return pd.DataFrame(found, index=runs.index)
 
 
 def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]]) -> Landscape:

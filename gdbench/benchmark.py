@@ -199,7 +199,7 @@ def _finish(block: Block, records: Records) -> _Finished:
     for name in ("rate_predicted", "rate_observed"):
         runs[name] = theory[name]
     runs["message"] = runs["message"].where(theory["message"] == "", theory["message"])
-    return _Finished(runs, table_with_theory(table, chosen_runs(runs, table)), paths)
+    return _Finished(runs, table_with_theory(table, chosen_runs(runs, table).join(theory["rate_note"])), paths)
 
 
 def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExecutor) -> dict[str, dict[str, Any]]:

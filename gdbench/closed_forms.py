@@ -1,8 +1,9 @@
-"""What theory says about learning rate and momentum on a quadratic: where a solver starts to diverge, where it is best.
+"""Theory of sgd, heavy ball and Nesterov on a quadratic: how fast they are, where unstable, best, or swinging.
 
-Everything follows from the eigenvalues of the Hessian, of which `largest` and `smallest` are L and mu. On a quadratic
-it is exact; at the minimum of another surface it holds for runs that start close enough.
-Source: Lessard, Recht and Packard 2016, section 2.2 and proposition 1, doi:10.1137/15M1009597.
+Everything follows from the eigenvalues of the Hessian, of which `largest` and `smallest` are L and mu: along each of
+them the error obeys a recurrence of its own. On a quadratic that is exact; at the minimum of another surface it holds
+for runs that start close enough. Solvers are named as they are registered: sgd, momentum (heavy ball), nesterov.
+Source: Lessard, Recht and Packard 2016, section 2.2 and proposition 1, doi:10.1137/15M1009597; Polyak 1964.
 """
 
 from __future__ import annotations
@@ -14,6 +15,35 @@ import numpy as np
 
 # the edges as a legend writes them
 FORMULAS = {"sgd": "2/L", "momentum": "2(1+m)/L", "nesterov": "2(1+m)/(L(1+2m))"}
+
+
+def rate(solver: str, eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0) -> np.ndarray:
+    """The factor by which a step shrinks the distance in the long run: the largest root over all `eigenvalues` `[n]`.
+
+    sgd |1 - lr λ|; momentum the roots of z² - (1 + m - lr λ) z + m; nesterov those of z² - (1 + m) q z + m q with
+    q = 1 - lr λ. `learning_rate` and `momentum` broadcast; NaN for other solvers, unless 0 <= momentum < 1. Above 1 the
+    minimum repels.
+    """
+    a, m = np.broadcast_arrays(np.asarray(learning_rate, dtype=float), np.asarray(momentum, dtype=float))
+    if solver not in FORMULAS:
+        return np.full(a.shape, np.nan)
+    steep = a[..., None] * np.asarray(eigenvalues, dtype=float)
+    known = (m >= 0) & (m < 1)
+    m = np.where(known, m, 0.0)[..., None]
+    if solver == "sgd":
+        largest = np.abs(1 - steep)
+    else:
+        root, q = np.sqrt(m), 1 - steep
+        if solver == "momentum":
+            total, product = 1 + m - steep, m + 0 * steep
+            # the discriminant as a product: the difference of squares would lose half the digits at a double root
+            discriminant = ((1 - root) ** 2 - steep) * ((1 + root) ** 2 - steep)
+        else:
+            total, product = (1 + m) * q, m * q
+            discriminant = q * ((1 - m) ** 2 - (1 + m) ** 2 * steep)
+        real = (np.abs(total) + np.sqrt(np.maximum(discriminant, 0))) / 2
+        largest = np.where(discriminant < 0, np.sqrt(np.maximum(product, 0)), real)
+    return np.where(known, largest.max(axis=-1), np.nan)
 
 
 def stability_edge(solver: str, largest: Any, momentum: Any = 0.0) -> np.ndarray:
@@ -30,6 +60,22 @@ def stability_edge(solver: str, largest: Any, momentum: Any = 0.0) -> np.ndarray
     return np.divide(reach[solver], largest, out=np.full(m.shape, np.nan), where=known)
 
 
+def complex_between(solver: str, eigenvalue: Any, momentum: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The learning rates between which the error along `eigenvalue` > 0 swings about zero: its roots are complex.
+
+    momentum (1 - √m)²/λ and (1 + √m)²/λ; nesterov (1-m)²/((1+m)² λ) and 1/λ. NaN for other solvers, which have one
+    real root, and unless 0 <= momentum < 1. `eigenvalue` and `momentum` broadcast.
+    """
+    each, m = np.broadcast_arrays(np.asarray(eigenvalue, dtype=float), np.asarray(momentum, dtype=float))
+    known = (m >= 0) & (m < 1)
+    root = np.sqrt(np.where(known, m, np.nan))
+    if solver == "momentum":
+        return (1 - root) ** 2 / each, (1 + root) ** 2 / each
+    if solver == "nesterov":
+        return ((1 - root**2) / (1 + root**2)) ** 2 / each, (1 + 0 * root) / each
+    return np.full(m.shape, np.nan), np.full(m.shape, np.nan)
+
+
 def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, float]:
     """The learning rate and momentum of the fastest convergence on a quadratic; NaN for other solvers or mu <= 0.
 
@@ -44,6 +90,24 @@ def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, f
     if solver == "nesterov":
         return 4 / far**2, (far - 2 * low) / (far + 2 * low)
     return (2 / (largest + smallest), 0.0) if solver == "sgd" else (np.nan, np.nan)
+
+
+def best_rate(solver: str, smallest: float, largest: float) -> float:
+    """The rate at `best_setting`, k being L/mu: momentum (√k-1)/(√k+1), nesterov 1 - 2/√(3k+1), sgd (k-1)/(k+1)."""
+    if not 0 < smallest <= largest < np.inf:
+        return np.nan
+    k = largest / smallest
+    found = {"sgd": (k - 1) / (k + 1), "momentum": (k**0.5 - 1) / (k**0.5 + 1), "nesterov": 1 - 2 / (3 * k + 1) ** 0.5}
+    return found.get(solver, np.nan)
+
+
+def steps_per_decade(rate: Any) -> np.ndarray:
+    """The steps in which a rate makes the gap of the loss ten times smaller: ln 10 / (-2 ln rate), for the gap goes
+    with the square of the distance; infinity from rate 1 on.
+    """
+    found = np.asarray(rate, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(found >= 1, np.inf, np.log(10) / (-2 * np.log(found)))
 
 
 def extremes(contours: Mapping[str, Mapping[str, Any]], surface: str) -> tuple[float, float]:

@@ -16,11 +16,13 @@ from gdbench.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, 
 from gdbench.statistics import expected_best_by_problem, summaries
 from gdbench.store import CSV_ROWS, Frames, read_contours, write_frame
 from gdbench.sweep_spec import SweepSpec
-from gdbench.table_frame import numbered_groups, table_of, tuning_and_reported
+from gdbench.table_frame import numbered_groups, table_of, table_with_theory, tuning_and_reported
 from gdbench.tuning import METRICS, SCORED, score_groups, setting_codes
 from gdbench.yaml_file import read_yaml
 
 THEORY = ("rate_observed", "rate_predicted", "message")
+# what theory.csv holds of a run besides its number
+NOTED = ("rate_observed", "rate_predicted", "rate_note", "message")
 
 
 def is_sweep(folder: Path) -> bool:
@@ -68,6 +70,14 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
         messages[rows[said != ""]] = said[said != ""]
         runs["message"] = pd.Categorical(messages)
     return runs
+
+
+def with_notes(chosen: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
+    """`chosen` runs with the notes that `theory` has on their rates."""
+    if "rate_note" not in theory.columns:  # of a sweep that was made before there were notes
+        return chosen
+    notes = theory.drop_duplicates("run").set_index("run")["rate_note"].reindex(chosen["run"].to_numpy(dtype=np.int64))
+    return chosen.assign(rate_note=notes.astype(object).fillna("").astype(str).to_numpy())
 
 
 def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> pd.DataFrame:
@@ -151,9 +161,10 @@ def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
     """
     stored, manifest, _ = stored_runs(folder)
     spec = read_spec(folder)
-    theory = read_optional(folder, "theory", ["run", *THEORY])
+    theory = read_optional(folder, "theory", ["run", *NOTED])
     runs = with_theory(labelled_runs(stored, starts=starts), theory)
     table = table_of_sweep(runs, spec, manifest)
+    table = table_with_theory(table, with_notes(chosen_runs(runs, table), theory))
     return Frames(
         runs=runs,
         table=table,

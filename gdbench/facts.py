@@ -83,7 +83,7 @@ def facts_of(surface: Surface) -> Facts:
     minimisers = surface.minimiser_points(n, surface.parameters)
     losses = values(surface, np.concatenate([minimisers, surface.probe_points()]))
     minimum_losses, probes = losses[: len(minimisers)], losses[len(minimisers) :]
-    hessians = np.array([_hessian(surface, point) for point in minimisers]).reshape(-1, n, n)
+    hessians = np.array([hessian_at(surface, point) for point in minimisers]).reshape(-1, n, n)
     return Facts(
         minimisers=minimisers,
         minimum_losses=minimum_losses,
@@ -94,7 +94,7 @@ def facts_of(surface: Surface) -> Facts:
     )
 
 
-def _hessian(surface: Surface, point: np.ndarray) -> np.ndarray:
+def hessian_at(surface: Surface, point: np.ndarray) -> np.ndarray:
     """The Hessian `[n, n]`, NaN where the surface has no second derivatives: it can be minimised all the same."""
     try:
         return _call(surface, "hessian", point)

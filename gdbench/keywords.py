@@ -14,7 +14,7 @@ _COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
     "tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success tuning_steps_to_target starts "
-    "success"
+    "success rate_note"
 ).split()
 RESERVED = {
     "solver": {

@@ -161,7 +161,7 @@ class SweepFolder:
         looked = self._look(runs, table)
         runs = derived.with_theory(runs, looked.theory)
         # the same as the table of these runs: no setting is chosen by a rate or message
-        table = table_with_theory(table, chosen_runs(runs, table))
+        table = table_with_theory(table, derived.with_notes(chosen_runs(runs, table), looked.theory))
         found = derived.statistics_of(runs, table, self.spec, manifest)
         drawn = runs[runs["run"].isin(list(looked.paths))].set_index("run", drop=False)
         result = Result(
@@ -214,8 +214,8 @@ class SweepFolder:
                 theory = compare_with_theory(block, own, paths)
             except Exception as error:  # the runs have been computed and stand
                 paths = {}
-                theory = pd.DataFrame({name: np.nan for name in derived.THEORY}, index=own.index)
-                theory = theory.assign(message=f"not analysed: {describe(error)}")
+                theory = pd.DataFrame({name: np.nan for name in derived.NOTED}, index=own.index)
+                theory = theory.assign(rate_note="", message=f"not analysed: {describe(error)}")
             if is_drawn:
                 reached = set(own.loc[own["status"] == "reached", "run"])
                 grounds[str(label)][2].extend((path, run in reached) for run, path in paths.items())
@@ -240,8 +240,8 @@ class _Looked:
 
     @property
     def theory(self) -> pd.DataFrame:
-        """A row per chosen run: run, rate_observed, rate_predicted, message."""
-        names = ["run", *derived.THEORY]
+        """A row per chosen run: run, rate_observed, rate_predicted, rate_note, message."""
+        names = ["run", *derived.NOTED]
         if not self.parts:
             return pd.DataFrame(columns=names)
         return pd.concat(self.parts, ignore_index=True)[names].sort_values("run", ignore_index=True)

@@ -21,7 +21,11 @@ FIXED = (
     "surface solver tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
     "tuning_steps_to_target starts success status steps_to_target"
 ).split()
-LAST = "loss_final gap distance minimum rate_observed rate_predicted condition_number message".split()
+LAST = "loss_final gap distance minimum rate_observed rate_predicted rate_note condition_number message".split()
+# rates that differ by more than this share of the predicted one need a word on why
+TOLERANCE = 0.01
+# of a run that no path was kept of, and of runs that differ from start to start
+NOT_REPLAYED, STARTS_DIFFER = "not replayed", "starts differ"
 
 
 def ordered(names: Iterable[str]) -> list[str]:
@@ -117,7 +121,7 @@ def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.nda
 
 
 def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the rates and messages that its `chosen` runs have got since it was made."""
+    """`table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
     groups, pairs = numbered_groups(chosen)
     places = {pair: place for place, pair in enumerate(pairs)}
     rows = [places[pair] for pair in zip(table["surface"], table["solver"], strict=True)]
@@ -155,7 +159,7 @@ def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
 
 
 def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
-    """By group, the median of each rate over the runs that have one, and the first message."""
+    """By group, the median of each rate over the runs that have one, a note on the rates, and the first message."""
     count = int(groups.max()) + 1
     found: dict[str, list[Any]] = {}
     for name in ("rate_observed", "rate_predicted"):
@@ -164,11 +168,39 @@ def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
         medians = np.full(count, np.nan)
         medians[there] = grouped_median(rates[~np.isnan(rates)], own.reshape(-1))
         found[name] = medians.tolist()
+    found["rate_note"] = _notes(chosen, groups, np.array(found["rate_observed"]), np.array(found["rate_predicted"]))
     messages = [""] * count
     for group, text in zip(groups.tolist(), chosen["message"], strict=True):
         if isinstance(text, str) and not messages[group]:
             messages[group] = text
     return {**found, "message": messages}
+
+
+def needs_note(observed: Any, predicted: Any, reached: Any) -> np.ndarray:
+    """Where something is to be said of two rates: they differ, or one is missing though the target was `reached`."""
+    observed, predicted = np.asarray(observed, dtype=float), np.asarray(predicted, dtype=float)
+    both = ~np.isnan(observed) & ~np.isnan(predicted)
+    with np.errstate(invalid="ignore"):
+        differ = np.abs(observed - predicted) > TOLERANCE * predicted
+    return np.where(both, differ, np.asarray(reached, dtype=bool))
+
+
+def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predicted: np.ndarray) -> list[str]:
+    """By group, the most frequent note of its runs where its rates need one; "" everywhere before runs have notes."""
+    count = len(observed)
+    if "rate_note" not in chosen.columns:
+        return [""] * count
+    counts: list[Counter[str]] = [Counter() for _ in range(count)]
+    for group, text in zip(groups.tolist(), chosen["rate_note"], strict=True):
+        # one that speaks of a replayed run says more
+        counts[group][text] += 0 if not text else 1 if text == NOT_REPLAYED else len(groups)
+    needed = needs_note(observed, predicted, _shares(chosen["status"], groups) > 0)
+    notes = []
+    for group, own in enumerate(counts):
+        note = own.most_common(1)[0][0] if needed[group] else ""
+        both = not np.isnan(observed[group] + predicted[group])
+        notes.append(note or (STARTS_DIFFER if needed[group] and both else ""))
+    return notes
 
 
 def _shares(status: pd.Series, groups: np.ndarray) -> np.ndarray:

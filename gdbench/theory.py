@@ -1,87 +1,225 @@
-"""What theory predicts of a solver near a minimiser, and what a run shows of it."""
+"""What theory predicts of a solver near a minimiser, or why it cannot, and what a run shows of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from gdbench import compiler
+from gdbench.facts import hessian_at
 from gdbench.oracle import Oracle
 from gdbench.program import Program
 from gdbench.step import Signature, Step, split_settings
+from gdbench.surfaces.base import Surface
 
 CHUNK = 64
 # above so many numbers in (x, state) the eigenvalues cost more than the runs
 LARGEST = 256
+# steps after which a memory, if there is one, holds something
+WARM = 3
+
+# why no rate is predicted
+STOCHASTIC = "stochastic"
+NO_MINIMISER = "no minimiser known"
+NO_HESSIAN = "no second derivative at the minimum"
+SINGULAR = "singular Hessian"
+LINE_SEARCH = "line search"
+NOT_FLOAT = "state of other types than floats"
+TOO_LARGE = "too many weights"
+NO_DERIVATIVE = "step without derivative"
+NOT_FIXED = "moves on at the minimum"
+ADAPTIVE = "adaptive"
+EPS = "eps decides"
+NOT_SMOOTH = "steps not smooth"
+NOT_QUADRATIC = "loss not quadratic at the target"
+
+
+class Prediction(NamedTuple):
+    """Of every run the asymptotic factor `rate` `[runs]`, or NaN and the `reason` `[runs]` why none exists."""
+
+    rate: np.ndarray
+    reason: np.ndarray
 
 
 @lru_cache(maxsize=256)
 def _compiled(signature: Signature) -> Callable[..., Any]:
-    """`(x, settings [CHUNK], data) -> (moved, jacobian)`: one step from x with the first state, and its Jacobian."""
+    """`(x [CHUNK, n], warm, settings [CHUNK], data) -> (moved, jacobian)`, over (x, state) as one vector `[d]`.
+
+    They are of one step, after `warm` steps from x with the first state.
+    """
     step = Step(signature)
 
-    def one(x: Any, settings: Any, data: Any) -> Any:
+    def one(x: Any, warm: Any, settings: Any, data: Any) -> Any:
         hyperparameters, parameters = split_settings(settings)
-        oracle = Oracle(step.objective(parameters, data))
-        flat, unravel = ravel_pytree((x, step.fresh(x, hyperparameters).state))
+        objective = step.objective(parameters, data)
+
+        def update(_: Any, at: Any) -> Any:
+            x, state = at
+            return step.update(Oracle(objective), x, state, hyperparameters)
+
+        at = lax.fori_loop(0, warm, update, (x, step.fresh(x, hyperparameters).state))
+        flat, unravel = ravel_pytree(at)
 
         def moved(flat: Any) -> Any:
-            x, state = unravel(flat)
-            return ravel_pytree(step.update(oracle, x, state, hyperparameters))[0]
+            return ravel_pytree(update(0, unravel(flat)))[0]
 
         return moved(flat) - flat, jax.jacfwd(moved)(flat)
 
-    return jax.jit(jax.vmap(one, (None, 0, None)), compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(jax.vmap(one, (0, None, 0, None)), compiler_options=compiler.known(compiler.ONCE))
 
 
-def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """The asymptotic factor `[runs]` by which a step shrinks the distance to `minimiser` `[n]`, NaN where none exists.
+def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> Prediction:
+    """The asymptotic factor by which a step of every run shrinks the distance to `minimiser` `[n]`, NaN where none is.
 
     It is the spectral radius of the Jacobian of one step in (x, state), taken at the minimiser and the state before the
     first step. It exists where the Hessian there is positive definite, where that point is an isolated fixed point
     (Adam's step count moves on, Adagrad's sum can stay anywhere), and where the step is still nearly linear at the
-    distance of the target (RMSprop's is not: its eps, which decides at the minimiser, decides nothing there). With
-    stochastic gradients the iterate does not shrink towards the minimiser at any rate, but scatters about it.
-    Above 1 the minimiser repels.
+    distance of the target, with a memory that has seen some steps (RMSprop's is not: its eps, which decides at the
+    minimiser, decides nothing there). With stochastic gradients the iterate does not shrink towards the minimiser at
+    any rate, but scatters about it. Above 1 the minimiser repels. Raises what a plug-in's step raises.
     """
     count = len(program)
-    nothing = np.full(count, np.nan)
-    if program.stochastic or not len(minimiser) or not np.all(np.isfinite(hessian)):
-        return nothing
-    eigenvalues, vectors = np.linalg.eigh(hessian)
+    if reason := _refusal(program, minimiser, hessian):
+        return Prediction(np.full(count, np.nan), np.full(count, reason, dtype=object))
+    settings, rows = _distinct_settings(program)
+    rates, reasons = _rates(program, minimiser, hessian, settings)
+    return Prediction(rates[rows], reasons[rows])
+
+
+def jacobian_at(program: Program, minimiser: np.ndarray) -> np.ndarray:
+    """The Jacobian `[d, d]` of a step of the first run at the minimiser: what `rates_predicted` takes the radius of."""
+    settings, rows = _distinct_settings(program)
+    first = {name: values[rows[:1]] for name, values in settings.items()}
+    return _jacobians(replace(program.signature, dtype="float64"), program, minimiser, first)[1][0]
+
+
+def linear_errors(program: Program, minimiser: np.ndarray, jacobian: np.ndarray, steps: int) -> np.ndarray:
+    """The errors `[steps + 1, n]` that the first run of `program` would make if `jacobian` held from its start on."""
+    step = Step(replace(program.signature, dtype="float64"))
+    hyperparameters = {name: float(np.asarray(value).flat[0]) for name, value in program.hyperparameters.items()}
+    with jax.enable_x64(True):
+        points = (np.asarray(x, float) for x in (program.starts[0], minimiser))
+        flat = [ravel_pytree((x, step.fresh(x, hyperparameters).state))[0] for x in map(jax.numpy.asarray, points)]
+    errors, power = np.asarray(flat[0] - flat[1])[None], np.asarray(jacobian)
+    # twice as many in every turn
+    with np.errstate(over="ignore", invalid="ignore"):
+        while len(errors) <= steps:
+            errors = np.concatenate([errors, errors @ power.T])
+            power = power @ power
+    return errors[: steps + 1, : len(minimiser)]
+
+
+def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> str:
+    """Why no run of `program` has a rate, "" where that is not yet said."""
+    if program.stochastic:
+        return STOCHASTIC
+    if not len(minimiser):
+        return NO_MINIMISER
+    if not np.all(np.isfinite(hessian)):
+        return NO_HESSIAN
+    eigenvalues = np.linalg.eigvalsh(hessian)
     if eigenvalues[0] <= eigenvalues[-1] * len(eigenvalues) * np.finfo(float).eps:
-        return nothing
-    signature = replace(program.signature, dtype="float64")
-    lane, _ = _shapes(signature)
-    if sum(leaf.size for leaf in jax.tree.leaves((lane.x, lane.state))) > LARGEST or any(
-        leaf.dtype.kind != "f" for leaf in jax.tree.leaves((lane.x, lane.state))
-    ):
-        return nothing
+        return SINGULAR
+    lane, evaluations = _shapes(replace(program.signature, dtype="float64"))
+    leaves = jax.tree.leaves((lane.x, lane.state))
+    if evaluations.key:
+        return STOCHASTIC
+    if evaluations.looped is not None:
+        return LINE_SEARCH
+    if any(leaf.dtype.kind != "f" for leaf in leaves):
+        return NOT_FLOAT
+    return TOO_LARGE if sum(leaf.size for leaf in leaves) > LARGEST else ""
+
+
+def _distinct_settings(program: Program) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The different settings of the runs, each `[distinct]`, and for every run the number of its own."""
+    count = len(program)
     settings = {name: np.broadcast_to(np.asarray(value, float), count) for name, value in program.settings.items()}
+    names = sorted(settings)
+    # only the settings differ from run to run; the same ones need no second look, and grids repeat them per start
+    table = np.stack([settings[name] for name in names], axis=1) if names else np.zeros((count, 1))
+    distinct, rows = np.unique(table, axis=0, return_inverse=True)
+    return {name: distinct[:, i] for i, name in enumerate(names)}, rows.reshape(-1)
+
+
+def _rates(
+    program: Program, minimiser: np.ndarray, hessian: np.ndarray, settings: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rates and reasons of distinct settings, both `[distinct]`."""
+    signature, n = replace(program.signature, dtype="float64"), len(minimiser)
+    moved, at = _jacobians(signature, program, minimiser, settings)
+    radius, spectrum = _radius(at)
     # every direction a little, so that no weight's gradient is zero there
-    direction = vectors @ np.ones(len(eigenvalues))
+    direction = np.linalg.eigh(hessian)[1] @ np.ones(n)
     gap = max(program.atol, program.rtol, 1e-12)
     away = np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
-    moved, at = _jacobians(signature, program, minimiser, settings)
-    usable = np.isfinite(at).all(axis=(1, 2))
-    usable &= np.abs(moved).max(axis=1) <= 1e-6 * (1 + np.abs(minimiser).max())
-    spectrum = np.linalg.eigvals(np.where(usable[:, None, None], at, 0.0))
-    radius = np.abs(spectrum).max(axis=1)
-    isolated = np.abs(spectrum - 1).min(axis=1) > 1e-13
-    linear = np.ones(count, bool)
+    linear = np.ones(len(at), bool)
     # at two distances: at a single one a step that is not linear can have the same radius by chance
-    for share in (1.0, 0.1):
-        _, near = _jacobians(signature, program, minimiser + share * away, settings)
-        finite = np.isfinite(near).all(axis=(1, 2))
-        nearby = np.abs(np.linalg.eigvals(np.where(finite[:, None, None], near, 0.0))).max(axis=1)
-        linear &= finite & (np.abs(radius - nearby) <= 0.25 * np.abs(1 - radius))
-    return np.where(usable & isolated & linear, radius, np.nan)
+    for share, warm in ((1.0, 0), (0.1, 0), (1.0, WARM)):
+        # so close that a step which repels does not lead away
+        close = share * away * np.maximum(np.nan_to_num(radius, nan=1.0)[:, None], 1.0) ** -warm
+        _, near = _jacobians(signature, program, minimiser + close, settings, warm)
+        linear &= np.abs(radius - _radius(near)[0]) <= 0.25 * np.abs(1 - radius)
+    still = np.abs(moved) <= 1e-6 * (1 + np.abs(minimiser).max())
+    anywhere = np.abs(spectrum - 1).min(axis=1) <= 1e-13
+    reason = np.full(len(at), "", dtype=object)
+    # what counts before another comes after it
+    if not linear.all():
+        reason[~linear] = _why_not_linear(program, minimiser, hessian, away, settings, radius)[~linear]
+    for row in np.flatnonzero(anywhere & np.isfinite(radius)):
+        reason[row] = NOT_SMOOTH if _leaves_x_anywhere(at[row], n) else ADAPTIVE
+    reason[~still[:, n:].all(axis=1)] = ADAPTIVE
+    reason[~still[:, :n].all(axis=1)] = NOT_FIXED
+    reason[np.isnan(radius)] = NO_DERIVATIVE
+    return np.where(reason == "", radius, np.nan), reason
+
+
+def _radius(jacobians: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The spectral radius `[k]` of each of `jacobians` `[k, d, d]`, NaN where one is not finite, and the spectra."""
+    finite = np.isfinite(jacobians).all(axis=(1, 2))
+    spectrum = np.linalg.eigvals(np.where(finite[:, None, None], jacobians, 0.0))
+    return np.where(finite, np.abs(spectrum).max(axis=1), np.nan), spectrum
+
+
+def _leaves_x_anywhere(jacobian: np.ndarray, n: int) -> bool:
+    """Whether it is x that a step, to first order, leaves where it is: steps then do not shrink with the gradient."""
+    _, singular, rows = np.linalg.svd(jacobian - np.eye(len(jacobian)))
+    resting = rows[singular <= 1e-12 * max(singular[0], 1.0)]
+    return bool(np.abs(resting[:, :n]).max(initial=0.0) > 1e-6)
+
+
+def _why_not_linear(
+    program: Program,
+    minimiser: np.ndarray,
+    hessian: np.ndarray,
+    away: np.ndarray,
+    settings: Mapping[str, np.ndarray],
+    radius: np.ndarray,
+) -> np.ndarray:
+    """Why the step differs at the target from what it is at the minimum, for each of `settings`: loss or solver."""
+    there = hessian_at(surface_of(program), minimiser + away)
+    if not np.abs(there - hessian).max() <= 1e-3 * np.abs(hessian).max():
+        return np.full(len(radius), NOT_QUADRATIC, dtype=object)
+    reason = np.full(len(radius), ADAPTIVE, dtype=object)
+    if "eps" in settings:
+        signature = replace(program.signature, dtype="float64")
+        _, other = _jacobians(signature, program, minimiser, {**settings, "eps": 100 * settings["eps"]})
+        reason[np.abs(_radius(other)[0] - radius) > 0.25 * np.abs(1 - radius)] = EPS
+    return reason
+
+
+def surface_of(program: Program) -> Surface:
+    """The surface at the parameters of the first run of `program`."""
+    return program.surface.with_parameters(
+        **{name: float(np.asarray(value).flat[0]) for name, value in program.parameters.items()}
+    )
 
 
 @lru_cache(maxsize=256)
@@ -90,23 +228,24 @@ def _shapes(signature: Signature) -> Any:
         return Step(signature).probe()
 
 
-def _jacobians(signature: Signature, program: Program, x: np.ndarray, settings: Any) -> tuple[np.ndarray, np.ndarray]:
-    count = len(program)
-    # only the settings differ from run to run; the same ones need no second look, and grids repeat them per start
-    names = sorted(settings)
-    table = np.stack([settings[name] for name in names], axis=1) if names else np.zeros((count, 0))
-    distinct, inverse = np.unique(table, axis=0, return_inverse=True)
+def _jacobians(
+    signature: Signature, program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], warm: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """How one step moves (x, state), `[k, d]`, and its Jacobian `[k, d, d]`, for each of the `settings` `[k]`.
+
+    It is taken `warm` steps after the first state at `x` `[n]` or `[k, n]`.
+    """
+    count = len(next(iter(settings.values()))) if settings else 1
+    points = np.broadcast_to(x, (count, x.shape[-1]))
     moved, jacobians = [], []
-    for first in range(0, len(distinct), CHUNK):
-        block = distinct[first : first + CHUNK]
-        padded = np.concatenate([block, np.repeat(block[-1:], CHUNK - len(block), axis=0)])
-        columns = {name: padded[:, i] for i, name in enumerate(names)}
+    for first in range(0, count, CHUNK):
+        rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
+        columns = {name: values[rows] for name, values in settings.items()}
         with jax.enable_x64(True):
-            found = _compiled(signature)(x, columns, program.data)
-        moved.append(np.asarray(found[0])[: len(block)])
-        jacobians.append(np.asarray(found[1])[: len(block)])
-    rows = inverse.reshape(-1)
-    return np.concatenate(moved)[rows], np.concatenate(jacobians)[rows]
+            found = _compiled(signature)(points[rows], warm, columns, program.data)
+        moved.append(np.asarray(found[0])[: count - first])
+        jacobians.append(np.asarray(found[1])[: count - first])
+    return np.concatenate(moved), np.concatenate(jacobians)
 
 
 def rate_observed(gaps: np.ndarray, resolution: float) -> float:

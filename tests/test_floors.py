@@ -14,10 +14,10 @@ import gdbench
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
     0: "errors registry keywords config yaml_file axes things sweep_spec",
-    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic",
+    1: "oracle surfaces.base solvers.base csv_table data regression flags compiler threshold stochastic closed_forms",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts",
     3: "plan block carry lanes layout engine theory landscape records",
-    4: "tuning chosen table_frame analysis executors store frames shards shard_plan plugins",
+    4: "tuning chosen table_frame analysis rate_notes executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_sweep reports display sweeping dask_executor api benchmark console describe __init__ __main__",
 }
@@ -47,6 +47,8 @@ NEIGHBOURS = {
     ("frames", "table_frame"): "runs name their targets as the table does",
     ("table_frame", "tuning"): "the table speaks of the settings that won",
     ("table_frame", "chosen"): "which columns are settings",
+    ("analysis", "rate_notes"): "theory is compared with a word on why it differs",
+    ("rate_notes", "table_frame"): "when rates differ is said in one place, for tables without JAX too",
     ("statistics", "statistics.*"): "the package offers what its files compute",
     ("statistics.*", "statistics.*"): "a summary is made of profiles, runtimes and resamples",
     ("comparison", "paired"): "a comparison is made of paired statistics",

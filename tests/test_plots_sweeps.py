@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from gdbench import closed_forms as edges
 from gdbench.facts import facts_of
 from gdbench.landscape import landscape_of
-from gdbench.plots import colours, edges, files, grid, heatmap, scales, sensitivity, settings, style
+from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, settings, style
 from gdbench.surfaces import SURFACES
 from gdbench.tuning import median
 

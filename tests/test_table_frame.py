@@ -12,7 +12,7 @@ from gdbench.chosen import chosen_runs
 from gdbench.derived import trials_of
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
-from gdbench.table_frame import table_of, table_with_theory
+from gdbench.table_frame import NOT_REPLAYED, STARTS_DIFFER, table_of, table_with_theory
 from gdbench.tuning import METRICS, median
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
@@ -93,10 +93,24 @@ def one_by_one(runs, metric="steps_to_target", searched=False, tuning_starts=Non
         for name in ("rate_observed", "rate_predicted"):
             known = chosen[name].dropna()
             row[name] = median(known) if len(known) else np.nan
+        row["rate_note"] = note_one_by_one(chosen, row["rate_observed"], row["rate_predicted"])
         row["condition_number"] = float(chosen["condition_number"].iloc[0])
         row["message"] = next((text for text in chosen["message"] if text), "")
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def note_one_by_one(chosen, observed, predicted):
+    lacking = np.isnan([observed, predicted]).any()
+    if lacking and not (chosen["status"] == "reached").any():
+        return ""
+    if not lacking and abs(observed - predicted) <= 0.01 * predicted:
+        return ""
+    said = list(chosen["rate_note"]) if "rate_note" in chosen.columns else []
+    said = [text for text in said if text not in ("", NOT_REPLAYED)] or [text for text in said if text]
+    if said:
+        return max(dict.fromkeys(said), key=said.count)
+    return "" if lacking or "rate_note" not in chosen.columns else STARTS_DIFFER
 
 
 def trials_one_by_one(runs, metric, held_out):
@@ -142,6 +156,20 @@ def test_trials_are_those_of_one_problem_after_the_other(seed, metric, searched,
         assert not len(trials)
     else:
         pd.testing.assert_frame_equal(trials, plain[trials.columns], check_exact=True)
+
+
+@pytest.mark.parametrize("held_out", [{}, {"p": 2, "r": 3}])
+@pytest.mark.parametrize("seed", range(5))
+def test_notes_come_with_the_rates(seed, held_out):
+    runs = random_runs(seed)
+    rng = np.random.default_rng(seed)
+    notes = rng.choice(["", "", "", "adaptive", "double root", NOT_REPLAYED], len(runs))
+    before = table_of(runs, tuning_starts=held_out)
+    assert (before["rate_note"] == "").all()
+    found = table_with_theory(before, chosen_runs(runs, before).join(pd.Series(notes, name="rate_note")))
+    plain = one_by_one(runs.assign(rate_note=notes), tuning_starts=held_out)
+    pd.testing.assert_frame_equal(found, plain[found.columns], check_exact=True)
+    assert found["rate_note"].nunique() > 2
 
 
 @pytest.mark.parametrize("held_out", [{}, {"p": 2, "r": 3}])

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Stroke
 
+from gdbench.closed_forms import FORMULAS, best_setting, extremes, stability_edge
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
-from gdbench.plots.edges import FORMULAS, best_setting, extremes, stability_edge
 from gdbench.plots.files import file_name
 from gdbench.plots.scales import Scale, borders, dress, scale_of
 from gdbench.plots.settings import best_of, by_setting, numbers, swept

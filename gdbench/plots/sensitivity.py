@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.plots.edges import FORMULAS, extremes, stability_edge
+from gdbench.closed_forms import FORMULAS, extremes, stability_edge
 from gdbench.plots.settings import best_of, by_setting, swept
 from gdbench.plots.style import (
     DPI,

@@ -1,0 +1,133 @@
+"""Why the observed rate of a run is not the predicted one, or why one of them is missing: a few words, from numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdbench.engine import Trajectory
+from gdbench.facts import hessian_at
+from gdbench.program import Program
+from gdbench.table_frame import NOT_REPLAYED, needs_note
+from gdbench.theory import jacobian_at, linear_errors, rate_observed, surface_of
+
+TOO_FEW = "too few steps"
+UNEXCITED = "slowest mode not excited"
+DOUBLE_ROOT = "double root"
+TRANSIENT = "not yet asymptotic"
+ELSEWHERE = "stopped elsewhere"
+REPELS = "minimum repels"
+UNKNOWN = "unexplained"
+# a cause explains a difference of rates when it leaves no more than this share of it
+SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run and the minimum that it is compared at.
+
+    program : of this run alone; minimiser : `[n]`; hessian : `[n, n]` there; gaps : `[steps + 1]`, those of `path`;
+    resolution : the rounding of the loss; status : how the run ended; arrived : whether it ended near the minimum.
+    """
+
+    program: Program
+    minimiser: np.ndarray
+    hessian: np.ndarray
+    path: Trajectory
+    gaps: np.ndarray
+    resolution: float
+    status: str
+    arrived: bool
+
+
+def note_of(seen: Seen | None, observed: float, predicted: float, reason: str, reached: bool) -> str:
+    """Why `observed` and `predicted` differ by over 1 %, or why a run that `reached` the target lacks one of them.
+
+    reason : why there is no prediction; seen : None for a run that has not been replayed. "" where nothing is to be
+    said.
+    """
+    if not needs_note(observed, predicted, reached):
+        return ""
+    if np.isnan(predicted):
+        return reason
+    if seen is None:
+        return NOT_REPLAYED
+    return TOO_FEW if np.isnan(observed) else _why_they_differ(seen, observed, predicted)
+
+
+def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
+    """The first cause that the numbers bear out."""
+    jacobian = jacobian_at(seen.program, seen.minimiser)
+    if observed < predicted and not _is_excited(seen, jacobian):
+        return UNEXCITED
+    if _has_double_root(jacobian, len(seen.gaps) - 1):
+        return DOUBLE_ROOT
+    difference = SHARE * abs(observed - predicted)
+    # the theory itself, iterated from the same start for as many steps
+    errors = linear_errors(seen.program, seen.minimiser, jacobian, len(seen.gaps) - 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = 0.5 * np.einsum("ki,ij,kj->k", errors, seen.hessian, errors)
+    if abs(rate_observed(gaps, seen.resolution) - observed) <= difference:
+        return TRANSIENT
+    if seen.status == "stationary" and not seen.arrived:
+        return ELSEWHERE
+    if predicted > 1:
+        return REPELS
+    return TRANSIENT if _is_changing(seen, difference) else UNKNOWN
+
+
+def _leading(spectrum: np.ndarray) -> np.ndarray:
+    """Which eigenvalues are the largest; rounding splits a double root by the root of epsilon."""
+    size = np.abs(spectrum)
+    return np.asarray(size >= size.max() * (1 - 1e-6))
+
+
+def _is_excited(seen: Seen, jacobian: np.ndarray) -> bool:
+    """Whether the iterate has a part along a slowest mode, at the start or in the middle of the run.
+
+    The part of an error e along a mode is w·e, w being the left eigenvector.
+    """
+    spectrum, left = np.linalg.eig(jacobian.T)
+    modes = left[: len(seen.minimiser), _leading(spectrum)]
+    for step in (0, len(seen.gaps) // 2):
+        error = seen.path.x[step] - seen.minimiser
+        size = np.linalg.norm(error) * np.linalg.norm(modes, axis=0)
+        # rounding of the iterate itself, and of an eigenvector at a double root
+        noise = 1e-7 * size + 1e-14 * (1 + np.abs(seen.minimiser).max()) * np.linalg.norm(modes, axis=0)
+        if (np.abs(error @ modes) > noise).any():
+            return True
+    return False
+
+
+def _has_double_root(jacobian: np.ndarray, steps: int) -> bool:
+    """Whether two of the largest eigenvalues are so close, with eigenvectors as close, that `steps` cannot part them.
+
+    The error then shrinks like k rᵏ.
+    """
+    spectrum, vectors = np.linalg.eig(jacobian)
+    first = int(np.abs(spectrum).argmax())
+    close = np.abs(spectrum - spectrum[first]) * steps <= np.abs(spectrum[first])
+    # equal eigenvalues of a symmetric matrix have directions of their own: no factor of k
+    parallel = np.abs(vectors.conj().T @ vectors[:, first]) > 0.99
+    return bool((close & parallel).sum() > 1)
+
+
+def _is_changing(seen: Seen, difference: float) -> bool:
+    """Whether the rate still changes by more than `difference`, or the loss by its curvature, in what is fitted."""
+    resolved = seen.gaps > seen.resolution
+    end = int(np.argmin(resolved)) if not resolved.all() else len(seen.gaps)
+    first, middle = end // 2, end // 2 + end // 4
+    rates = [_slope(seen.gaps[part]) for part in (slice(first, middle), slice(middle, end))]
+    if not abs(rates[0] - rates[1]) <= difference:
+        return True
+    there: Any = hessian_at(surface_of(seen.program), seen.path.x[first])
+    # the slowest mode feels a change of the Hessian as large as its own eigenvalue
+    return bool(not np.abs(there - seen.hessian).max() <= 0.01 * np.linalg.eigvalsh(seen.hessian)[0])
+
+
+def _slope(gaps: np.ndarray) -> float:
+    """The rate that a line through the crests of the log gap gives, NaN for fewer than three."""
+    steps = np.flatnonzero(gaps >= np.maximum.accumulate(gaps[::-1])[::-1])
+    return float(np.exp(np.polyfit(steps, np.log(gaps[steps]), 1)[0] / 2)) if len(steps) > 2 else float("nan")
