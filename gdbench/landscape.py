@@ -42,7 +42,8 @@ def landscape_of(
         "labels": surface.axis_labels(n),
     }
     inside = [_inside(x, loss, low, high, facts.f_star, loss_start) for x, loss in paths]
-    points = np.concatenate([*inside, facts.minimisers]) if inside or len(facts.minimisers) else np.stack([low, high])
+    # without a minimum to look at, the box is what there is to see
+    points = np.concatenate([*inside, facts.minimisers if len(facts.minimisers) else np.stack([low, high])])
     if len(facts.minimisers):
         best = facts.minimisers[0]
         points = np.concatenate([points, best - BEYOND * (points - best)])

@@ -10,7 +10,8 @@ from gdbench.surfaces import SURFACES
 
 def path_to(surface, steps=50, wild=None):
     start = surface.start_point(surface.dimension)
-    goal = facts_of(surface).minimisers[0]
+    known = facts_of(surface).minimisers
+    goal = known[0] if len(known) else np.zeros(surface.dimension)
     x = goal + (start - goal) * np.linspace(1, 0, steps)[:, None] ** 2
     if wild is not None:
         x = np.concatenate([x, wild[None]])
@@ -30,6 +31,15 @@ def test_a_frame_holds_the_path_and_every_minimiser(name):
     if picture["kind"] == "plane":
         corner = values(surface, np.array([[u[0], v[-1]]]))[0]
         assert picture["loss"][-1, 0] == pytest.approx(corner, rel=1e-12)
+
+
+def test_without_a_minimum_the_frame_holds_the_box():
+    surface = SURFACES["saddle"]
+    start = surface.start_point(2)[None]
+    picture = landscape_of(surface, facts_of(surface), [(start, values(surface, start))], 1.0)
+    low, high = surface.box_bounds(2)
+    for axis, least, most in zip((picture["u"], picture["v"]), low, high, strict=True):
+        assert axis[0] < least < most < axis[-1]
 
 
 def test_a_wild_iterate_does_not_set_the_frame():

@@ -131,18 +131,39 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
 
 
 def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
-    """Contours at log-spaced heights above the minimum, from the lowest of the frame to the start's and beyond."""
+    """Contours from the lowest height of the frame to the start's and beyond.
+
+    They are log-spaced above the minimum; without one, no height is the zero of a logarithm, and they are even.
+    """
     finite = loss[np.isfinite(loss)]
     if not finite.size or np.ptp(finite) == 0:
         note(axes, "the surface is flat or not finite here", 0.08)
         return ""
-    f_star = float(surface.get("f_star", np.nan))
-    known = np.isfinite(f_star)
-    base = f_star if known else float(finite.min())
-    heights = finite - base
+    f_star, start = (float(surface.get(name, np.nan)) for name in ("f_star", "loss_start"))
+    if np.isfinite(f_star):
+        base = f_star
+        levels, step = _log_levels(finite - base, start - base)
+        least = 10.0 ** (levels[0] - step / 2)
+        heights = np.nan_to_num(loss, nan=np.inf, posinf=np.inf) - base
+        # Logarithms are contoured, not losses: interpolation between grid points is then true to the spacing.
+        drawn = np.log10(np.clip(heights, least, 10.0 ** (levels[-1] + step)))
+        ends = f"loss − f* from {human(10.0 ** levels[0], 2)} to {human(10.0 ** levels[-1], 2)}, log-spaced"
+    else:
+        levels, step = _even_levels(finite, start)
+        drawn = np.clip(np.nan_to_num(loss, nan=np.inf, posinf=np.inf), levels[0] - step / 2, levels[-1] + step)
+        ends = f"loss from {human(levels[0], 2)} to {human(levels[-1], 2)}, evenly spaced"
+    u, v = np.asarray(surface["u"], dtype=float), np.asarray(surface["v"], dtype=float)
+    bounds = np.concatenate([[levels[0] - step], levels, [levels[-1] + 2 * step]])
+    axes.contourf(u, v, drawn, levels=bounds, cmap=GREYS, zorder=0)
+    if drawn.min() < levels[-1] and drawn.max() > levels[0]:
+        axes.contour(u, v, drawn, levels=levels, colors="#9aa3ab", linewidths=0.5, linestyles="solid", zorder=0.5)
+    return f"contours: {ends}, darker is higher"
+
+
+def _log_levels(heights: np.ndarray, start: float) -> tuple[np.ndarray, float]:
+    """Levels as logarithms, and the step between them, for `heights` above the minimum and that of the start."""
     heights = heights[heights > 0]
     top = float(heights.max())
-    start = float(surface.get("loss_start", np.nan)) - base
     # A start at the bottom or outside the frame would leave no room for levels: then the frame's median serves.
     start = start if start > heights.min() * 2 else float(np.median(heights))
     start = min(start, top)
@@ -151,17 +172,12 @@ def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
         low = start / 10
     step = (np.log10(start) - np.log10(low)) / (LEVELS - 1)
     above = min(int((np.log10(top) - np.log10(start)) / step), LEVELS)
-    levels = np.log10(low) + step * np.arange(LEVELS + above)
-    # Logarithms are contoured, not losses: interpolation between grid points is then true to the spacing.
-    ceiling = levels[-1] + step
-    heights = np.nan_to_num(loss, nan=np.inf, posinf=np.inf) - base
-    logs = np.log10(np.clip(heights, low / 10.0 ** (step / 2), 10.0**ceiling))
-    u, v = np.asarray(surface["u"], dtype=float), np.asarray(surface["v"], dtype=float)
-    bounds = np.concatenate([[levels[0] - step], levels, [ceiling + step]])
-    axes.contourf(u, v, logs, levels=bounds, cmap=GREYS, zorder=0)
-    if logs.min() < levels[-1] and logs.max() > levels[0]:
-        axes.contour(u, v, logs, levels=levels, colors="#9aa3ab", linewidths=0.5, linestyles="solid", zorder=0.5)
-    above_what = "loss − f*" if known else "loss above the lowest in the frame"
-    return (
-        f"contours: {above_what} from {human(low, 2)} to {human(10.0 ** levels[-1], 2)}, log-spaced, darker is higher"
-    )
+    return np.log10(low) + step * np.arange(LEVELS + above), step
+
+
+def _even_levels(losses: np.ndarray, start: float) -> tuple[np.ndarray, float]:
+    """Levels and the step between them, from the lowest loss to twice the start's height above it, or to the top."""
+    low, top = float(losses.min()), float(losses.max())
+    if low < start < top:
+        top = min(top, start + (start - low))
+    return np.linspace(low, top, LEVELS + 3)[1:-1], (top - low) / (LEVELS + 2)

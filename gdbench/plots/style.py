@@ -250,15 +250,17 @@ def page(
     below: float = 0.0,
     left: float = 0.8,
     above: float = 0.0,
+    tiled: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `panels` axes of `size` inches in a grid, title above, legend in a column of its own at the right.
 
     `grows` lets a lone panel become as high as a long legend; `below`, `left` and `above` keep so many inches free
-    under the legend, beside the panels and over them.
-    All places are computed in inches, because matplotlib's layout engines draw the figure several times.
+    under the legend, beside the panels and over them. `tiled` puts the legend, in two columns, in the last cell of the
+    grid instead. All places are computed in inches, because matplotlib's layout engines draw the figure several times.
     """
-    columns = panels if panels <= 3 else 2 if panels == 4 else 3 if panels <= 9 else 4
-    rows = math.ceil(panels / columns)
+    cells = panels + tiled
+    columns = cells if cells <= 3 else 2 if cells == 4 else 3 if cells <= 9 else 4
+    rows = math.ceil(cells / columns)
     gap_x, gap_y, bottom, top = 0.85, 0.85, 0.6, 0.75 + above
     if panels > 1:
         top += 0.3
@@ -269,20 +271,23 @@ def page(
         [entry[1] for entry in entries],
         loc="upper left",
         borderaxespad=0.0,
+        ncols=2 if tiled else 1,
     )
     box = legend.get_window_extent(canvas.get_renderer())
     if grows and panels == 1:
         size = (size[0], max(size[1], min(box.height / DPI, 6.0)))
     grid_w = columns * size[0] + (columns - 1) * gap_x
-    grid_h = max(rows * size[1] + (rows - 1) * gap_y, box.height / DPI + below)
+    before = (columns - 1) * (size[0] + gap_x) if tiled else grid_w + 0.3  # inches left of the legend, and over it
+    over_it = (rows - 1) * (size[1] + gap_y) if tiled else 0.0
+    grid_h = max(rows * size[1] + (rows - 1) * gap_y, over_it + box.height / DPI + below)
     over = figure.text(0, 0, title, fontsize=12, fontweight="bold", color=INK)
     under = figure.text(0, 0, subtitle, fontsize=8.5, color=MUTED)
     words = max(text.get_window_extent(canvas.get_renderer()).width / DPI for text in (over, under))
     side = max(box.width / DPI, 1.0 if below else 0.0)  # a colour bar is as wide
-    width = max(left + grid_w + 0.3 + side + 0.2, left + words + 0.2, 7.2)
+    width = max(left + max(before + side, grid_w) + 0.2, left + words + 0.2, 7.2)
     height = top + grid_h + bottom
     figure.set_size_inches(width, height)
-    legend.set_bbox_to_anchor(((left + grid_w + 0.3) / width, 1 - top / height))
+    legend.set_bbox_to_anchor(((left + before) / width, 1 - (top + over_it) / height))
     over.set_position((left / width, 1 - 0.3 / height))
     under.set_position((left / width, 1 - 0.55 / height))
     axes = []

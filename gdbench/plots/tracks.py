@@ -20,6 +20,7 @@ MARKS = 12  # at most so many markers on a path
 FAR = 1e4  # half widths: so far out, pulling a point in no longer bends the line that leaves the frame
 ENDLESS = 100  # steps drawn of a path that would fill its panel
 PATHS = 18  # about so many paths in one panel; more hide each other
+CROWD = 12  # of so many solvers every path is marked at its own round distances; of more, all at the same few steps
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Track:
     run: pd.Series
     points: np.ndarray
     steps: np.ndarray
-    stride: int  # steps between two markers, the same for all starts of a solver
+    stride: int  # steps between two markers, the same for all starts of a solver; 0: at 1, 10, 100, .. steps
 
     @property
     def status(self) -> str:
@@ -44,7 +45,9 @@ class Track:
     @property
     def marked(self) -> np.ndarray:
         """The rows that carry a marker: every `stride` steps, or the next one kept of a long path that was thinned."""
-        return np.unique(np.searchsorted(self.steps, np.arange(0, self.steps[-1] + 1, self.stride)))
+        last = self.steps[-1]
+        steps = np.arange(0, last + 1, self.stride) if self.stride else 10.0 ** np.arange(np.log10(max(last, 1)) + 1e-9)
+        return np.unique(np.searchsorted(self.steps, steps[steps <= last]))
 
 
 def scenes_of(
@@ -88,8 +91,9 @@ def scene_of(
     longest: dict[str, float] = {}
     for run, _, _, steps in raw:
         longest[str(run.get("solver"))] = max(longest.get(str(run.get("solver")), 1.0), float(np.nanmax(steps)))
+    strides = {solver: 0 if len(longest) > CROWD else stride_of(steps) for solver, steps in longest.items()}
     tracks = [
-        Track(solver := str(run.get("solver")), run, ground.place(x, loss), steps, stride_of(longest[solver]))
+        Track(solver := str(run.get("solver")), run, ground.place(x, loss), steps, strides[solver])
         for run, x, loss, steps in raw
     ]
     return ground, sorted(tracks, key=lambda track: -len(track.steps))

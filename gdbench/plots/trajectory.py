@@ -46,6 +46,7 @@ from gdbench.statistics import floats
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]
 SIDE = 4.6  # inches of the longer side of a panel that stands alone
+CROWDED = "marked after 1, 10, 100, .. steps"
 
 
 def figures(
@@ -74,7 +75,9 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     for solver in names(rows, "solver"):
         own = [track for track in tracks if track.solver == solver]
         entries.append((handle(solver), _label(solver, own, ground, only(rows, "solver", solver))))
-    side = float(np.clip(0.36 * len(entries), SIDE, 6.2))  # a panel not much lower than its legend
+    crowded = any(not track.stride for track in tracks)
+    # a panel not much lower than its legend
+    side = float(np.clip((0.24 if crowded else 0.36) * len(entries), SIDE, 6.2))
     size = (side, side)
     if 1 / 3 <= ground.ratio <= 3 and ground.kind != "line":
         size = (side, side / ground.ratio) if ground.ratio > 1 else (side * ground.ratio, side)
@@ -82,8 +85,8 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
         size = (side * 1.15, side * 1.1)
     entries += signs([ground], tracks, any(leaves(track, ground) for track in tracks))
     figure, (axes,) = page(1, size, entries, f"Paths on {name}", " ")
-    remark = _panel(axes, surface, ground, tracks, 1.5)
-    figure.texts[-1].set_text(remark)
+    remark = _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5)
+    figure.texts[-1].set_text("; ".join(filter(None, [remark, CROWDED if crowded else ""])))
     return figure
 
 
@@ -108,12 +111,15 @@ def _grid(
     outside = any(leaves(track, ground) for ground, own, _ in scenes.values() for track in own)
     entries += signs([ground for ground, _, _ in scenes.values()], tracks, outside)
     of = f" of the first {PANELS} surfaces" if remark else ""
-    subtitle = (
-        f"contours log-spaced above the minimum, darker is higher; settings and outcomes{of}: trajectory-NAME.png"
-    )
-    figure, panels = page(len(scenes), (2.9, 2.6), entries, f"Paths on every surface{remark}", subtitle)
+    crowded = any(not track.stride for track in tracks)
+    subtitle = f"{CROWDED}; " if crowded else ""
+    subtitle += "contours log-spaced above the minimum, darker is higher; "
+    subtitle += f"settings and outcomes{of}: trajectory-NAME.png"
+    size = (3.9, 3.0) if crowded else (2.9, 2.6)
+    title = f"Paths on every surface{remark}"
+    figure, panels = page(len(scenes), size, entries, title, subtitle, tiled=crowded)
     for axes, (surface, (ground, own, _)) in zip(panels, scenes.items(), strict=True):
-        _panel(axes, contours.get(surface, {}), ground, own, 1.2)
+        _panel(axes, contours.get(surface, {}), ground, own, 0.9 if crowded else 1.2)
         axes.set_title(surface)
         axes.set_xlabel(_short(axes.get_xlabel()))
         axes.set_ylabel(_short(axes.get_ylabel()))
@@ -146,15 +152,17 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
         return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
-    first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
+    if stride:
+        first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
+    first += "\n" if stride else " · "  # of a crowd, each has one line
     if len(rows) <= 1:
-        return f"{first}\n{_outcome(tracks[0], ground)}"
+        return first + _outcome(tracks[0], ground)
     hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
     median = np.median(hits)
     steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
     shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
-    return f"{first}\n{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
+    return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:
