@@ -50,7 +50,7 @@ def as_number(value: Any, what: str) -> float:
 
 
 def as_option(value: Any, default: Any, what: str) -> Any:
-    """`value` as the type of `default` (bool, int or str), or a `UsageError` that names `what`."""
+    """`value` as the type of `default` (bool, int, float or str), or a `UsageError` that names `what`."""
     if isinstance(default, bool):
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if str(value).lower() in words:
@@ -61,7 +61,7 @@ def as_option(value: Any, default: Any, what: str) -> Any:
         if number != int(number):
             raise UsageError(f"{what} must be a whole number, not {value!r}")
         return int(number)
-    return str(value)
+    return as_number(value, what) if isinstance(default, float) else str(value)
 
 
 def split_keywords(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], dict[str, Any]]:

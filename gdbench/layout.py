@@ -64,13 +64,14 @@ class Layout:
         return jnp.stack(jax.vmap(one)(rows, list(constants)))
 
     def _tree_of(self, numbers: list[Array]) -> Any:
-        parts = [
-            (numbers[span.start] if leaf.shape == () else jnp.stack(numbers[span]).reshape(leaf.shape)).astype(
-                leaf.dtype
-            )
-            for leaf, span in zip(self.leaves, self.spans, strict=True)
-        ]
+        parts = []
+        for leaf, span in zip(self.leaves, self.spans, strict=True):
+            own = numbers[span] or [jnp.zeros((0,), self.dtype)]  # some libraries keep arrays without an entry
+            part = own[0] if leaf.shape == () or not leaf.size else jnp.stack(own)
+            parts.append(part.reshape(leaf.shape).astype(leaf.dtype))
         return jax.tree.unflatten(self.tree, parts)
 
     def _numbers_of(self, tree: Any) -> list[Array]:
-        return [number.astype(self.dtype) for leaf in jax.tree.leaves(tree) for number in leaf.reshape(-1)]
+        # an entry that is the same after every step comes out as a number of Python
+        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+        return [number.astype(self.dtype) for leaf in leaves for number in leaf.reshape(-1)]

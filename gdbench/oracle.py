@@ -101,6 +101,30 @@ class Oracle:
         self.evaluations.looped = spent if looped is None else looped + spent
         return made
 
+    def uncounted(self) -> Callable[[Array], Array]:
+        """f for another library to evaluate, and differentiate, in loops of its own: say how often with `count`.
+
+        All its gradients have the noise of one call, as those of one call in a loop have.
+        """
+        if self._noise is None:
+            return self._function
+        noise = self._noise(self._noisy_calls)
+        self._noisy_calls += 1
+        # adds 0 to the value, and the noise to the gradient
+        return lambda x: self._function(x) + jnp.dot(noise, x - lax.stop_gradient(x))
+
+    def count(self, *, value: Any = 0, grad: Any = 0, hess: Any = 0) -> None:
+        """Count evaluations made with `uncounted`: numbers, or scalars of which only the running program knows."""
+        spent = [value, grad, hess]
+        if all(isinstance(number, int) for number in spent):
+            self.evaluations.value += value
+            self.evaluations.grad += grad
+            self.evaluations.hess += hess
+            return
+        counted = jnp.stack([jnp.asarray(number).astype(jnp.int32) for number in spent])
+        looped = self.evaluations.looped
+        self.evaluations.looped = counted if looped is None else looped + counted
+
     def _noisy(self, gradient: Array) -> Array:
         call = self._noisy_calls
         self._noisy_calls += 1

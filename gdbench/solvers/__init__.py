@@ -4,7 +4,7 @@ from gdbench.solvers.base import SOLVERS, Solver, solver
 
 # in the order in which `gdbench list` shows them
 from gdbench.solvers import momentum, adaptive, adam, nadam, adam_second_moments, radam  # isort: skip
-from gdbench.solvers import per_weight, line_search, second_order  # isort: skip
+from gdbench.solvers import per_weight, line_search, second_order, from_optax  # isort: skip
 
 __all__ = [
     "SOLVERS",
@@ -12,6 +12,7 @@ __all__ = [
     "adam",
     "adam_second_moments",
     "adaptive",
+    "from_optax",
     "line_search",
     "momentum",
     "nadam",

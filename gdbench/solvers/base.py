@@ -12,7 +12,7 @@ from gdbench.keywords import refuse_reserved, split_keywords
 from gdbench.registry import Registry
 
 # how much of the past is kept, as the field writes it: what matters is the distance from 1
-KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho")
+KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho", "beta", "betas_0", "betas_1", "beta3")
 CONVENTION, PAPER = "convention", "paper"
 CONVENTIONS = (PAPER, "torch", "optax")
 
@@ -23,8 +23,9 @@ class Solver:
 
     hyperparameters : float keyword arguments with their defaults, None where one must be given; all traced.
     options : int, bool and str keyword arguments; each combination is a program of its own.
+    optional : settings that are absent unless given: None for a hyperparameter, a value of its type for an option.
     init : `init(x)` gives the state before the first step: one value, or a tuple with one per entry of `state`. Keyword
-    arguments of it that are named like hyperparameters or options are handed over.
+    arguments of it that are named like hyperparameters or options are handed over, all to `**settings`.
     variants : the same method as other libraries define it, by the value of the option `convention`.
     note : what sets a variant apart from the paper's definition.
     package : the package whose code decides the numbers, besides ours.
@@ -42,9 +43,12 @@ class Solver:
     note: str = ""
     package: str = ""
     variants: dict[str, Solver] = field(default_factory=dict)
+    optional: Mapping[str, Any] = field(default_factory=dict)
+    # of this object alone, so that `replace` makes another
+    _resolved: dict[tuple[str, ...], Solver] = field(default_factory=dict, repr=False, init=False)
 
     def __post_init__(self) -> None:
-        refuse_reserved("solver", self.name, (*self.hyperparameters, *self.options))
+        refuse_reserved("solver", self.name, (*self.hyperparameters, *self.options, *self.optional))
 
     @property
     def init_settings(self) -> tuple[str, ...]:
@@ -55,13 +59,36 @@ class Solver:
             taken = inspect.signature(self.init).parameters
         except (TypeError, ValueError):  # a function in C tells nothing, and takes nothing of ours
             return ()
-        return tuple(name for name in (*self.hyperparameters, *self.options) if name in taken)
+        every = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
+        return tuple(name for name in (*self.hyperparameters, *self.options) if every or name in taken)
 
     @property
     def known_settings(self) -> list[str]:
-        """The hyperparameters and options of all variants, the paper's first."""
+        """The hyperparameters and options of all variants, the paper's first, with those that may be absent."""
         several = (self, *self.variants.values())
-        return list(dict.fromkeys(name for one in several for name in (*one.hyperparameters, *one.options)))
+        return list(
+            dict.fromkeys(name for one in several for name in (*one.hyperparameters, *one.options, *one.optional))
+        )
+
+    def resolved(self, given: Iterable[str]) -> Solver:
+        """The solver with those of its `optional` settings that are among the names `given`, which then need a value.
+
+        The same names give the same solver: programs are compiled for the object.
+        """
+        chosen = set(given)
+        names = tuple(name for name in self.optional if name in chosen)
+        if not names:
+            return self
+        if names not in self._resolved:
+            numbers = {name: None for name in names if self.optional[name] is None}
+            made = replace(
+                self,
+                hyperparameters={**self.hyperparameters, **numbers},
+                options={**self.options, **{name: self.optional[name] for name in names if name not in numbers}},
+                optional={name: kind for name, kind in self.optional.items() if name not in names},
+            )
+            self._resolved.setdefault(names, made)
+        return self._resolved[names]
 
     def variant(self, convention: str) -> Solver:
         """The solver as `convention` defines it; a `UsageError` names the conventions that there are."""
