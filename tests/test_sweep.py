@@ -243,6 +243,27 @@ def test_trials_are_the_sobol_points_of_scipy():
     assert not np.isin(trial_points(adam, space, trials, seed + 1)["b1"], points["b1"]).any()
 
 
+def test_factors_are_tried_on_their_own_side_of_one():
+    def tried(name):
+        solver = SOLVERS[name]
+        space = space_of(solver, (), Rates(), {})
+        points = trial_points(solver, space, 256, 0)
+        for setting, default in solver.hyperparameters.items():
+            assert setting == "learning_rate" or points[setting].min() < default < points[setting].max(), setting
+        return points
+
+    gains, rprop, backtracking = tried("gains"), tried("rprop"), tried("backtracking")
+    # every gain starts at 1
+    assert gains["low"].max() <= 1 <= gains["high"].min()
+    assert rprop["low"].max() < rprop["high"].min()
+    assert rprop["up"].min() > 1
+    for shorter in (gains["down"], rprop["down"], backtracking["shrink"], backtracking["c1"]):
+        assert 0 < shorter.min() < shorter.max() < 1
+    # a range that the user gives counts before ours
+    given = space_of(SOLVERS["rprop"], (), Rates(), {"up": Range(log=(1.1, 1.5))})
+    assert given["up"] == Range(log=(1.1, 1.5))
+
+
 def test_a_value_given_is_not_tuned(here):
     folder, _, _ = sweep(TUNED, "--no-plots", "--set", "set.momentum=0.9", "--set", "solver.adam.learning_rate=0.1")
     runs = read(folder / "runs.csv")
