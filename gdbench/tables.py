@@ -43,6 +43,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence.
 
     `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown.
+    A sign behind rates that differ leads to the reason under the table.
     """
     shown = Table(box=None, pad_edge=False, header_style="bold")
     several_starts = bool((table["starts"] > 1).any())
@@ -53,6 +54,13 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
         shown.add_column(name, justify="left" if left else "right", no_wrap=True)
+    signs = _signs(table)
+    if signs:
+        shown.add_column("", no_wrap=True)
+        shown.caption = "Why the rates differ, or one is missing: " + "  ".join(
+            f"{signs[text]} {text}".replace(" ", "\u00a0") for text in signs
+        )
+        shown.caption_justify, shown.caption_style = "left", "none"
     for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
         if index:
             shown.add_row()
@@ -71,8 +79,18 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
                 number(row["loss_final"]),
                 number(row["rate_observed"], 6),
                 number(row["rate_predicted"], 6),
+                *([signs.get(str(row["rate_note"]), "")] if signs else []),
             )
     return shown
+
+
+def _signs(table: pd.DataFrame) -> dict[str, str]:
+    """A raised number for every note on the rates, in the order of the rows; a table of old has none."""
+    if "rate_note" not in table.columns:
+        return {}
+    notes = dict.fromkeys(str(text) for text in table["rate_note"].fillna("") if text)
+    raised = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return {text: str(place).translate(raised) for place, text in enumerate(notes, 1)}
 
 
 def _tuning(row: pd.Series) -> str:

@@ -48,12 +48,17 @@ class Prediction(NamedTuple):
     reason: np.ndarray
 
 
+class Local(NamedTuple):
+    """A step from `at` `[.., d]`, which is (x, state) as one vector: how far it `moved` and its `jacobian` there."""
+
+    at: Any
+    moved: Any
+    jacobian: Any
+
+
 @lru_cache(maxsize=256)
 def _compiled(signature: Signature) -> Callable[..., Any]:
-    """`(x [CHUNK, n], warm, settings [CHUNK], data) -> (moved, jacobian)`, over (x, state) as one vector `[d]`.
-
-    They are of one step, after `warm` steps from x with the first state.
-    """
+    """`(x [CHUNK, n], warm, settings [CHUNK], data) -> Local`: of one step, after `warm` steps from x."""
     step = Step(signature)
 
     def one(x: Any, warm: Any, settings: Any, data: Any) -> Any:
@@ -70,7 +75,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
         def moved(flat: Any) -> Any:
             return ravel_pytree(update(0, unravel(flat)))[0]
 
-        return moved(flat) - flat, jax.jacfwd(moved)(flat)
+        return Local(flat, moved(flat) - flat, jax.jacfwd(moved)(flat))
 
     return jax.jit(jax.vmap(one, (0, None, 0, None)), compiler_options=compiler.known(compiler.ONCE))
 
@@ -97,7 +102,7 @@ def jacobian_at(program: Program, minimiser: np.ndarray) -> np.ndarray:
     """The Jacobian `[d, d]` of a step of the first run at the minimiser: what `rates_predicted` takes the radius of."""
     settings, rows = _distinct_settings(program)
     first = {name: values[rows[:1]] for name, values in settings.items()}
-    return _jacobians(replace(program.signature, dtype="float64"), program, minimiser, first)[1][0]
+    return np.asarray(_local(program, minimiser, first).jacobian[0])
 
 
 def linear_errors(program: Program, minimiser: np.ndarray, jacobian: np.ndarray, steps: int) -> np.ndarray:
@@ -153,31 +158,34 @@ def _rates(
     program: Program, minimiser: np.ndarray, hessian: np.ndarray, settings: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rates and reasons of distinct settings, both `[distinct]`."""
-    signature, n = replace(program.signature, dtype="float64"), len(minimiser)
-    moved, at = _jacobians(signature, program, minimiser, settings)
-    radius, spectrum = _radius(at)
+    n, here = len(minimiser), _local(program, minimiser, settings)
+    radius, spectrum = _radius(here.jacobian)
     # every direction a little, so that no weight's gradient is zero there
     direction = np.linalg.eigh(hessian)[1] @ np.ones(n)
     gap = max(program.atol, program.rtol, 1e-12)
     away = np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
-    linear = np.ones(len(at), bool)
-    # at two distances: at a single one a step that is not linear can have the same radius by chance
+    # at two distances: at a single one a step that is not linear can look so by chance; and where its memory is filled
+    looks = []
     for share, warm in ((1.0, 0), (0.1, 0), (1.0, WARM)):
         # so close that a step which repels does not lead away
         close = share * away * np.maximum(np.nan_to_num(radius, nan=1.0)[:, None], 1.0) ** -warm
-        _, near = _jacobians(signature, program, minimiser + close, settings, warm)
-        linear &= np.abs(radius - _radius(near)[0]) <= 0.25 * np.abs(1 - radius)
-    still = np.abs(moved) <= 1e-6 * (1 + np.abs(minimiser).max())
-    anywhere = np.abs(spectrum - 1).min(axis=1) <= 1e-13
-    reason = np.full(len(at), "", dtype=object)
+        looks.append(_local(program, minimiser + close, settings, warm))
+    radii = [_radius(near.jacobian)[0] for near in looks]
+    straight = [_is_straight(here, near) for near in looks]
+    linear = np.all([*straight, *(_alike(radius, other) for other in radii)], axis=0)
+    still = np.abs(here.moved) <= 1e-6 * (1 + np.abs(minimiser).max())
+    # x has the same say in a step at both places, and yet the step differs: it jumps, as the sign of a gradient does
+    change = np.abs(looks[0].jacobian - here.jacobian)[:, :, :n].max(axis=(1, 2))
+    jumps = ~straight[0] & (change <= 0.01 * np.maximum(radius, 1))
+    reason = np.full(len(radius), "", dtype=object)
     # what counts before another comes after it
     if not linear.all():
         reason[~linear] = _why_not_linear(program, minimiser, hessian, away, settings, radius)[~linear]
-    for row in np.flatnonzero(anywhere & np.isfinite(radius)):
-        reason[row] = NOT_SMOOTH if _leaves_x_anywhere(at[row], n) else ADAPTIVE
-    reason[~still[:, n:].all(axis=1)] = ADAPTIVE
+    reason[np.isnan(radius) & _alike(*radii[:2])] = NO_DERIVATIVE
+    reason[np.abs(spectrum - 1).min(axis=1) <= 1e-13] = ADAPTIVE
     reason[~still[:, :n].all(axis=1)] = NOT_FIXED
-    reason[np.isnan(radius)] = NO_DERIVATIVE
+    reason[~still[:, n:].all(axis=1)] = ADAPTIVE
+    reason[jumps] = NOT_SMOOTH
     return np.where(reason == "", radius, np.nan), reason
 
 
@@ -188,11 +196,17 @@ def _radius(jacobians: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(finite, np.abs(spectrum).max(axis=1), np.nan), spectrum
 
 
-def _leaves_x_anywhere(jacobian: np.ndarray, n: int) -> bool:
-    """Whether it is x that a step, to first order, leaves where it is: steps then do not shrink with the gradient."""
-    _, singular, rows = np.linalg.svd(jacobian - np.eye(len(jacobian)))
-    resting = rows[singular <= 1e-12 * max(singular[0], 1.0)]
-    return bool(np.abs(resting[:, :n]).max(initial=0.0) > 1e-6)
+def _alike(rates: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where two rates `[k]` would let a run take about as many steps; not where one is NaN."""
+    return np.asarray(np.abs(rates - others) <= 0.25 * np.abs(1 - rates))
+
+
+def _is_straight(here: Local, near: Local) -> np.ndarray:
+    """Where `[k]` the step `near` the minimum differs from the one `here` by what the Jacobian here says."""
+    error, found = near.at - here.at, near.moved - here.moved
+    expected = np.einsum("kij,kj->ki", np.nan_to_num(here.jacobian), error) - error
+    size = np.maximum(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1))
+    return np.asarray(np.linalg.norm(found - expected, axis=1) <= 0.25 * size)
 
 
 def _why_not_linear(
@@ -209,9 +223,9 @@ def _why_not_linear(
         return np.full(len(radius), NOT_QUADRATIC, dtype=object)
     reason = np.full(len(radius), ADAPTIVE, dtype=object)
     if "eps" in settings:
-        signature = replace(program.signature, dtype="float64")
-        _, other = _jacobians(signature, program, minimiser, {**settings, "eps": 100 * settings["eps"]})
-        reason[np.abs(_radius(other)[0] - radius) > 0.25 * np.abs(1 - radius)] = EPS
+        other = _local(program, minimiser, {**settings, "eps": 100 * settings["eps"]})
+        changed = ~_alike(radius, _radius(other.jacobian)[0])
+        reason[changed & np.isfinite(radius)] = EPS
     return reason
 
 
@@ -228,24 +242,19 @@ def _shapes(signature: Signature) -> Any:
         return Step(signature).probe()
 
 
-def _jacobians(
-    signature: Signature, program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], warm: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """How one step moves (x, state), `[k, d]`, and its Jacobian `[k, d, d]`, for each of the `settings` `[k]`.
-
-    It is taken `warm` steps after the first state at `x` `[n]` or `[k, n]`.
-    """
+def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], warm: int = 0) -> Local:
+    """One step of each of the `settings` `[k]`, `warm` steps after the first state at `x` `[n]` or `[k, n]`."""
+    signature = replace(program.signature, dtype="float64")
     count = len(next(iter(settings.values()))) if settings else 1
     points = np.broadcast_to(x, (count, x.shape[-1]))
-    moved, jacobians = [], []
+    found = []
     for first in range(0, count, CHUNK):
         rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
         columns = {name: values[rows] for name, values in settings.items()}
         with jax.enable_x64(True):
-            found = _compiled(signature)(points[rows], warm, columns, program.data)
-        moved.append(np.asarray(found[0])[: count - first])
-        jacobians.append(np.asarray(found[1])[: count - first])
-    return np.concatenate(moved), np.concatenate(jacobians)
+            chunk = _compiled(signature)(points[rows], warm, columns, program.data)
+        found.append(Local(*(np.asarray(array)[: count - first] for array in chunk)))
+    return Local(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
 
 def rate_observed(gaps: np.ndarray, resolution: float) -> float:
