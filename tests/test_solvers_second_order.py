@@ -64,7 +64,7 @@ def assert_same_walk(surface, solver, step, steps, tolerance=1e-12, **more):
 
 
 def walk(surface, name, steps, **settings):
-    """The iterates `[steps + 1, n]` of one step after the other, without the loop over lanes that is long to compile."""
+    """The iterates `[steps + 1, n]` of one step after the other, without the loop over lanes: long to compile."""
     solver = SOLVERS[name]
     settings = {**solver.hyperparameters, **solver.options, **settings}
     with jax.enable_x64(True):
