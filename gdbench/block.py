@@ -13,16 +13,16 @@ import numpy as np
 
 from gdbench.errors import UsageError, describe
 from gdbench.facts import Facts, facts_of
-from gdbench.program import Program, Setting
+from gdbench.program import Program
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 
-NOISE = "noise"
+NOISE, NOISE_DECAY = "noise", "noise_decay"
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under what runs are made: budget, target, precision, and how many examples a step sees (0: all)."""
+    """Under what runs are made: budget, target, precision, how many examples a step sees (0: all), and patience."""
 
     steps: int
     rtol: float
@@ -30,6 +30,8 @@ class Conditions:
     gtol: float
     dtype: str
     batch_size: int = 0
+    shuffle: bool = True
+    patience: int = 0
     targets: tuple[float, ...] = ()
 
 
@@ -63,11 +65,12 @@ class Block:
     Run `row` of a block is a cell of the array with the axes (problem, hyperparameter axes.., start, seed), the last
     one running fastest.
 
-    parameters : swept parameters by name, each `[problems]`; `noise` is one of them.
+    parameters : swept parameters by name, each `[problems]`; `noise` and `noise_decay` are among them.
     axes : swept hyperparameters, each axis a mapping of names to arrays of its length: one name on a grid, all in a
     tuned search. fixed : the others.
     starts : `[starts, n]`, of which the last `len(starts) - tuning_starts` are held out where `tuning_starts` is not 0.
-    seeds : `[seeds]`. noise : of all runs, None for exact gradients or where it is swept.
+    seeds : `[seeds]`. noise, noise_decay : of all runs; None for exact gradients, for noise that stays, and where they
+    are swept.
     swept_conditions : the conditions that have several values, and so belong to a problem's name.
     """
 
@@ -83,6 +86,7 @@ class Block:
     first_run: int
     tuning_starts: int = 0
     noise: float | None = None
+    noise_decay: float | None = None
     swept_conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -97,7 +101,7 @@ class Block:
     @cached_property
     def problems(self) -> list[Problem]:
         """The surface at each of its parameters; blocks of the same surface share them, for their facts take time."""
-        names = [name for name in self.parameters if name != NOISE]
+        names = [name for name in self.parameters if name not in (NOISE, NOISE_DECAY)]
         keys = list(zip(*(self.parameters[name].tolist() for name in names), strict=True)) or [()] * self.shape[0]
         known = _KNOWN.setdefault(self.surface, {})
         for key in keys:
@@ -141,16 +145,10 @@ class Block:
         """The program of `rows`; all programs of a block compile to the same XLA program."""
         rows = np.asarray(rows, dtype=np.int64)
         problem = self.problem_index(rows)
-        parameters: dict[str, Setting] = dict(self.surface.parameters)
-        parameters |= {name: values[problem] for name, values in self.parameters.items() if name != NOISE}
+        parameters: dict[str, Any] = {**self.surface.parameters, NOISE: self.noise, NOISE_DECAY: self.noise_decay}
+        parameters |= {name: values[problem] for name, values in self.parameters.items()}
+        noise = {name: parameters.pop(name) for name in (NOISE, NOISE_DECAY)}
         f_star = np.array([item.facts.f_star if item.facts else np.nan for item in self.problems])
-        stochastic: dict[str, Any] = {}
-        if NOISE in self.parameters:
-            stochastic["noise"] = self.parameters[NOISE][problem]
-        elif self.noise is not None:
-            stochastic["noise"] = self.noise
-        if self.conditions.batch_size:
-            stochastic["batch_size"] = self.conditions.batch_size
         return Program(
             surface=self.surface,
             solver=self.solver,
@@ -168,7 +166,10 @@ class Block:
             gtol=self.conditions.gtol,
             dtype=self.conditions.dtype,
             targets=self.conditions.targets,
-            **stochastic,
+            batch_size=self.conditions.batch_size,
+            shuffle=self.conditions.shuffle,
+            patience=self.conditions.patience,
+            **noise,
         )
 
     @cached_property
@@ -181,4 +182,4 @@ class Block:
         """Blocks with the same group run in the same lanes: one compiled program, called with the same scalars."""
         one = self.take(np.zeros(1, np.int64))
         shared = tuple(sorted(one.shared.items()))
-        return one.signature, shared, self.conditions.steps, self.conditions.gtol
+        return one.signature, shared, self.conditions.steps, self.conditions.gtol, self.conditions.patience

@@ -35,8 +35,8 @@ class Lanes(NamedTuple):
 class Ended(NamedTuple):
     """What the runs of one call ended with: the first `count` columns, in the order in which they ended."""
 
-    numbers: Numbers  # [4 + n, queue + 2 lanes]: steps, final loss, best loss, gradient norm, iterate; three rows more
-    # where the solver asks in loops: evaluations made there
+    numbers: Numbers  # [4 + n, queue + 2 lanes]: steps, final loss, best loss, gradient norm, iterate; then, each
+    # where there is such: three rows of evaluations made in loops, lowest held-out loss and its step, goal met
     hits: Numbers  # [LEVELS, queue + 2 lanes], only where `laddered`
     run: Numbers  # [queue + 2 lanes]
     count: Numbers

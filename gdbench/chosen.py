@@ -11,7 +11,7 @@ from gdbench.errors import ResultError
 CONTRACT = frozenset(
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance "
     "grad_norm minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint "
-    "message".split()
+    "message held_out_loss held_out_step".split()
 )
 PARAMETER = "surface."
 OTHERS = (PARAMETER, "start.", "steps_at_")

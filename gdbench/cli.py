@@ -85,6 +85,16 @@ def run(
     batch_size: Annotated[
         int | None, typer.Option(help="Examples of the data that one step sees; all without it.")
     ] = None,
+    noise_decay: Annotated[float | None, typer.Option(help="G: the noise shrinks as noise (1 + step)^(-G/2).")] = None,
+    shuffle: Annotated[
+        bool | None, typer.Option("--shuffle/--in-order", help="Mini-batches shuffled in every epoch, or in turn.")
+    ] = None,
+    holdout: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share of the data that training does not see.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop a run after so many steps without a lower held-out loss.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="YAML with these options; a flag given here wins.")
     ] = None,
@@ -123,6 +133,10 @@ def run(
         "dtype": dtype,
         "noise": noise,
         "batch_size": batch_size,
+        "noise_decay": noise_decay,
+        "shuffle": shuffle,
+        "holdout": holdout,
+        "patience": patience,
         "plugin": plugin,
     }
     given = {key: value for key, value in options.items() if value is not None}

@@ -51,6 +51,11 @@ def require_consistent(spec: Any) -> None:
         raise ValueError("name at least one surface, or a data file")
     if not spec.solver:
         raise ValueError("name at least one solver")
+    for key, needed in (("noise_decay", "noise"), ("patience", "holdout")):
+        if getattr(spec, key) is not None and getattr(spec, needed) is None:
+            raise ValueError(f"{key} needs {needed}")
+    if not spec.shuffle and spec.batch_size is None:
+        raise ValueError("shuffle needs batch_size: without mini-batches every step sees all examples")
     require_data(spec)
 
 
@@ -128,6 +133,20 @@ class RunSpec(BaseModel):
     )
     batch_size: int | None = Field(
         default=None, ge=1, le=2**31, description="examples that one step sees of a table; all when absent"
+    )
+    noise_decay: float | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST,
+        allow_inf_nan=False,
+        description="γ: the noise shrinks as noise (1 + step)^(-γ/2)",
+    )
+    shuffle: bool = Field(default=True, description="mini-batches in a new order in every epoch; else as they stand")
+    holdout: float | None = Field(
+        default=None, gt=0, lt=1, description="share of a table's examples that training does not see"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=2**31, description="steps without a lower held-out loss after which a run is stopped"
     )
     plugin: Names = Field(default_factory=list, description="Python files with surfaces and solvers")
 

@@ -91,10 +91,11 @@ def load(source: str, target: str | None, model: str = "linear") -> Dataset:
     return Dataset(name, features, values, feature_names, target, classes)
 
 
-def preprocess(dataset: Dataset, how: str) -> Dataset:
+def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) -> Dataset:
     """Shift and scale every feature: `center` x - mean, `scale` x / std, `standardize` (x - mean) / std, or `raw`.
 
-    The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it is.
+    The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it is. Mean and
+    deviation are those of the examples `fitted_on`, a mask `[N]`; of all without it.
     Raises DataError for an unknown name, and for a constant column that would have to be divided by 0.
     """
     if how not in PREPROCESSINGS:
@@ -104,11 +105,13 @@ def preprocess(dataset: Dataset, how: str) -> Dataset:
     # a power of two near each column's largest value: exact to divide by, and no square can overflow
     exponent = np.frexp(np.abs(dataset.features).max(axis=0))[1]
     values = np.ldexp(dataset.features, -exponent)
-    centered = values - values.mean(axis=0)
-    centered -= centered.mean(axis=0)  # the first mean is rounded: with a mean of 1e9 that is visible
+    fitted = np.ones(len(values), bool) if fitted_on is None else fitted_on
+    centered = values - values[fitted].mean(axis=0)
+    centered -= centered[fitted].mean(axis=0)  # the first mean is rounded: with a mean of 1e9 that is visible
     # 0.1 repeated has a rounded mean and a std of 1e-17, so the range decides what is constant
-    constant = np.ptp(values, axis=0) <= 10 * np.finfo(float).eps * np.abs(values).max(axis=0)
-    centered[:, constant] = 0.0
+    constant = np.ptp(values[fitted], axis=0) <= 10 * np.finfo(float).eps * np.abs(values).max(axis=0)
+    if fitted.all():
+        centered[:, constant] = 0.0
     if how == "center":
         return replace(dataset, features=np.ldexp(centered, exponent))
     if constant.any():
@@ -117,7 +120,7 @@ def preprocess(dataset: Dataset, how: str) -> Dataset:
             f"{dataset.name}: column '{dataset.feature_names[column]}' is constant (always "
             f"{dataset.features[0, column]:g}), so '{how}' would divide it by 0: drop the column, or use raw or center"
         )
-    spread = np.sqrt(np.mean(centered**2, axis=0))
+    spread = np.sqrt(np.mean(centered[fitted] ** 2, axis=0))
     return replace(dataset, features=(values if how == "scale" else centered) / spread)
 
 

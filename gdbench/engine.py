@@ -20,12 +20,15 @@ from gdbench.records import (
     REACHED,
     STATIONARY,
     STATUSES,
+    STOPPED,
     Advance,
     Records,
     Thresholds,
     Trajectory,
+    held_out_of,
     statuses_of,
 )
+from gdbench.step import Arguments
 
 __all__ = [
     "BUDGET",
@@ -35,6 +38,7 @@ __all__ = [
     "REACHED",
     "STATIONARY",
     "STATUSES",
+    "STOPPED",
     "Advance",
     "Records",
     "Stream",
@@ -93,7 +97,10 @@ class _Open:
         """The records, once all runs have ended."""
         numbers, counts, n = self.numbers, stream.machine.evaluations, self.program.dimension
         steps = numbers[0].astype(np.int64)
-        looped = numbers[4 + n :].astype(np.int64) if counts.looped is not None else np.zeros((3, 1), np.int64)
+        looped = np.zeros((3, 1), np.int64)
+        if counts.looped is not None:
+            looped = numbers[4 + n : 7 + n].astype(np.int64)
+        held_out = held_out_of(self.program, numbers) if self.program.surface.held_out else (None, None)
         return Records(
             status=self.status,
             steps=steps,
@@ -106,6 +113,8 @@ class _Open:
             value_evals=steps * counts.value + looped[0],
             grad_evals=steps * counts.grad + looped[1],
             hess_evals=steps * counts.hess + looped[2],
+            held_out_loss=held_out[0],
+            held_out_step=held_out[1],
             executed=self.executed,
         )
 
@@ -121,11 +130,12 @@ class Stream:
         self.machine = machine(program.signature)
         self.signature, self.pace = program.signature, pace
         dtype = np.dtype(program.dtype)
-        arguments = (
+        arguments = Arguments(
             {name: np.asarray(value, dtype) for name, value in program.shared.items()},
-            tuple(np.asarray(array, dtype) for array in program.data),
+            tuple(np.asarray(array, dtype) for array in program.all_data),
             np.asarray(program.steps if budget is None else budget, dtype),
-            np.asarray(program.gtol, dtype) ** 2,
+            np.asarray(program.gtol**2 if program.gtol else -1.0, dtype),
+            np.asarray(program.patience or np.inf, dtype),
         )
         self.like = program
         # what is the same in every call is handed over once
@@ -139,12 +149,13 @@ class Stream:
     def fits(self, program: Program) -> bool:
         """Whether the runs of `program` may follow in these lanes."""
         ours = self.like
-        same = (program.steps, program.gtol, program.shared) == (ours.steps, ours.gtol, ours.shared)
+        same = [(one.steps, one.gtol, one.patience, one.shared) for one in (program, ours)]
         return (
-            same
+            same[0] == same[1]
             and program.signature == self.signature
             and all(
-                a is b or np.array_equal(a, b, equal_nan=True) for a, b in zip(program.data, ours.data, strict=True)
+                a is b or np.array_equal(a, b, equal_nan=True)
+                for a, b in zip(program.all_data, ours.all_data, strict=True)
             )
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.block import NOISE, Block, Problem
+from gdbench.block import NOISE, NOISE_DECAY, Block, Problem
 from gdbench.engine import STATUSES, Records, Trajectory
 from gdbench.table_frame import COLUMNS, ordered, target_column
 
@@ -56,6 +56,8 @@ def runs_of_rows(
         for name in ("value_evals", "grad_evals", "hess_evals"):
             frame[name] = pd.array(getattr(records, name), dtype="Int64")
         frame["rate_observed"], frame["rate_predicted"] = empty, empty
+        if records.held_out_loss is not None:
+            frame["held_out_loss"], frame["held_out_step"] = records.held_out_loss, records.held_out_step
     numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in known])
     prints = np.array([item.facts.fingerprint if item.facts else "" for item in known], dtype=object)
     frame["condition_number"], frame["fingerprint"], frame["message"] = numbers[problem], prints[problem], messages
@@ -72,8 +74,8 @@ def runs_of_rows(
 def _surface_settings(block: Block, problem: np.ndarray) -> dict[str, Any]:
     """Parameters, options, dimension and swept conditions, which together name a problem."""
     settings: dict[str, Any] = {**block.surface.parameters, **block.surface.options}
-    if block.noise is not None:
-        settings[NOISE] = block.noise
+    noise = {NOISE: block.noise, NOISE_DECAY: block.noise_decay}
+    settings |= {name: value for name, value in noise.items() if value is not None}
     settings |= {name: values[problem] for name, values in block.parameters.items()}
     if block.surface.any_dimension:
         settings["dimension"] = block.surface.dimension

@@ -13,8 +13,8 @@ from gdbench.errors import UsageError
 _COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
-    "tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success tuning_steps_to_target starts "
-    "success rate_note"
+    "held_out_loss held_out_step tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
+    "tuning_steps_to_target starts success rate_note"
 ).split()
 RESERVED = {
     "solver": {
@@ -23,7 +23,10 @@ RESERVED = {
     },
     "surface": {
         **dict.fromkeys(("start", "starts"), "where a file gives the starts of a surface"),
-        **dict.fromkeys(("noise", "batch_size", "dtype", "steps", "rtol", "atol", "gtol"), "a condition of every run"),
+        **dict.fromkeys(
+            "noise noise_decay batch_size shuffle holdout patience dtype steps rtol atol gtol".split(),
+            "a condition of every run",
+        ),
         "dimension": "the number of weights, which `any_dimension` makes settable",
         **dict.fromkeys(("self", "x"), "an argument of every surface"),
     },

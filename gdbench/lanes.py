@@ -24,7 +24,7 @@ from gdbench.carry import DRAWN, QUEUE, SEGMENT, Ended, Lanes, Pace, Queue, lane
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
 from gdbench.records import LEVELS
-from gdbench.step import Measured, Signature, Step
+from gdbench.step import Arguments, Measured, Signature, Step
 
 # one in so many lanes may wait for the others with a run that has ended
 WAITING = 32
@@ -35,9 +35,8 @@ class Machine:
     """A compiled program and the sizes that its caller needs.
 
     `advance(lanes, ended, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
-    `drain` until all lanes are) or `segments` of that pace are over; `arguments` are the shared settings, the data, the
-    budget of steps and the squared gradient tolerance. It takes `lanes` and `ended` over and returns them anew. Call it
-    through `compile_once` first.
+    `drain` until all lanes are) or `segments` of that pace are over. It takes `lanes` and `ended` over and returns them
+    anew. Call it through `compile_once` first.
     """
 
     advance: Callable[..., tuple[Lanes, Ended]]
@@ -69,7 +68,9 @@ class _Loop:
         self.template, self.evaluations = self.step.probe()
         self.layout = Layout(self.template, self.lanes, self.dtype)
         number = jax.ShapeDtypeStruct((), self.dtype)
-        self.measures = Layout(Measured(number, self.template.x), self.lanes, self.dtype, self.layout.packed)
+        held_out = number if signature.held_out else None
+        self.measured = Measured(number, self.template.x, held_out)
+        self.measures = Layout(self.measured, self.lanes, self.dtype, self.layout.packed)
         self.flags = Layout(number, self.lanes, self.dtype, self.layout.packed)
         self.constants = len(signature.swept) + 3
 
@@ -77,7 +78,6 @@ class _Loop:
         """All lanes idle."""
         lanes, dtype = self.lanes, self.dtype
         zeros = jax.tree.map(lambda leaf: np.zeros((*leaf.shape, lanes), leaf.dtype), self.template)
-        number = np.zeros(lanes, dtype)
         return Lanes(
             # a count of steps above every budget: they never move
             state=self.layout.pack(zeros._replace(count=np.full(lanes, np.inf, dtype))),
@@ -87,7 +87,9 @@ class _Loop:
             busy=np.int32(0),
             taken=np.int32(0),
             segments=np.int32(0),
-            measured=self.measures.pack(Measured(number, np.zeros((self.n, lanes), dtype))),
+            measured=self.measures.pack(
+                jax.tree.map(lambda leaf: np.zeros((*leaf.shape, lanes), dtype), self.measured)
+            ),
             paths=np.zeros((SEGMENT // 2, 2, self.n + 2, self.drawn), dtype),
             losses=np.zeros((SEGMENT // 2, 2, lanes), dtype),
         )
@@ -95,12 +97,13 @@ class _Loop:
     def none_ended(self) -> Ended:
         """Room for what a call's runs end with."""
         columns = QUEUE + 2 * self.lanes
-        rows = 4 + self.n + (3 if self.step.searches else 0)
+        signature = self.step.signature
+        rows = 4 + self.n + 3 * self.step.searches + 2 * bool(signature.held_out) + (signature.goal is not None)
         numbers, hits = (np.zeros((count, columns), self.dtype) for count in (rows, LEVELS))
         return Ended(numbers, hits, np.zeros(columns, np.int32), np.int32(0))
 
     def advance(
-        self, lanes: Lanes, ended: Ended, queue: Queue, arguments: Any, pace: Pace, segments: Array, drain: Array
+        self, lanes: Lanes, ended: Ended, queue: Queue, arguments: Arguments, pace: Pace, segments: Array, drain: Array
     ) -> tuple[Lanes, Ended]:
         """See `Machine`."""
         lanes = lanes._replace(taken=jnp.int32(0), segments=jnp.int32(0))
@@ -114,7 +117,7 @@ class _Loop:
         def body(carry: tuple[Lanes, Ended]) -> tuple[Lanes, Ended]:
             c, ended = carry
             wanted = (c.taken < queue.length) & (c.busy < self.lanes)
-            c = lax.cond(wanted, lambda: self.refill(c, queue, arguments[0]), lambda: c)
+            c = lax.cond(wanted, lambda: self.refill(c, queue, arguments.shared), lambda: c)
             return self.segment(c, ended, queue.laddered, arguments, pace)
 
         return lax.while_loop(going, body, (lanes, ended))
@@ -151,7 +154,7 @@ class _Loop:
             taken=c.taken + count,
         )
 
-    def segment(self, c: Lanes, ended: Ended, laddered: Array, arguments: Any, pace: Pace) -> tuple[Lanes, Ended]:
+    def segment(self, c: Lanes, ended: Ended, laddered: Array, arguments: Arguments, pace: Pace) -> tuple[Lanes, Ended]:
         """One segment of every lane, then the bookkeeping, which so costs a 64th of what it would in each step.
 
         Where a target was crossed the segment is run again from its start, to see at which step. Losses are kept in
@@ -178,7 +181,7 @@ class _Loop:
         due = (count > 0) & ((count * WAITING >= self.lanes) | (count == c.busy))
         return lax.cond(due, lambda: self.record(c, ended, laddered, done, count), lambda: (c, ended))
 
-    def turns(self, c: Lanes, arguments: Any, pace: Pace) -> Lanes:
+    def turns(self, c: Lanes, arguments: Arguments, pace: Pace) -> Lanes:
         """The steps of a segment."""
 
         def pair(_: Any, carry: Any) -> Any:
@@ -207,7 +210,7 @@ class _Loop:
         lane, found = self.layout.unpack(state), self.measures.unpack(measured)
         return jnp.concatenate([lane.x, found.loss[None], _norm2(found.gradient)[None]])[:, : self.drawn]
 
-    def advance_pair(self, state: Any, own: Array, arguments: Any) -> tuple[Any, Any, Any, Any]:
+    def advance_pair(self, state: Any, own: Array, arguments: Arguments) -> tuple[Any, Any, Any, Any]:
         """Two steps: the state after both, what was measured first, the state between, what was measured there.
 
         Two, because the states then take turns in two places; after a single step XLA would have to copy it back.
@@ -216,17 +219,17 @@ class _Loop:
         after, second = self.advance_lanes(middle, own, arguments)
         return after, first, middle, second
 
-    def advance_lanes(self, state: Any, own: Array, arguments: Any) -> tuple[Any, Any]:
+    def advance_lanes(self, state: Any, own: Array, arguments: Arguments) -> tuple[Any, Any]:
         """One step of every lane, and what was measured before it."""
         constants = list(own)
-        measured = self.measures.map(self.step.measure, [(self.layout, state)], constants, *arguments)
+        measured = self.measures.map(self.step.measure, [(self.layout, state)], constants, arguments)
         # What is measured is computed once and kept. Without the barriers XLA computes it again for every row of the
         # state, and to see whether the run goes on: welcome for a sum, ruinous for the exponentials in a loss.
         measured = lax.optimization_barrier(measured)
         inputs = [(self.layout, state), (self.measures, measured)]
-        going = lax.optimization_barrier(self.flags.map(self.step.going, inputs, constants, *arguments))
+        going = lax.optimization_barrier(self.flags.map(self.step.going, inputs, constants, arguments))
         inputs.append((self.flags, going))
-        return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, *arguments)), measured
+        return lax.optimization_barrier(self.layout.map(self.step, inputs, constants, arguments)), measured
 
     def record(self, c: Lanes, ended: Ended, laddered: Array, done: Array, count: Array) -> tuple[Lanes, Ended]:
         """Write the finished lanes' records behind those that are there, and set the lanes idle."""
@@ -242,9 +245,14 @@ class _Loop:
                 old, new.at[..., order].get(mode="promise_in_bounds"), ended.count, -1
             )
 
-        spent = [] if lane.spent is None else [lane.spent.astype(self.dtype)]
+        rows = [numbers, lane.x, *(() if lane.spent is None else (lane.spent.astype(self.dtype),))]
+        if lane.watched is not None:
+            rows.append(lane.watched)
+        goal = self.step.signature.goal
+        if goal is not None:
+            rows.append(jax.vmap(goal, -1)(lane.x)[None].astype(self.dtype))
         ended = Ended(
-            numbers=written(ended.numbers, jnp.concatenate([numbers, lane.x, *spent])),
+            numbers=written(ended.numbers, jnp.concatenate(rows)),
             hits=lax.cond(laddered, lambda: written(ended.hits, c.goals[LEVELS:]), lambda: ended.hits),
             run=written(ended.run, c.run),
             count=ended.count + count,

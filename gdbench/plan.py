@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from gdbench.axes import Axis
-from gdbench.block import NOISE, Block, Conditions
+from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.config import RunSpec, validated
 from gdbench.errors import DataError, SpecError, UsageError
+from gdbench.holdout import held_out_rows, with_held_out
 from gdbench.search import check_space, space_of, trial_points
 from gdbench.settings import (
     Given,
@@ -34,7 +35,8 @@ from gdbench.sweep_spec import SweepSpec, Tune
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
 # the keys of a specification whose values are the conditions of a run
-CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size")
+CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size", "patience")
+WHOLE = ("steps", "batch_size", "patience")
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,13 @@ def make_sweep_plan(
     first = 0
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
-        for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
+        variants = surface_variants(_held_out(surface, spec), given, spec.seed)
+        for number, (variant, parameters) in enumerate(variants):
             if not number:
                 resolved.append(variant)
             starts, tuning_starts = starts_on(variant, spec)
             parameters, noise = _with_noise(parameters, spec)
-            noisy = bool(noise) or NOISE in parameters
+            noisy = bool(noise[NOISE]) or NOISE in parameters
             for condition, swept in conditions:
                 _require_examples(variant, condition)
                 for search in searches:
@@ -127,7 +130,8 @@ def make_sweep_plan(
                             seeds=seeds if random or noisy or condition.batch_size else seeds[:1],
                             first_run=first,
                             tuning_starts=tuning_starts,
-                            noise=noise,
+                            noise=noise[NOISE],
+                            noise_decay=noise[NOISE_DECAY],
                             swept_conditions=swept,
                         )
                         first += len(block)
@@ -158,29 +162,50 @@ def _conditions(spec: SweepSpec, targets: tuple[float, ...]) -> Iterator[tuple[C
     for combination in product(*lists.values()):
         chosen = dict(zip(lists, combination, strict=True))
         swept = {name: chosen[name] for name in lists if len(lists[name]) > 1}
-        steps, batch = int(chosen.pop("steps")), int(chosen.pop("batch_size"))
-        if "steps" in swept:
-            swept["steps"] = steps
-        if batch:
-            swept["batch_size"] = batch
-        yield Conditions(steps=steps, batch_size=batch, targets=targets, **chosen), swept
+        chosen |= {name: int(chosen[name]) for name in WHOLE}
+        # what makes gradients or their end random is told, also where it has one value
+        swept |= {name: chosen[name] for name in WHOLE if name in swept or (name != "steps" and chosen[name])}
+        if not spec.shuffle:
+            swept["shuffle"] = False
+        if spec.holdout is not None:
+            swept["holdout"] = spec.holdout
+        yield Conditions(targets=targets, shuffle=spec.shuffle, **chosen), swept
 
 
-def _with_noise(parameters: Mapping[str, np.ndarray], spec: SweepSpec) -> tuple[dict[str, np.ndarray], float | None]:
-    """The swept parameters with the noise among them where it has several values, else the noise of all runs."""
-    if spec.noise is None:
-        return dict(parameters), None
-    noise = values_of(Given(spec.noise, (NOISE,)), spec.seed)
-    if len(noise) == 1:
-        return dict(parameters), float(noise[0])
-    problems = len(next(iter(parameters.values()))) if parameters else 1
-    crossed = {name: np.repeat(values, len(noise)) for name, values in parameters.items()}
-    return {**crossed, NOISE: np.tile(noise, problems)}, None
+def _with_noise(
+    parameters: Mapping[str, np.ndarray], spec: SweepSpec
+) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    """The swept parameters, with noise and its decay among them where they have several values, and those of one."""
+    crossed, single = dict(parameters), dict.fromkeys((NOISE, NOISE_DECAY))
+    for name in single:
+        axis = getattr(spec, name)
+        if axis is None:
+            continue
+        values = values_of(Given(axis, (name,)), spec.seed)
+        if len(values) == 1:
+            single[name] = float(values[0])
+            continue
+        problems = len(next(iter(crossed.values()))) if crossed else 1
+        crossed = {known: np.repeat(column, len(values)) for known, column in crossed.items()}
+        crossed[name] = np.tile(values, problems)
+    return crossed, single
 
 
 def _require_examples(surface: Surface, conditions: Conditions) -> None:
     if conditions.batch_size and not surface.data:
         raise SpecError(f"surface '{surface.name}' has no examples to draw mini-batches from", ("batch_size",))
+
+
+def _held_out(surface: Surface, spec: SweepSpec) -> Surface:
+    """`surface` with the share of its examples held out that `spec` wants; one made of the data has it already."""
+    if spec.holdout is None or surface.held_out:
+        return surface
+    if not surface.data:
+        raise SpecError(f"surface '{surface.name}' has no examples to hold out", ("holdout",))
+    try:
+        return with_held_out(surface, spec.holdout, spec.seed)
+    except UsageError as error:
+        raise SpecError(f"surface '{surface.name}': {error}", ("holdout",)) from None
 
 
 @dataclass(frozen=True)
@@ -270,11 +295,18 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
         raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
     made = []
     for index, how in enumerate(spec.preprocess):
+        mask = np.zeros(len(table.target), bool)
         try:
-            prepared = data.preprocess(table, how)
+            if spec.holdout is not None:
+                mask = held_out_rows(len(table.target), spec.holdout, spec.seed)
+            prepared = data.preprocess(table, how, ~mask)
         except DataError as error:
             raise SpecError(str(error), ("preprocess", index)) from None
+        except UsageError as error:
+            raise SpecError(str(error), ("holdout",)) from None
         inputs, targets = data.design_matrix(prepared), prepared.target
+        held_out = (inputs[mask], targets[mask]) if mask.any() else ()
+        inputs, targets = inputs[~mask], targets[~mask]
         if spec.model == "linear":
             solution = solutions.linear_solution(inputs, targets)
             if spec.batch_size is None:
@@ -292,8 +324,10 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
                 solution.minimiser,
                 labels=(*prepared.feature_names, "intercept"),
                 summary=f"{spec.model.capitalize()} regression of {table.target_name} in {table.name}, {how} features.",
-                source=f"{rows} examples, {columns} features and an intercept",
+                source=f"{rows - mask.sum()} examples, {columns} features and an intercept"
+                + (f"; {mask.sum()} examples held out" if mask.any() else ""),
                 note=solution.note,
+                held_out=held_out,
             )
         )
     return made

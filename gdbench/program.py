@@ -10,7 +10,7 @@ import numpy as np
 
 from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
-from gdbench.step import NOISE, PARAMETER, Signature
+from gdbench.step import NOISE, NOISE_DECAY, PARAMETER, Signature
 from gdbench.surfaces.base import Surface
 
 Setting = float | np.ndarray
@@ -26,7 +26,11 @@ class Program:
     data : what the surface's function gets after `x`.
     noise : the standard deviation of what is added to each component of the gradients that the solver is given, a
     float or `[runs]`; None leaves them exact.
-    batch_size : how many examples of the data the solver sees in a step, 0 for all.
+    noise_decay : γ, where the noise is annealed as noise (1 + t)^(-γ/2) at step t from 0 (Neelakantan et al. 2015,
+    arXiv:1511.06807, whose η is the square of `noise`); a float or `[runs]`, None for noise that stays.
+    batch_size : how many examples of the data the solver sees in a step, 0 for all; `shuffle` them anew in every epoch,
+    or take them in turn as they stand.
+    patience : steps without a lower loss on the surface's held-out examples that end a run, 0 for no such end.
     Raises `UsageError` for a noise or batch size that is wrong or does not fit the surface.
     """
 
@@ -47,12 +51,19 @@ class Program:
     dtype: str
     targets: tuple[float, ...] = ()
     noise: Setting | None = None
+    noise_decay: Setting | None = None
     batch_size: int = 0
+    shuffle: bool = True
+    patience: int = 0
 
     def __post_init__(self) -> None:
         name, examples = self.surface.name, self.examples
         if self.noise is not None and not np.all((np.asarray(self.noise) >= 0) & np.isfinite(self.noise)):
             raise UsageError("the noise must be a number from 0 up")
+        if self.noise_decay is not None and self.noise is None:
+            raise UsageError("noise_decay needs noise, which it lets decay")
+        if self.patience and not self.surface.held_out:
+            raise UsageError(f"surface '{name}' has no held-out examples to be patient with: give holdout as well")
         if self.batch_size < 0:
             raise UsageError(f"the batch size must be 0 (all examples) or more, not {self.batch_size}")
         if self.batch_size and not examples:
@@ -68,6 +79,11 @@ class Program:
     def dimension(self) -> int:
         """The length n of the weight vector."""
         return int(self.starts.shape[1])
+
+    @property
+    def all_data(self) -> tuple[np.ndarray, ...]:
+        """The data, then those of the held-out examples."""
+        return (*self.data, *self.surface.held_out)
 
     @property
     def examples(self) -> int:
@@ -102,7 +118,8 @@ class Program:
     @property
     def settings(self) -> dict[str, Setting]:
         """Every hyperparameter under its own name, every parameter as `surface.NAME`, the noise as `surface.noise`."""
-        parameters = {**self.parameters, **({} if self.noise is None else {NOISE: self.noise})}
+        noise = {NOISE: self.noise, NOISE_DECAY: self.noise_decay}
+        parameters = {**self.parameters, **{name: value for name, value in noise.items() if value is not None}}
         return {**self.hyperparameters, **{PARAMETER + name: value for name, value in parameters.items()}}
 
     @property
@@ -116,17 +133,21 @@ class Program:
             solver_options=tuple(sorted(self.solver_options.items())),
             swept=tuple(sorted(self.swept)),
             shared=tuple(sorted(self.shared)),
-            data_shapes=tuple(array.shape for array in self.data),
+            data_shapes=tuple(array.shape for array in self.all_data),
             dimension=self.dimension,
             dtype=self.dtype,
             noisy=self.noise is not None,
             batch_size=self.batch_size if self.batched else 0,
+            shuffled=self.shuffle or not self.batched,
+            held_out=len(self.surface.held_out),
+            goal=self.surface.goal,
+            bounds=self.surface.bounds_of(self.dimension),
         )
 
     def take(self, rows: np.ndarray) -> Program:
         """The program of the chosen runs alone; it compiles to the same XLA program."""
 
-        def pick(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        def pick(settings: Mapping[str, Any]) -> dict[str, Any]:
             return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in settings.items()}
 
         return replace(
@@ -136,5 +157,5 @@ class Program:
             starts=self.starts[rows],
             seeds=self.seeds[rows],
             f_star=self.f_star[rows],
-            noise=self.noise[rows] if isinstance(self.noise, np.ndarray) else self.noise,
+            **pick({NOISE: self.noise, NOISE_DECAY: self.noise_decay}),
         )

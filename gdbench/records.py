@@ -10,8 +10,8 @@ import numpy as np
 from gdbench.program import Program
 from gdbench.threshold import threshold
 
-STATUSES = ("reached", "diverged", "stationary", "budget", "error")
-REACHED, DIVERGED, STATIONARY, BUDGET, ERROR = range(5)
+STATUSES = ("reached", "diverged", "stationary", "budget", "error", "stopped")
+REACHED, DIVERGED, STATIONARY, BUDGET, ERROR, STOPPED = range(6)
 # a loss this many times above 1 + |loss at the start| counts as divergence
 DIVERGENCE = 1e6
 # targets that the compiled program keeps for every run
@@ -23,7 +23,8 @@ class Records:
     """What the runs of a program ended with; every array has one row per run.
 
     status : index into `STATUSES`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
-    where none; *_evals : evaluations that the solver asked for; executed : steps that all lanes computed while this was
+    where none; *_evals : evaluations that the solver asked for; held_out_loss, held_out_step : the lowest loss on
+    held-out examples and its step, None without such; executed : steps that all lanes computed while this was
     the first of the programs in them.
     """
 
@@ -38,19 +39,22 @@ class Records:
     value_evals: np.ndarray
     grad_evals: np.ndarray
     hess_evals: np.ndarray
+    held_out_loss: np.ndarray | None = None
+    held_out_step: np.ndarray | None = None
     executed: int = 0
 
     @staticmethod
     def join(parts: Sequence[Records]) -> Records:
         """The records of consecutive slices of one program as one."""
         names = [item.name for item in fields(Records) if item.name != "executed"]
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        given = [name for name in names if getattr(parts[0], name) is not None]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in given}
         return Records(**arrays, executed=sum(part.executed for part in parts))
 
 
 @dataclass(frozen=True)
 class Advance:
-    """What one call of a compiled program did: how many runs `ended` in each status, `[5]` by index into `STATUSES`.
+    """What one call of a compiled program did: how many runs `ended` in each status, `[6]` by index into `STATUSES`.
 
     steps : useful steps of those runs; executed : steps computed by all lanes.
     """
@@ -104,24 +108,33 @@ def statuses_of(
 ) -> np.ndarray:
     """How the runs `rows` ended, as indices into `STATUSES`.
 
-    numbers : `[4 + n, rows]`, steps, final loss, best loss, gradient norm and iterate. NaN is an error where no
-    overflow can have made it: in the loss at the start, or in the iterate after one step. Later it has diverged, like
-    an infinity.
+    numbers : see `carry.Ended`. NaN is an error where no overflow can have made it: in the loss at the start, or in the
+    iterate after one step. Later it has diverged, like an infinity.
     """
     steps, loss, _, norm = numbers[:4]
+    never = np.zeros(len(rows), bool)
+    goal = numbers[-1] > 0 if program.surface.goal is not None else never
+    waited = steps - held_out_of(program, numbers)[1] >= program.patience if program.patience else never
     broken = np.isnan(loss_start[rows])
     once = np.flatnonzero(steps == 1)
-    broken[once] |= np.isnan(numbers[4:, once]).any(axis=0)
+    broken[once] |= np.isnan(numbers[4 : 4 + program.dimension, once]).any(axis=0)
     status = np.full(len(rows), STATIONARY)
     with np.errstate(invalid="ignore"):
         # what counts before another comes after it
         for ends, how in (
             (steps >= program.steps, BUDGET),
-            (norm <= program.gtol, STATIONARY),
+            (waited, STOPPED),
+            ((norm <= program.gtol) & (program.gtol > 0), STATIONARY),
             (~(loss <= thresholds.limit[rows]), DIVERGED),
-            (loss <= thresholds.target[rows], REACHED),
+            ((loss <= thresholds.target[rows]) | goal, REACHED),
             (~np.isfinite(loss), DIVERGED),
             (broken, ERROR),
         ):
             status[ends] = how
     return status
+
+
+def held_out_of(program: Program, numbers: np.ndarray) -> np.ndarray:
+    """The lowest held-out loss and its step `[2, rows]` among `numbers` (see `carry.Ended`)."""
+    end = len(numbers) - (program.surface.goal is not None)
+    return numbers[end - 2 : end]

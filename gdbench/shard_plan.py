@@ -80,15 +80,19 @@ def block_digest(block: Block) -> str:
         "dimension": block.starts.shape[1],
         "conditions": asdict(block.conditions),
         "swept_conditions": sorted(block.swept_conditions.items()),
-        "noise": block.noise,
+        "noise": [block.noise, block.noise_decay],
+        "bounds": surface.bounds_of(block.starts.shape[1]),
         "solver": [solver.name, sorted(block.options.items()), sorted(block.fixed.items())],
-        "code": [code_digest(item) for item in (surface.function, surface.minimisers, solver.function, solver.init)],
+        "code": [
+            code_digest(item)
+            for item in (surface.function, surface.minimisers, surface.goal, solver.function, solver.init)
+        ],
         "names": [list(block.parameters), [list(axis) for axis in block.axes]],
         "tuning_starts": block.tuning_starts,
     }
     digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
     arrays = [*block.parameters.values(), *(values for axis in block.axes for values in axis.values())]
-    for array in [*arrays, block.starts, block.seeds, *surface.data]:
+    for array in [*arrays, block.starts, block.seeds, *surface.data, *surface.held_out]:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

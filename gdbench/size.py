@@ -41,7 +41,7 @@ def require_few(
     runs, programs, numbers = 0, 0, 0.0
     for surface, given in zip(surfaces, of_surfaces, strict=True):
         variants, problems = _product(given, [*surface.options, "dimension"]), _product(given, surface.parameters)
-        problems *= len(spec.noise) if spec.noise is not None else 1
+        problems *= math.prod(len(axis) for axis in (spec.noise, spec.noise_decay) if axis is not None)
         if problems > MOST_PROBLEMS:
             raise UsageError(
                 f"surface '{surface.name}' at {_many(problems)} settings is more than {_many(MOST_PROBLEMS)}: shorten "

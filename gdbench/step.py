@@ -18,7 +18,7 @@ from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import require_number
 
 PARAMETER = "surface."
-NOISE = "noise"
+NOISE, NOISE_DECAY = "noise", "noise_decay"
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Signature:
     """What one compiled program is made for; two programs with equal signatures share it.
 
     `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
-    under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameter `noise` is not
-    the surface's; a `batch_size` of 0 means all examples.
+    under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameters `noise` and
+    `noise_decay` are not the surface's; a `batch_size` of 0 means all examples. Of the arrays of data, the last
+    `held_out` are those of the examples that only the watch over early stopping sees.
     """
 
     surface_name: str
@@ -42,6 +43,23 @@ class Signature:
     dtype: str
     noisy: bool = False
     batch_size: int = 0
+    shuffled: bool = True
+    held_out: int = 0
+    goal: Callable[[Any], Any] | None = None
+    bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+class Arguments(NamedTuple):
+    """What all runs in the lanes have in common; every number is traced.
+
+    A squared gradient tolerance below 0 is met by no gradient. patience : steps without a lower held-out loss.
+    """
+
+    shared: Any  # settings by name
+    data: Any
+    budget: Any
+    gtol2: Any
+    patience: Any
 
 
 class Lane(NamedTuple):
@@ -52,6 +70,7 @@ class Lane(NamedTuple):
     count: Any  # updates made
     best: Any  # lowest loss
     spent: Any = None  # [3] evaluations made in loops, where the solver has any: see `Evaluations.looped`
+    watched: Any = None  # [2] lowest loss on held-out examples and its step, where there are any
 
 
 class Measured(NamedTuple):
@@ -59,6 +78,7 @@ class Measured(NamedTuple):
 
     loss: Any
     gradient: Any  # [n]
+    held_out: Any = None  # the loss on held-out examples, where there are any
 
 
 class Step:
@@ -84,7 +104,9 @@ class Step:
         """The surface as a function of x alone."""
         signature = self.signature
         options = dict(signature.surface_options)
-        own = {name: value for name, value in parameters.items() if name != NOISE or not signature.noisy}
+        own = dict(parameters)
+        if signature.noisy:
+            own = {name: value for name, value in own.items() if name not in (NOISE, NOISE_DECAY)}
         return lambda x: jnp.asarray(signature.function(x, *data, **own, **options))
 
     def oracle(self, lane: Lane, measured: Measured, parameters: Mapping[str, Any], seed: Array, data: Any) -> Oracle:
@@ -92,13 +114,17 @@ class Step:
         signature, count = self.signature, lane.count
         # the gradient that was measured is the one that the solver uses: computed once
         known: Any = (lane.x, measured.loss, measured.gradient)
+        data = self.split(data)[0]
         if signature.batch_size:
-            rows = stochastic.batch(seed, count, signature.data_shapes[0][0], signature.batch_size)
+            examples = signature.data_shapes[0][0]
+            rows = stochastic.batch(seed, count, examples, signature.batch_size, shuffled=signature.shuffled)
             data, known = [array.at[rows].get(mode="promise_in_bounds") for array in data], None
 
         def noise(call: int) -> Array:
-            draw = stochastic.normals(seed, count, call, signature.dimension, self.dtype)
-            return jnp.asarray(parameters[NOISE] * draw)
+            size = parameters[NOISE]
+            if NOISE_DECAY in parameters:
+                size = size * (1 + count) ** (-parameters[NOISE_DECAY] / 2)
+            return jnp.asarray(size * stochastic.normals(seed, count, call, signature.dimension, self.dtype))
 
         return Oracle(
             self.objective(parameters, data),
@@ -111,21 +137,37 @@ class Step:
         """The lane of a run at its start, where nothing has been measured yet."""
         state = self.solver.initial_state(x, **hyperparameters, **dict(self.signature.solver_options))
         spent = jnp.zeros(3, jnp.int32) if self.searches else None
-        return Lane(x, state, jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype), spent)
+        watched = jnp.asarray([jnp.inf, 0.0], self.dtype) if self.signature.held_out else None
+        return Lane(x, state, jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype), spent, watched)
 
-    def measure(self, lane: Lane, constants: Sequence[Any], shared: Any, data: Any, *_: Any) -> Measured:
+    def split(self, data: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The data that the loss is of, and those held out."""
+        count = len(data) - self.signature.held_out
+        return data[:count], data[count:]
+
+    def measure(self, lane: Lane, constants: Sequence[Any], given: Arguments) -> Measured:
         """Loss and gradient at a lane's iterate."""
-        f = self.objective(self.settings(constants, shared)[1], data)
-        return Measured(*jax.value_and_grad(f)(lane.x))
+        parameters = self.settings(constants, given.shared)[1]
+        seen, held_out = self.split(given.data)
+        measured = Measured(*jax.value_and_grad(self.objective(parameters, seen))(lane.x))
+        return measured._replace(held_out=self.objective(parameters, held_out)(lane.x)) if held_out else measured
 
-    def going(
-        self, lane: Lane, measured: Measured, constants: Sequence[Any], _: Any, __: Any, budget: Array, gtol2: Array
-    ) -> Array:
+    def watch(self, lane: Lane, measured: Measured) -> Array:
+        """`[2]` the lowest held-out loss with that of the iterate, and its step."""
+        lowest, step = lane.watched
+        lower = measured.held_out < lowest
+        return jnp.stack([jnp.where(lower, measured.held_out, lowest), jnp.where(lower, lane.count, step)])
+
+    def going(self, lane: Lane, measured: Measured, constants: Sequence[Any], given: Arguments) -> Array:
         """1 where a lane's run goes on from its iterate, 0 where it ends there."""
         target, limit = constants[len(self.signature.swept) : len(self.signature.swept) + 2]
         # an unknown target is minus infinity: a loss of that, or none at all, ends a run as well
-        going = (measured.loss > target) & (measured.loss <= limit) & (lane.count < budget)
-        going &= ~(jnp.sum(measured.gradient * measured.gradient) <= gtol2)
+        going = (measured.loss > target) & (measured.loss <= limit) & (lane.count < given.budget)
+        going &= ~(jnp.sum(measured.gradient * measured.gradient) <= given.gtol2)
+        if self.signature.goal is not None:
+            going &= ~self.signature.goal(lane.x)
+        if lane.watched is not None:
+            going &= lane.count - self.watch(lane, measured)[1] < given.patience
         return jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype))
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
@@ -138,25 +180,28 @@ class Step:
         measured: Measured,
         going: Array,
         constants: Sequence[Any],
-        shared: Any,
-        data: Any,
-        *_: Any,
+        given: Arguments,
     ) -> Lane:
         """The lane after its iterate has been tested and, unless its run ends there, one update made.
 
         The iterate of a run that has ended stays as it is however often this is called, and so ends it again: the loop
         needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
-        x, state, count, best, spent = lane
+        x, state, count, best, spent, watched = lane
         loss = measured.loss
-        hyperparameters, parameters = self.settings(constants, shared)
+        hyperparameters, parameters = self.settings(constants, given.shared)
         seed = constants[len(self.signature.swept) + 2]
-        oracle = self.oracle(lane, measured, parameters, seed, data)
+        oracle = self.oracle(lane, measured, parameters, seed, given.data)
         after, state = self.update(oracle, x, state, hyperparameters)
+        if self.signature.bounds is not None:
+            after = jnp.clip(after, *(jnp.asarray(side, self.dtype) for side in self.signature.bounds))
+        if watched is not None:
+            watched = self.watch(lane, measured)
         if spent is not None:
             spent = spent + jnp.where(going > 0, oracle.evaluations.looped, 0)
         # a loss that is not a number is never the best
-        return Lane(jnp.where(going > 0, after, x), state, count + going, jnp.where(loss < best, loss, best), spent)
+        best = jnp.where(loss < best, loss, best)
+        return Lane(jnp.where(going > 0, after, x), state, count + going, best, spent, watched)
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.
@@ -169,7 +214,7 @@ class Step:
 
         def one(lane: Any, settings: Any, data: Any) -> Any:
             hyperparameters, parameters = split_settings(settings)
-            f = self.objective(parameters, data)
+            f = self.objective(parameters, self.split(data)[0])
             loss = f(lane.x)
             require_number(signature.surface_name, loss.shape)
             if loss.dtype != self.dtype:

@@ -55,21 +55,23 @@ def normals(seed: Any, step: Any, call: int, size: int, dtype: Any) -> Array:
     return lax.erf_inv(uniform) / lax.optimization_barrier(jnp.asarray(math.sqrt(0.5), dtype))
 
 
-def batch(seed: Any, step: Any, examples: int, size: int) -> Array:
+def batch(seed: Any, step: Any, examples: int, size: int, *, shuffled: bool = True) -> Array:
     """The numbers `[size]`, int32, of the examples in the mini-batch of a run's step; `size` is below `examples`.
 
-    An epoch is ceil(examples / size) steps through one shuffle, which hangs on the seed and the epoch alone. Where the
-    last batch is short it is filled from the shuffle's beginning: each batch so holds `size` different examples, an
-    unbiased sample with the same variance in every step.
+    An epoch is ceil(examples / size) steps through one shuffle, which hangs on the seed and the epoch alone, or through
+    the examples as they stand where they are not `shuffled`. Where the last batch is short it is filled from the
+    beginning: each batch so holds `size` different examples, an unbiased sample with the same variance in every step.
     """
     step = _word(step)
     steps = np.uint32(-(-examples // size))
     epoch, number = step // steps, step % steps
-    keys = hashed(seed, epoch, 0, SHUFFLE)[-2:]
-    return shuffled(keys, number * np.uint32(size), examples, size)
+    first = number * np.uint32(size)
+    if not shuffled:
+        return ((first + jnp.arange(size, dtype=jnp.uint32)) % np.uint32(examples)).astype(jnp.int32)
+    return shuffle(hashed(seed, epoch, 0, SHUFFLE)[-2:], first, examples, size)
 
 
-def shuffled(keys: tuple[Array, Array], first: Any, count: Any, size: int) -> Array:
+def shuffle(keys: tuple[Array, Array], first: Any, count: Any, size: int) -> Array:
     """The places `[size]`, int32, of `first`, `first + 1`, .. (modulo `count`) in a shuffle of 0 .. count - 1.
 
     The swap-or-not shuffle (Hoang, Morris and Rogaway 2012, doi:10.1007/978-3-642-32009-5_1): a round pairs each place

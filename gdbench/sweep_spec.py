@@ -121,8 +121,18 @@ class SweepSpec(BaseModel):
     noise: number_axis("noise", low=0) | None = Field(  # type: ignore[valid-type]
         default=None, description="standard deviation added to every component of a gradient"
     )
+    noise_decay: number_axis("noise_decay", low=0) | None = Field(  # type: ignore[valid-type]
+        default=None, description="γ: the noise shrinks as noise (1 + step)^(-γ/2)"
+    )
     batch_size: number_axis("batch_size", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
         default=None, description="examples that one step sees of a table; all when absent"
+    )
+    shuffle: bool = Field(default=True, description="mini-batches in a new order in every epoch; else as they stand")
+    holdout: float | None = Field(
+        default=None, gt=0, lt=1, description="share of a table's examples that training does not see"
+    )
+    patience: number_axis("patience", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
+        default=None, description="steps without a lower held-out loss after which a run is stopped"
     )
     targets: Annotated[list[float], WithJsonSchema(_TARGETS)] = Field(
         default_factory=list, description="a ladder of relative targets, kept for every run"
@@ -172,11 +182,11 @@ class SweepSpec(BaseModel):
             raise ValueError(f"steps must be at most {2**24}")
         return value
 
-    @field_validator("batch_size")
+    @field_validator("batch_size", "patience")
     @classmethod
     def _countable(cls, value: Axis | None) -> Axis | None:
         if value is not None and any(size > 2**31 for size in value.values):  # type: ignore[operator]
-            raise ValueError(f"batch_size must be at most {2**31}")
+            raise ValueError(f"must be at most {2**31}")
         return value
 
     @model_validator(mode="after")

@@ -16,6 +16,8 @@ COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
 ).split()
+# where examples are held out
+HELD_OUT = ("held_out_loss", "held_out_step")
 AT = "steps_at_"
 FIXED = (
     "surface solver tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
@@ -30,13 +32,14 @@ NOT_REPLAYED, STARTS_DIFFER = "not replayed", "starts differ"
 
 def ordered(names: Iterable[str]) -> list[str]:
     """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
-    others = [name for name in names if name not in COLUMNS]
+    watched = [name for name in names if name in HELD_OUT]
+    others = [name for name in names if name not in (*COLUMNS, *HELD_OUT)]
     targets = [name for name in others if name.startswith(AT)]
     starts = [name for name in others if name.startswith("start.")]
     parameters = [name for name in others if name.startswith("surface.")]
     hyperparameters = [name for name in others if name not in (*targets, *starts, *parameters)]
     starts.sort(key=lambda name: int(name.removeprefix("start.")))
-    return [*COLUMNS, *targets, *hyperparameters, *parameters, *starts]
+    return [*COLUMNS, *watched, *targets, *hyperparameters, *parameters, *starts]
 
 
 def target_column(target: float) -> str:

@@ -16,7 +16,14 @@ from gdbench.tuning import rule
 MOST_CONDITIONS = 12
 # combinations whose best rate lies on the edge of the grid, likewise
 MOST_EDGES = 12
-STATUS_STYLES = {"reached": "green", "diverged": "red", "stationary": "yellow", "budget": "yellow", "error": "bold red"}
+STATUS_STYLES = {
+    "reached": "green",
+    "diverged": "red",
+    "stationary": "yellow",
+    "budget": "yellow",
+    "error": "bold red",
+    "stopped": "yellow",
+}
 
 
 def number(value: object, digits: int = 4) -> str:

@@ -63,7 +63,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 
     def one(x: Any, warm: Any, settings: Any, data: Any) -> Any:
         hyperparameters, parameters = split_settings(settings)
-        objective = step.objective(parameters, data)
+        objective = step.objective(parameters, step.split(data)[0])
 
         def update(_: Any, at: Any) -> Any:
             x, state = at
@@ -252,7 +252,7 @@ def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], 
         rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
         columns = {name: values[rows] for name, values in settings.items()}
         with jax.enable_x64(True):
-            chunk = _compiled(signature)(points[rows], warm, columns, program.data)
+            chunk = _compiled(signature)(points[rows], warm, columns, program.all_data)
         found.append(Local(*(np.asarray(array)[: count - first] for array in chunk)))
     return Local(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 

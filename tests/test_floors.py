@@ -16,7 +16,7 @@ FLOORS = {
     0: "errors registry keywords config yaml_file axes things sweep_spec",
     1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data regression flags compiler "
     "threshold stochastic closed_forms",
-    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts holdout",
     3: "plan block carry lanes layout engine theory landscape records",
     4: "tuning chosen table_frame analysis rate_notes executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",

@@ -136,7 +136,7 @@ def test_seed_and_step_are_exact_up_to_two_to_24(dtype):
 
 
 def test_a_shuffle_holds_every_example_once():
-    found = jax.jit(jax.vmap(lambda seed, n: stochastic.shuffled((seed, seed * 7), 0, n, 1024), (0, None)))
+    found = jax.jit(jax.vmap(lambda seed, n: stochastic.shuffle((seed, seed * 7), 0, n, 1024), (0, None)))
     for count in (*range(1, 201), 1000, 1024):
         places = np.asarray(found(np.arange(20, dtype=np.uint32), count))[:, :count]
         assert (np.sort(places) == np.arange(count)).all(), count

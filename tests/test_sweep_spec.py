@@ -39,6 +39,7 @@ atol: 0
 gtol: 1e-12
 dtype: [float32, float64]
 noise: [0.0, 0.1]
+noise_decay: 0.55
 targets: [1e-1, 1e-3]
 plugin: []
 """
@@ -49,6 +50,9 @@ model: linear
 preprocess: [raw, standardize]
 solver: sgd
 batch_size: [4, 16]
+shuffle: false
+holdout: 0.25
+patience: [100, 200]
 learning_rate: {random: {log_uniform: [1e-4, 1]}, num: 3}
 """
 TUNED = """

@@ -17,11 +17,13 @@ from gdbench.plots.style import INK, MUTED, human, sign
 
 # greys of clearly different lightness, and no grey where viridis has one
 FAILURE_COLOURS = {"budget": "#e4e7ea", "stationary": "#bcc3c9", "diverged": "#7b848c", "error": "#ffffff"}
+FAILURE_COLOURS["stopped"] = FAILURE_COLOURS["budget"]
 FAILED = {
     "budget": "not reached within the budget",
     "stationary": "stuck: the gradient vanishes",
     "diverged": "diverged",
     "error": "raised an error",
+    "stopped": "stopped early: no lower held-out loss",
 }
 
 

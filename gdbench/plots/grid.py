@@ -17,7 +17,13 @@ from gdbench.statistics import floats
 ROWS = 40  # surfaces on a page
 SLOWEST = 100.0  # times the fastest: all beyond is as dark
 LETTER = 0.075  # inches of a letter in a name
-WORDS = {"budget": "not reached", "stationary": "stuck", "diverged": "diverged", "error": "error"}
+WORDS = {
+    "budget": "not reached",
+    "stationary": "stuck",
+    "diverged": "diverged",
+    "error": "error",
+    "stopped": "stopped early",
+}
 
 
 def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:

@@ -16,7 +16,7 @@ CONTRACT |= {"loss_final", "loss_best", "gap", "distance", "grad_norm", "minimum
 CONTRACT |= {"hess_evals", "rate_observed", "rate_predicted", "condition_number", "fingerprint", "message"}
 NO_SETTING = re.compile(r"start\.|steps_at_|surface\.")
 # how a run can fail, in the order in which a tie is decided
-FAILURES = ("diverged", "stationary", "budget", "error")
+FAILURES = ("diverged", "stationary", "budget", "error", "stopped")
 
 
 def hyperparameters(runs: pd.DataFrame) -> list[str]:

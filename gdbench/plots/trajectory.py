@@ -179,6 +179,8 @@ def _outcome(track: Track, ground: Ground) -> str:
         return f"stuck after {count(steps)}{ending}{outside}"
     if track.status == "error":
         return f"raised an error after {count(steps)}"
+    if track.status == "stopped":
+        return f"stopped early after {count(steps)}{ending}{outside}"
     return f"not reached in {count(steps)}{ending}{outside}"
 
 

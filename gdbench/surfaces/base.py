@@ -28,6 +28,9 @@ class Surface:
     minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension and the parameters.
     box : `(low, high)`, numbers or vectors: where random starts are drawn and where a picture looks.
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
+    held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
+    goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it.
+    bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
     """
 
     name: str
@@ -41,6 +44,9 @@ class Surface:
     dimension: int = 2
     any_dimension: bool = False
     data: tuple[np.ndarray, ...] = ()
+    held_out: tuple[np.ndarray, ...] = ()
+    goal: Callable[[Any], Any] | None = None
+    bounds: tuple[Any, Any] | None = None
     labels: tuple[str, ...] = ()
     summary: str = ""
     formula: str = ""
@@ -68,6 +74,13 @@ class Surface:
         """Lower and upper corner of the box, each `[n]`."""
         low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.box)
         return low, high
+
+    def bounds_of(self, dimension: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Lower and upper bound of every weight, each `[n]`; None without a constraint."""
+        if self.bounds is None:
+            return None
+        low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.bounds)
+        return tuple(low.tolist()), tuple(high.tolist())
 
     def axis_labels(self, dimension: int) -> list[str]:
         """A name for every weight."""
@@ -147,6 +160,8 @@ def surface(
     dimension: int | None = None,
     any_dimension: bool = False,
     data: Sequence[Any] = (),
+    goal: Callable[[Any], Any] | None = None,
+    bounds: tuple[Any, Any] | None = None,
     labels: Sequence[str] = (),
     summary: str = "",
     formula: str = "",
@@ -184,6 +199,8 @@ def surface(
             dimension=size,
             any_dimension=any_dimension,
             data=tuple(np.asarray(array, dtype=np.float64) for array in data),
+            goal=goal,
+            bounds=bounds,
             labels=tuple(labels),
             summary=summary or (inspect.getdoc(function) or "").split("\n")[0],
             formula=formula,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +105,7 @@ def regression(
     summary: str,
     source: str,
     note: str,
+    held_out: tuple[np.ndarray, ...] = (),
 ) -> Surface:
     """The error surface of a user's own regression; `inputs` `[N, n]` hold a column of ones for the intercept.
 
@@ -114,7 +116,7 @@ def regression(
     if minimiser is not None:
         reach = 2 * np.maximum(np.abs(minimiser), 1e-3 * max(1e-12, float(np.max(np.abs(minimiser)))))
     formula = FORMULA if model == "linear" else "mean over examples of log(1 + exp(w·i)) - t w·i"
-    return surface(
+    made = surface(
         name=name,
         start=tuple(np.zeros(dimension)),
         minimisers=None if minimiser is None else [minimiser],
@@ -127,3 +129,4 @@ def regression(
         note=note,
         register=False,
     )(NEURONS[model])
+    return replace(made, held_out=held_out)
