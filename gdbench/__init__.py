@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gdbench.errors import GdbenchError
     from gdbench.oracle import Oracle
     from gdbench.solvers import SOLVERS, Solver, solver
+    from gdbench.solvers.from_optax import from_optax
     from gdbench.surfaces import SURFACES, Surface, surface
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ _HOME = {
     "SURFACES": "gdbench.surfaces",
     "Solver": "gdbench.solvers",
     "Surface": "gdbench.surfaces",
+    "from_optax": "gdbench.solvers.from_optax",
     "run": "gdbench.api",
     "solver": "gdbench.solvers.base",
     "surface": "gdbench.surfaces.base",
@@ -38,6 +40,7 @@ __all__ = [
     "Solver",
     "Surface",
     "__version__",
+    "from_optax",
     "run",
     "solver",
     "surface",

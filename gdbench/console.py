@@ -53,7 +53,7 @@ def default_name(plan: Plan) -> str:
     """A folder name that says what was asked: `ellipse-sgd+adam`, `ellipse+3more-sgd+5more`."""
     parts = [[item.name for item in plan.surfaces], [item.name for item in plan.solvers]]
     words = ["+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}more" for names in parts]
-    return "-".join(words).replace("/", "_")
+    return "-".join(words).replace("/", "_").replace(":", "-")
 
 
 def execute(plan: Plan, folder: Path) -> Result:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.conventions import against_optax, conventions_of, first_steps, settings_in_words, state_of
 from gdbench.errors import unknown
 from gdbench.facts import facts_of, values
 from gdbench.landscape import landscape_of
@@ -26,7 +29,7 @@ def find(name: str) -> Surface | Solver:
     """The surface or the solver of that name."""
     if name in SURFACES:
         return SURFACES[name]
-    if name in SOLVERS:
+    if name in SOLVERS or SOLVERS.makes(name):
         return SOLVERS[name]
     raise unknown("surface or solver", name, [*SURFACES, *SOLVERS])
 
@@ -53,12 +56,11 @@ def listing(kind: str) -> Table:
     table.add_column("settings")
     for facts in facts_of_kind(kind):
         settings = facts.get("hyperparameters", facts.get("parameters", {}))
-        table.add_row(facts["name"], facts["summary"], _words(settings))
+        table.add_row(facts["name"], facts["summary"], settings_in_words(settings))
+    if kind == "solvers":
+        table.caption = "and anything from optax as optax:NAME, such as optax:lamb or optax:contrib.prodigy"
+        table.caption_justify = "left"
     return table
-
-
-def _words(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {'tuned' if value is None else value}" for name, value in settings.items())
 
 
 def solver_facts(solver: Solver) -> dict[str, Any]:
@@ -69,8 +71,13 @@ def solver_facts(solver: Solver) -> dict[str, Any]:
         "summary": solver.summary,
         "formula": solver.formula,
         "hyperparameters": {**solver.hyperparameters, **solver.options},
-        "state": list(solver.state),
+        "optional": sorted(solver.optional),
+        "state": state_of(solver),
+        "first_steps": first_steps(solver, 3) if solver.package else [],
         "source": solver.source,
+        "note": solver.note,
+        "optax": against_optax(solver),
+        "conventions": conventions_of(solver),
     }
 
 
@@ -101,15 +108,32 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
     }
 
 
-def sheet(facts: Mapping[str, Any]) -> Table:
+def sheet(facts: Mapping[str, Any]) -> RenderableType:
     """`surface_facts` or `solver_facts` as a sheet for the terminal."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for name, value in facts.items():
-        if name in ("kind", "any_dimension") or value in (None, "", [], {}):
+        if name in ("kind", "any_dimension", "conventions") or value in (None, "", [], {}):
             continue
         table.add_row(name.replace("_", " "), Text(_value(name, value)))
+    return Group(table, _differences(facts["conventions"])) if facts.get("conventions") else table
+
+
+def _differences(conventions: list[dict[str, Any]]) -> Table:
+    """The definitions of a solver side by side, for the terminal."""
+    title = "chosen with --set convention=NAME; first step: at g = 1 and learning_rate = 1"
+    table = Table(box=box.SIMPLE, pad_edge=False, show_lines=True, title=title, title_justify="left")
+    table.add_column("convention", style="bold", no_wrap=True)
+    table.add_column("what differs, and the formula", ratio=1)
+    table.add_column("defaults", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("first step", justify="right", no_wrap=True)
+    for row in conventions:
+        step = "" if row["first_step"] is None else number(row["first_step"], 6)
+        defaults = settings_in_words(row["hyperparameters"]).replace(", ", "\n")
+        words = (f"{row['note']}\n{row['formula']}", defaults, "\n".join(row["state"]), step)
+        table.add_row(row["convention"], *map(Text, words))
     return table
 
 
@@ -119,7 +143,13 @@ def _value(name: str, value: Any) -> str:
     if name == "box":
         return f"{_point(value[0])} to {_point(value[1])}"
     if isinstance(value, dict):
-        return _words(value)
+        return settings_in_words(value)
+    if name == "optional":
+        return f"{', '.join(value)} (absent unless set)"
+    if name == "first_steps":
+        return f"{', '.join(number(step, 6) for step in value)} (at g = 1 and learning_rate = 1)"
+    if name == "optax":
+        return "\n".join(value)
     if isinstance(value, list):
         return _point(value) if value and not isinstance(value[0], str) else ", ".join(value)
     return number(value, 8) if isinstance(value, float) else str(value)

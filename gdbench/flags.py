@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gdbench.errors import UsageError
@@ -81,7 +82,8 @@ def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[An
 
 def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     """The keys that a dotted key leads down. Names of settings such as `adam.b1` hold a dot themselves."""
-    parts = key.split(".")
+    # the dot in the name of a solver leads nowhere
+    parts = re.split(r"(?<!\boptax:contrib)\.", key)
     above = 2 if parts[:2] == ["tune", "space"] else 1 if parts[0] in ("set", "param") else 0
     if not above or len(parts) <= above:
         return tuple(parts)

@@ -67,7 +67,8 @@ def release() -> str:
 
 def factory_of(name: str) -> Callable[..., Any]:
     """The factory that optax calls `name` (`lion`, `contrib.prodigy`); a `UsageError` has the nearest that it has."""
-    inside = importlib.import_module("optax.contrib") if name.startswith(CONTRIB) else library()
+    optax = library()
+    inside = importlib.import_module("optax.contrib") if name.startswith(CONTRIB) else optax
     found = getattr(inside, name.removeprefix(CONTRIB), None) if not name.startswith("_") else None
     if found is not None and is_factory(found):
         return found

@@ -220,7 +220,8 @@ class _Search:
 
 def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[_Search]:
     """What is tried of every solver, in each of the conventions that it is given."""
-    several = [variants_of(solver, own) for solver, own in zip(solvers, given, strict=True)]
+    space = spec.tune.space if spec.tune is not None else {}
+    several = [variants_of(solver, own, space) for solver, own in zip(solvers, given, strict=True)]
     if spec.tune is not None:
         of_all = [variant for variants in several for variant in variants]
         check_space(of_all, spec.tune.space, _rates_and_own(spec, solvers, given))
@@ -231,7 +232,7 @@ def _search(spec: SweepSpec, solver: Solver, given: Mapping[str, Given]) -> _Sea
     own = dict(given)
     if "learning_rate" not in own and spec.learning_rate is not None:
         own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
-    fixed, swept = hyperparameters(solver, own, spec.seed)
+    fixed, swept = hyperparameters(solver, own, spec.seed, spec.tune.space if spec.tune is not None else {})
     rates: dict[str, np.ndarray] = {}
     if "learning_rate" in solver.hyperparameters:
         rates["learning_rate"] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -191,8 +191,12 @@ def _static_values(given: Given) -> tuple[Any, ...]:
     return given.axis.values
 
 
-def variants_of(solver: Solver, given: Mapping[str, Given]) -> list[Solver]:
-    """The solver under every convention that it is given; one that lacks a setting is refused."""
+def variants_of(solver: Solver, given: Mapping[str, Given], space: Collection[str] = ()) -> list[Solver]:
+    """The solver under every convention that it is given; one that lacks a setting is refused.
+
+    What may be absent is there where it is `given` a value, or a range in the `space` of tuning.
+    """
+    solver = solver.resolved([*given, *_ranged(solver, space)])
     if CONVENTION not in given or CONVENTION not in solver.options:
         chosen = [solver]
     else:
@@ -213,6 +217,11 @@ def variants_of(solver: Solver, given: Mapping[str, Given]) -> list[Solver]:
 
 def _own(solver: Solver) -> list[str]:
     return [*solver.hyperparameters, *solver.options]
+
+
+def _ranged(solver: Solver, space: Collection[str]) -> list[str]:
+    """The names that tuning has a range for, as `NAME` or `SOLVER.NAME`."""
+    return [name for owner, _, name in (key.rpartition(".") for key in space) if owner in ("", solver.name)]
 
 
 def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[str, Any]]:
@@ -253,9 +262,13 @@ def _require_different(given: Given, values: Sequence[Any]) -> None:
 
 
 def hyperparameters(
-    solver: Solver, given: Mapping[str, Given], seed: int
+    solver: Solver, given: Mapping[str, Given], seed: int, space: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The hyperparameters that all runs share, and those that are swept; not the learning rate."""
+    """The hyperparameters that all runs share, and those that are swept; not the learning rate.
+
+    What has neither a value nor a default needs a range in the `space` of tuning.
+    """
+    ranged = _ranged(solver, space)
     fixed: dict[str, float] = {}
     swept: dict[str, np.ndarray] = {}
     for name, default in solver.hyperparameters.items():
@@ -274,7 +287,7 @@ def hyperparameters(
                 fixed[name] = float(values[0])
         elif default is not None:
             fixed[name] = float(default)
-        else:
+        elif name not in ranged:
             raise SpecError(
                 f"solver '{solver.name}' needs a value for '{name}': give set.{name} (--set {name}=VALUE)",
                 ("solver", solver.name),

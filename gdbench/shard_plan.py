@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
@@ -83,6 +83,7 @@ def block_digest(block: Block) -> str:
         "noise": [block.noise, block.noise_decay],
         "bounds": surface.bounds_of(block.starts.shape[1]),
         "solver": [solver.name, sorted(block.options.items()), sorted(block.fixed.items())],
+        "package": [solver.package, version(solver.package)] if solver.package else [],
         "code": [
             code_digest(item)
             for item in (surface.function, surface.minimisers, surface.goal, solver.function, solver.init)
@@ -114,12 +115,12 @@ def code_digest(thing: Any) -> str:
         points = None if thing is None else np.asarray(thing, dtype=float)
         return "" if points is None else hashlib.sha256(points.tobytes()).hexdigest()
     if isinstance(thing, partial):
-        words = [code_digest(thing.func), repr(thing.args), repr(sorted(thing.keywords.items()))]
+        words = [code_digest(thing.func), *map(_word, thing.args), repr(_words(thing.keywords))]
         return hashlib.sha256("|".join(words).encode()).hexdigest()
     # a function under `jax.jit` has no file of its own, and its `repr` another address in every process
     thing = inspect.unwrap(thing)
     if not inspect.isroutine(thing):
-        return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{sorted(vars(thing).items())}".encode()).hexdigest()
+        return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{_words(vars(thing))}".encode()).hexdigest()
     try:
         file = inspect.getsourcefile(thing)
         if file is not None and Path(file).is_file():
@@ -129,6 +130,15 @@ def code_digest(thing: Any) -> str:
         pass
     code = getattr(thing, "__code__", None)
     return hashlib.sha256(_code_bytes(code) if code is not None else repr(thing).encode()).hexdigest()
+
+
+def _word(thing: Any) -> str:
+    """A value in words; of a function its code, for its `repr` has an address."""
+    return code_digest(thing) if callable(thing) else repr(thing)
+
+
+def _words(named: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return sorted((name, _word(thing)) for name, thing in named.items())
 
 
 @lru_cache(maxsize=256)

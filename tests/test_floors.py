@@ -17,7 +17,7 @@ FLOORS = {
     1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data regression flags compiler "
     "threshold stochastic closed_forms",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts holdout",
-    3: "plan block carry lanes layout engine theory landscape records",
+    3: "plan block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_sweep reports display sweeping dask_executor api benchmark console describe __init__ __main__",

@@ -48,11 +48,10 @@ def from_optax(
 
 def _named(name: str) -> Solver:
     """The solver `optax:name`."""
-    factory = factory_of(name)
-    part = "learning_rate" not in parameters_of(factory, PREFIX + name).hyperparameters or "scale_by_" in name
-    return replace(
-        _solver(factory, f"'{PREFIX}{name}'", PREFIX + name, part=part), source=f"optax {release()}, optax.{name}"
-    )
+    factory, what = factory_of(name), f"'{PREFIX}{name}'"
+    part = "learning_rate" not in parameters_of(factory, what).hyperparameters or "scale_by_" in name
+    made = _solver(factory, what, PREFIX + name, part=part)
+    return replace(made, source=f"optax {release()}, optax.{name}")
 
 
 def _solver(factory: Callable[..., Any], what: str, name: str, *, part: bool = False) -> Solver:
@@ -68,6 +67,9 @@ def _solver(factory: Callable[..., Any], what: str, name: str, *, part: bool = F
         settings.hyperparameters = {"learning_rate": None, **settings.hyperparameters}
     for whole, entries in settings.tuples.items():
         notes.append(f"{' and '.join(entries)} are the entries of {whole}")
+    if isinstance(factory, partial):
+        given = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
+        notes.append(f"it is {factory.func.__module__.partition('.')[0]}.{factory.func.__name__} at {given}")
     if settings.left:
         notes.append(f"only a plug-in can set {' and '.join(settings.left)}, no number")
     return Solver(
