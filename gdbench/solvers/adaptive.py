@@ -154,7 +154,7 @@ def adadelta(
     mean_square: Array,
     mean_square_step: Array,
     *,
-    learning_rate: float = 1.0,
+    learning_rate: float,
     rho: float = 0.95,
     eps: float = 1e-6,
 ) -> tuple[Array, Array, Array]:
