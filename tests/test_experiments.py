@@ -1,0 +1,88 @@
+"""Failures that theory predicts: the named experiments in `configs/` end as they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gdbench
+from gdbench.facts import values
+from gdbench.surfaces import SURFACES
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def swept(name, **overrides):
+    return gdbench.sweep(CONFIGS / f"{name}.yaml", plots=False, **overrides)
+
+
+def paths(result):
+    """The iterates of every drawn run of one weight, by solver and steps."""
+    runs = result.runs.set_index("run")
+    drawn = result.trajectory.groupby("run")["x0"]
+    return {(str(runs.loc[run, "solver"]), int(runs.loc[run, "steps"])): path.to_numpy() for run, path in drawn}
+
+
+# ---- heavy ball
+
+
+def test_three_cycle_has_the_gradient_of_the_paper():
+    x = np.array([-3.0, 0.5, 0.999, 1.0, 1.5, 1.999, 2.0, 3.3])
+    step = 1e-6
+    made = SURFACES["three-cycle"]
+    quotient = (values(made, (x + step)[:, None]) - values(made, (x - step)[:, None])) / (2 * step)
+    wanted = np.select([x < 1, x < 2], [25 * x, x + 24], 25 * x - 24)
+    # rounding of f over the step
+    np.testing.assert_allclose(quotient, wanted, rtol=1e-5)
+
+
+def test_heavy_ball_ends_in_the_cycle_and_the_others_arrive():
+    result = swept("heavy-ball-cycle")
+    status = dict(zip(result.table["solver"], result.table["status"], strict=True))
+    assert status == {"momentum": "budget", "sgd": "reached", "nesterov": "reached"}
+    path = paths(result)["momentum", 1000]
+    last = path[-3:]
+    cycle = np.array([792.0, -2208.0, 2592.0]) / 1225
+    place = int(np.argmin(np.abs(last - cycle[0])))
+    np.testing.assert_allclose(np.roll(last, -place), cycle, rtol=1e-12)
+    assert path[0] == 3.3
+
+
+# ---- Rprop
+
+
+def test_rprop_runs_away_where_sgd_stands_still():
+    found = paths(swept("rprop-mini-batches"))
+    assert abs(found["sgd", 10][-1]) < 1e-15
+    assert abs(found["sgd", 100][-1]) < 1e-14
+    # nine steps growing by 1.2 and one back of half the last
+    down, back = 0.1 * (1.2**9 - 1) / 0.2, 0.1 * 1.2**8 / 2
+    assert found["rprop", 10][-1] == pytest.approx(back - down, rel=1e-12)
+    assert found["rprop", 10][-1] == pytest.approx(-1.865, abs=5e-4)  # as the course prints it
+    assert found["rprop", 100][-1] < -25
+    assert np.abs(found["rmsprop", 100]).max() < 0.05
+
+
+# ---- Adagrad
+
+
+def test_only_diagonal_adagrad_sees_a_rotation():
+    table = swept("adagrad-rotation").table.assign(angle=lambda frame: frame["surface"].astype(str))
+    steps = {name: rows["steps_to_target"].tolist() for name, rows in table.groupby("solver")}
+    assert len(set(steps["adagrad-full"])) == 1
+    assert steps["adagrad"] == sorted(set(steps["adagrad"]))
+    assert steps["adagrad"][0] <= steps["adagrad-full"][0]
+    assert steps["adagrad"][1] > 10 * steps["adagrad-full"][1]
+
+
+def test_full_matrix_adagrads_iterates_turn_with_the_surface():
+    result = swept("adagrad-rotation", solver=["adagrad-full"], steps=12)
+    weights = ["x0", "x1"]
+    straight, *turned = (path[weights].to_numpy() for _, path in result.trajectory.groupby("run"))
+    for angle, path in zip((15, 30, 45), turned, strict=True):
+        turn = np.deg2rad(angle)
+        matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        # square roots of a matrix lose some digits
+        np.testing.assert_allclose(path, straight @ matrix.T, rtol=1e-9, atol=1e-9)
