@@ -36,8 +36,8 @@ def nadam(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Nadam: Adam that looks ahead, by weighing the newest gradient as the next step's mean will.
 
-    Dozat's own algorithm 2 debiases the mean for the next step, as torch and optax do, and multiplies v by b2 once more,
-    as neither does.
+    Dozat's own algorithm 2 debiases the mean for the next step, as torch and optax do, and multiplies v by b2 once
+    more, as neither does.
     """
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
