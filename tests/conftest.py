@@ -19,3 +19,16 @@ def here(tmp_path, monkeypatch):
     for registry, names in before.items():
         for name in set(registry) - names:
             registry.discard(name)
+
+
+@pytest.fixture(scope="module")
+def quickly_compiled():
+    """Programs that compile in a third of the time and run slower, for a module that compiles much and runs little."""
+    from gdbench import compiler
+    from gdbench.lanes import forget_machines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "FAST", {**compiler.FAST, **compiler.ONCE})
+        forget_machines()
+        yield
+    forget_machines()

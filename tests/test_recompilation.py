@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compilations import assert_no_number_compiles_again, compilations
 from programs import assert_same_bits, program_of
 
 import gdbench
@@ -17,52 +18,46 @@ from gdbench.executors import execute_all
 from gdbench.facts import facts_of
 from gdbench.plan import LADDER
 from gdbench.solvers import SOLVERS, solver
+from gdbench.solvers.base import CONVENTION
 from gdbench.surfaces import SURFACES, surface
 from gdbench.theory import rates_predicted
-
-compiled: list[str] = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda event, _, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
-)
-
-
-def compilations(job):
-    before = len(compiled)
-    job()
-    return len(compiled) - before
 
 
 def test_the_count_counts():
     assert compilations(lambda: jax.jit(lambda x: x * 3.25 + 1)(1.0)) >= 1
 
 
+def assert_compiles_once(surface, solver):
+    program = program_of(surface, solver, [1e-4, 1e-3], steps=70, rtol=1e-6, gtol=1e-12, targets=LADDER)
+    # that every hyperparameter arrives is seen in test_solvers.py; here some may decide nothing
+    assert_no_number_compiles_again(program, arrive=("parameters",))
+
+
+# with every solver on one surface: test_solvers.py
+@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("name", SURFACES)
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_no_number_compiles_again(name, solver):
-    program = program_of(name, solver, [1e-4, 1e-3], steps=70, rtol=1e-6, gtol=1e-12, targets=LADDER)
-    first = execute(program)
-    trace(program)
-    found = {}
-    others = {
-        "learning_rate": replace(program, hyperparameters={**program.hyperparameters, "learning_rate": np.ones(2)}),
-        "starts": replace(program, starts=program.starts * 0.9 + 0.01),
-        "seeds": replace(program, seeds=program.seeds + 7),
-        "f_star": replace(program, f_star=np.full(2, np.nan)),
-        "rtol": replace(program, rtol=1e-3, atol=1e-2, gtol=1e-3, targets=(0.5, 0.25), steps=33),
-        "more": program.take(np.array([0, 1, 1, 0, 1] * 40)),
-    }
-    for kind in ("hyperparameters", "parameters"):
-        for key, value in getattr(program, kind).items():
-            if not isinstance(value, np.ndarray):
-                others[key] = replace(program, **{kind: {**getattr(program, kind), key: value * 0.97 + 1e-9}})
-    for what, other in others.items():
-        assert compilations(lambda o=other, w=what: found.update({w: execute(o)})) == 0, what
-    assert compilations(lambda: trace(others["starts"])) == 0
-    # and the numbers do arrive
-    for what in (*program.hyperparameters, *program.parameters, "starts"):
-        # eps is so small that on a steep surface it reaches no bit, and a circle turned is a circle
-        same = np.array_equal(found[what].loss_final, first.loss_final)
-        assert what in ("eps", "angle") or not same, what
+def test_no_number_compiles_again(name):
+    assert_compiles_once(name, "momentum")
+
+
+def sample_of_the_product(count):
+    """So many pairs of a surface and a solver in one of its conventions, the same in every process."""
+    solvers = [variant for solver in SOLVERS.values() for variant in (solver, *solver.variants.values())]
+    pairs = [(surface, solver) for surface in SURFACES for solver in solvers]
+    chosen = np.random.default_rng(0).permutation(len(pairs))[:count]
+    return [pairs[i] for i in sorted(chosen)]
+
+
+def name_of(value):
+    return value if isinstance(value, str) else "-".join([value.name, value.options.get(CONVENTION, "")])
+
+
+# the whole product takes a quarter of an hour
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly_compiled")
+@pytest.mark.parametrize(("name", "solver"), sample_of_the_product(200), ids=name_of)
+def test_no_number_compiles_again_on_any_surface_with_any_solver(name, solver):
+    assert_compiles_once(name, solver)
 
 
 def test_drawing_another_number_of_runs_compiles_nothing():

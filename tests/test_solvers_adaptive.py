@@ -105,6 +105,20 @@ def test_agrees_with_optax(name, place, surface, param):
     assert_same_iterates(ours, optax_iterates(make(rates[place]), surface, param))
 
 
+# the papers' definitions, as optax can be bent into them
+BENT = {
+    "adagrad": lambda lr: optax.adagrad(lr, initial_accumulator_value=0.0, eps=1e-8),
+    "rmsprop": lambda lr: optax.rmsprop(lr, decay=0.9, eps=1e-8, eps_in_sqrt=True, initial_scale=0.0),
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_the_papers_definition_agrees_with_optax_bent_to_it(name):
+    rate, settings = BY_HAND[name]
+    ours = iterates("ellipse", name, rate, steps=STEPS, param=ROTATED, **settings)
+    assert_same_iterates(ours, optax_iterates(BENT[name](rate), "ellipse", ROTATED))
+
+
 def test_optaxs_adagrad_makes_no_step_where_there_was_no_gradient():
     gradients = np.array([[0.0, 1.0], [2.0, 0.0]])
     found = fed(

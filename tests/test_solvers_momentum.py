@@ -15,6 +15,7 @@ from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 ROTATED = {"condition": 50.0, "angle": 30.0}
 STEPS = 200
 
@@ -271,7 +272,7 @@ def test_aggmo_has_its_exact_spectral_radius_on_a_quadratic(rate, a, count):
         return jnp.concatenate([x[None], velocities])
 
     with jax.enable_x64(True):
-        jacobian = jax.jacfwd(step)(jnp.zeros((count + 1, 2))).reshape(2 * count + 2, -1)
+        jacobian = jax.jit(jax.jacfwd(step))(jnp.zeros((count + 1, 2))).reshape(2 * count + 2, -1)
     found = np.abs(np.linalg.eigvals(jacobian)).max()
     momenta = 1 - a ** np.arange(count)
     wanted = max(np.abs(np.roots(characteristic(rate, eigenvalue, momenta))).max() for eigenvalue in (1.0, 100.0))
