@@ -1,4 +1,4 @@
-"""The commands around sweeps and results: `sweep`, `schema`, `table`, `plot`, `compare`."""
+"""The commands around sweeps and results: `sweep`, `schema`, `table`, `plot`, `compare`; `animate` has its own file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gdbench import console, flags, reports
+from gdbench.cli_animate import animate
 from gdbench.errors import GdbenchError, Regression, SpecError, UsageError, unknown
 
 EXECUTORS = ("local", "dask")
@@ -160,4 +161,5 @@ def compare(
         raise Regression(f"'{b}' is worse than '{a}' for {worse}")
 
 
-COMMANDS: dict[str, Any] = {"sweep": sweep, "schema": schema, "table": table, "plot": plot, "compare": compare}
+COMMANDS: dict[str, Any] = {"sweep": sweep, "schema": schema, "table": table, "plot": plot, "animate": animate}
+COMMANDS |= {"compare": compare}

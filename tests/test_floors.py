@@ -20,7 +20,8 @@ FLOORS = {
     3: "plan block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli cli_sweep reports display sweeping dask_executor api benchmark console describe __init__ __main__",
+    6: "cli cli_sweep cli_animate reports display sweeping dask_executor api benchmark console describe __init__ "
+    "__main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -76,6 +77,9 @@ NEIGHBOURS = {
     ("api", "display"): "progress, where it is asked for",
     ("api", "dask_executor"): "where a scheduler is given",
     ("cli", "cli_sweep"): "the commands around sweeps stand in a file of their own",
+    ("cli_sweep", "cli_animate"): "the command around animations stands in a file of its own",
+    ("cli_animate", "console"): "the command line is read in one file and answered in another",
+    ("cli_animate", "reports"): "results are read in one place",
     ("cli_sweep", "console"): "the command line is read in one file and answered in another",
     ("cli_sweep", "reports"): "the command line is read in one file and answered in another",
     ("cli_sweep", "display"): "progress and plan",
@@ -197,6 +201,7 @@ def test_statistics_and_pictures_never_need_jax(name):
     # scipy inside functions only (see test_pictures_load_no_jax): its tests are better than our own
     allowed = {*sys.stdlib_module_names, "numpy", "pandas", "matplotlib", "rich", "scipy"}
     allowed |= {"pyarrow", "pydantic", "pydantic_core", "yaml"}  # what a stored result is read with
+    allowed |= {"PIL"}  # with which matplotlib writes its pictures
     for other in reached(name):
         assert IMPORTS[other][1] <= allowed, f"{name} reaches {other}, which imports {IMPORTS[other][1] - allowed}"
 

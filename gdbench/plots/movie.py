@@ -1,0 +1,141 @@
+"""Films as files: GIF by Pillow, which matplotlib brings along, and MP4 by ffmpeg, where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gdbench.errors import GdbenchError, UsageError
+from gdbench.plots.animation import Film
+from gdbench.plots.style import look
+
+FORMATS = ("gif", "mp4")
+PAUSE = 2.0  # seconds that the last picture stays
+GROUND = 112  # colours of what stays; of what moves there are the rest
+COLOURS = 255
+UNCHANGED = 255  # the place of the see-through colour in the palette
+SAMPLES = 12  # frames that the colours of what moves are taken from
+
+
+def save_film(made: Film, path: Path, *, fps: int) -> Path:
+    """Write a film as its suffix says, whole or not at all; a GIF has the same bytes for the same data.
+
+    Raises `UsageError` for an MP4 where no ffmpeg is on the path.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with look(), np.errstate(all="ignore"):
+            (_mp4 if path.suffix == ".mp4" else _gif)(made, temporary, fps)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def require_format(kind: str) -> None:
+    """Raise `UsageError` where a format cannot be written here."""
+    from matplotlib.animation import FFMpegWriter
+
+    if kind == "mp4" and not FFMpegWriter.isAvailable():
+        raise UsageError("an MP4 needs ffmpeg, and there is none on the PATH; --format gif needs nothing more")
+
+
+def _gif(made: Film, path: Path, fps: int) -> None:
+    """One palette for all frames, and of each frame only the pixels that differ from the one before."""
+    pictures = _indexed(made, _palette(made))
+    first = next(pictures)
+    durations = [1000 / fps] * (len(made.steps) - 1) + [1000 * PAUSE]
+    first.save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=pictures,
+        duration=[10 * round(milliseconds / 10) for milliseconds in durations],  # a GIF counts hundredths of seconds
+        loop=0,
+        disposal=1,
+        transparency=UNCHANGED,
+        optimize=False,  # it would give every frame colours of its own
+    )
+
+
+def _palette(made: Film) -> np.ndarray:
+    """256 distinct colours `[256, 3]` for all frames: those of what stays, those of what moves, one for "unchanged"."""
+    chosen = np.unique(np.linspace(0, len(made.steps) - 1, SAMPLES).astype(int))
+    samples = [frame[..., :3].copy() for frame in made.frames(chosen)]
+    moved = [sample[(sample != samples[0]).any(axis=-1)] for sample in samples[1:]]
+    parts = [_reduced(samples[0].reshape(-1, 3), GROUND), _reduced(np.concatenate(moved), COLOURS - GROUND)]
+    found = np.unique(np.concatenate(parts), axis=0)[:COLOURS].astype(np.int64)
+    free = np.setdiff1d(np.arange(256), _packed(found))  # blues of which no picture has many
+    spare = np.column_stack([np.zeros((len(free), 2), np.int64), free])
+    return np.concatenate([found, spare[: 256 - len(found)]])
+
+
+def _packed(colours: np.ndarray) -> np.ndarray:
+    """RGB `[.., 3]` as one whole number each."""
+    wide = colours.astype(np.int64)
+    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+
+
+def _reduced(colours: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` colours that stand for `colours` `[k, 3]`, by median cut."""
+    if not len(colours):
+        return np.empty((0, 3), np.uint8)
+    reduced = Image.fromarray(colours[None]).quantize(most, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    used = np.unique(np.asarray(reduced))
+    return np.array(reduced.getpalette(), dtype=np.uint8).reshape(-1, 3)[used]
+
+
+def _indexed(made: Film, palette: np.ndarray) -> Iterator[Image.Image]:
+    """The frames in the colours of the palette, UNCHANGED where a pixel is as before."""
+    known: dict[int, int] = {}
+    pixels = before = np.empty(0)
+    for frame in made.frames():
+        packed = _packed(frame[..., :3])
+        if not before.size:
+            places = _places(packed, palette, known)
+            picture = places
+        else:
+            changed = packed != pixels
+            places = before.copy()
+            places[changed] = _places(packed[changed], palette, known)
+            picture = np.where(places == before, UNCHANGED, places)
+        pixels, before = packed, places
+        image = Image.fromarray(picture.astype(np.uint8)).convert("P")
+        image.putpalette(palette.astype(np.uint8).tobytes())
+        yield image
+
+
+def _places(packed: np.ndarray, palette: np.ndarray, known: dict[int, int]) -> np.ndarray:
+    """The place in the palette of the colour nearest to each of `packed`; what was looked up before is `known`."""
+    colours, inverse = np.unique(packed, return_inverse=True)
+    new = np.array([colour for colour in colours.tolist() if colour not in known], dtype=np.int64)
+    for part in np.array_split(new, len(new) // 4096 + 1):
+        rgb = np.stack([part >> 16, (part >> 8) & 255, part & 255], axis=-1)
+        distance = ((rgb[:, None] - palette[None, :UNCHANGED]) ** 2).sum(axis=-1)
+        known.update(zip(part.tolist(), distance.argmin(axis=1).tolist(), strict=True))
+    return np.array([known[colour] for colour in colours.tolist()])[inverse].reshape(packed.shape)
+
+
+def _mp4(made: Film, path: Path, fps: int) -> None:
+    """Every frame as an image that fills a figure, which matplotlib's writer hands to ffmpeg."""
+    from matplotlib.animation import FFMpegWriter
+
+    require_format("mp4")
+    screen = Figure(figsize=tuple(made.figure.get_size_inches()), dpi=made.figure.dpi)
+    writer = FFMpegWriter(fps=fps, extra_args=["-pix_fmt", "yuv420p", "-f", "mp4"])
+    try:
+        with writer.saving(screen, str(path), made.figure.dpi):
+            for frame in made.frames():
+                screen.clear()
+                screen.figimage(frame)
+                writer.grab_frame()
+            for _ in range(round(PAUSE * fps)):
+                writer.grab_frame()
+    except (CalledProcessError, BrokenPipeError) as error:
+        raise GdbenchError(f"ffmpeg could not write the film: {error}") from None
