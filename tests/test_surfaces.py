@@ -9,7 +9,9 @@ import pytest
 import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import program_of
 
+from gdbench.engine import STATUSES, execute
 from gdbench.errors import UsageError
 from gdbench.facts import facts_of, values
 from gdbench.surfaces import SURFACES, surface
@@ -178,6 +180,16 @@ def test_the_saddle_is_its_formula():
     np.testing.assert_allclose(values(made, points), (points[:, 0] - points[:, 1]) * points.sum(axis=1), rtol=1e-12)
     for point in points:
         np.testing.assert_allclose(gradient_of(made, point), [2 * point[0], -2 * point[1]], rtol=1e-14)
+
+
+def test_the_saddle_is_left_when_its_closed_form_says():
+    # plain descent multiplies x1 by 1 + 2 lr: 0.001 passes 1 at the first k with (1 + 2 lr)^k > 1000
+    rates = [0.01, 0.1, 0.4]
+    records = execute(program_of("saddle", "sgd", rates, steps=400))
+    assert [STATUSES[status] for status in records.status] == ["reached"] * 3
+    wanted = [int(np.floor(np.log(1000) / np.log(1 + 2 * rate))) + 1 for rate in rates]
+    assert records.steps.tolist() == wanted
+    np.testing.assert_allclose(records.x[:, 1], 0.001 * (1 + 2 * np.array(rates)) ** wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("given", [{}, {"slope": 3.0, "width": 0.01, "steep": 7.0}])

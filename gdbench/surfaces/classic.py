@@ -43,11 +43,13 @@ def beale(x: Array) -> Array:
 
 @surface(
     start=(1.0, 0.001),
+    goal=lambda x: jnp.abs(x[1]) > 1.0,  # the saddle is left behind
     box=(-1.5, 1.5),
     formula="x0² - x1²",
     source="the simplest strict saddle; Dauphin et al. 2014, arXiv:1406.2572, on why they slow descent down",
-    note="Unbounded below: no minimum. At (0, 0) the gradient vanishes; from near the ridge x1 = 0 a step that goes by "
-    "the slope's size leaves slowly, x1 growing by 1 + 2 learning_rate, and one that goes by its sign at once.",
+    note="Unbounded below: no minimum; a run has reached its goal once |x1| > 1. At (0, 0) the gradient vanishes: from "
+    "near the ridge x1 = 0 a step that goes by the slope's size leaves slowly, x1 growing by the factor "
+    "1 + 2 learning_rate, and one that goes by its sign at once.",
 )
 def saddle(x: Array) -> Array:
     """A saddle: down along one weight, up along the other."""
