@@ -108,7 +108,6 @@ def _adamax_eps(
     init=_adam_state,
     formula="m, v as in adam;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps) - weight_decay x",
     source="Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2",
-    note="as published: the learning rate does not multiply weight_decay, for which the paper has no default",
 )
 def adamw(
     oracle: Oracle,

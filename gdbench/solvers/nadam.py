@@ -17,9 +17,8 @@ def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
 @solver(
     init=_debiased_state,
     formula="m, v as in adam;  x ← x - lr (b1 m + (1 - b1) g)/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
-    source="Dozat 2016, openreview OM0jvwB8jIp57ZJjtNEZ, as in Ruder 2016, arXiv:1609.04747, section 4.8, and "
+    source="Dozat 2016, openreview OM0jvwB8jIp57ZJjtNEZ, simplified as in Ruder 2016, arXiv:1609.04747, section 4.8, and "
     "Choi et al. 2019, arXiv:1910.05446, table 1",
-    note="as Ruder and Choi et al. simplify Dozat's: the momentum is constant, and 1 - b1ᵗ debiases all of it",
 )
 def nadam(
     oracle: Oracle,
@@ -36,8 +35,8 @@ def nadam(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Nadam: Adam that looks ahead, by weighing the newest gradient as the next step's mean will.
 
-    Dozat's own algorithm 2 debiases the mean for the next step, as torch and optax do, and multiplies v by b2 once
-    more, as neither does.
+    The momentum is constant and 1 - b1ᵗ debiases all of it. Dozat's own algorithm 2 debiases the mean for the next
+    step, as torch and optax do, and multiplies v by b2 once more, as neither does.
     """
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
