@@ -17,8 +17,8 @@ def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
 @solver(
     init=_debiased_state,
     formula="m, v as in adam;  x ← x - lr (b1 m + (1 - b1) g)/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
-    source="Dozat 2016, openreview OM0jvwB8jIp57ZJjtNEZ, simplified as in Ruder 2016, arXiv:1609.04747, section 4.8, and "
-    "Choi et al. 2019, arXiv:1910.05446, table 1",
+    source="Dozat 2016, openreview OM0jvwB8jIp57ZJjtNEZ, simplified as in Ruder 2016, arXiv:1609.04747, section 4.8, "
+    "and Choi et al. 2019, arXiv:1910.05446, table 1",
 )
 def nadam(
     oracle: Oracle,
