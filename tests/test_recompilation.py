@@ -27,17 +27,15 @@ def test_the_count_counts():
     assert compilations(lambda: jax.jit(lambda x: x * 3.25 + 1)(1.0)) >= 1
 
 
-def assert_compiles_once(surface, solver):
-    program = program_of(surface, solver, [1e-4, 1e-3], steps=70, rtol=1e-6, gtol=1e-12, targets=LADDER)
-    # that every hyperparameter arrives is seen in test_solvers.py; here some may decide nothing
-    assert_no_number_compiles_again(program, arrive=("parameters",))
+def two_runs(surface, solver):
+    return program_of(surface, solver, [1e-4, 1e-3], steps=70, rtol=1e-6, gtol=1e-12, targets=LADDER)
 
 
-# with every solver on one surface: test_solvers.py
+# every solver on one surface, where its hyperparameters matter: test_solvers.py
 @pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_number_compiles_again(name):
-    assert_compiles_once(name, "momentum")
+    assert_no_number_compiles_again(two_runs(name, "momentum"), arrive=("starts", "parameters"))
 
 
 def sample_of_the_product(count):
@@ -57,7 +55,7 @@ def name_of(value):
 @pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize(("name", "solver"), sample_of_the_product(200), ids=name_of)
 def test_no_number_compiles_again_on_any_surface_with_any_solver(name, solver):
-    assert_compiles_once(name, solver)
+    assert_no_number_compiles_again(two_runs(name, solver))
 
 
 def test_drawing_another_number_of_runs_compiles_nothing():

@@ -289,7 +289,7 @@ def test_no_number_compiles_again(name):
         gtol=1e-12,
         targets=LADDER,
     )
-    assert_no_number_compiles_again(program)
+    assert_no_number_compiles_again(program, arrive=("starts", "hyperparameters", "parameters"))
 
 
 # ---- how it is written
