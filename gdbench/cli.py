@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import cli_sweep, console, flags
+from gdbench import cli_sweep, cli_theory, console, flags
 from gdbench.errors import GdbenchError, SpecError, UsageError
 from gdbench.errors import describe as describe_error
 
@@ -239,7 +239,7 @@ def show(
         console.say(f"Written to {png}")
 
 
-for _name, _command in cli_sweep.COMMANDS.items():
+for _name, _command in {**cli_sweep.COMMANDS, "theory": cli_theory.theory}.items():
     app.command(_name)(_command)
 
 

@@ -11,7 +11,7 @@ from gdbench.engine import Trajectory
 from gdbench.facts import hessian_at
 from gdbench.program import Program
 from gdbench.table_frame import NOT_REPLAYED, needs_note
-from gdbench.theory import jacobian_at, linear_errors, rate_observed, surface_of
+from gdbench.theory import crests, jacobian_at, linear_errors, rate_observed, surface_of
 
 TOO_FEW = "too few steps"
 UNEXCITED = "slowest mode not excited"
@@ -129,5 +129,5 @@ def _is_changing(seen: Seen, difference: float) -> bool:
 
 def _slope(gaps: np.ndarray) -> float:
     """The rate that a line through the crests of the log gap gives, NaN for fewer than three."""
-    steps = np.flatnonzero(gaps >= np.maximum.accumulate(gaps[::-1])[::-1])
+    steps = crests(gaps)
     return float(np.exp(np.polyfit(steps, np.log(gaps[steps]), 1)[0] / 2)) if len(steps) > 2 else float("nan")

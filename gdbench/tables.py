@@ -64,10 +64,8 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     signs = _signs(table)
     if signs:
         shown.add_column("", no_wrap=True)
-        shown.caption = "Why the rates differ, or one is missing: " + "  ".join(
-            f"{signs[text]} {text}".replace(" ", "\u00a0") for text in signs
-        )
-        shown.caption_justify, shown.caption_style = "left", "none"
+        lines = ["", "Why the rates differ, or one is missing:", *(f"  {signs[text]} {text}" for text in signs)]
+        shown.caption, shown.caption_justify, shown.caption_style = "\n".join(lines), "left", "none"
     for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
         if index:
             shown.add_row()

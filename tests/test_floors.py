@@ -18,10 +18,10 @@ FLOORS = {
     "threshold stochastic closed_forms",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts holdout",
     3: "plan block carry lanes layout engine theory landscape records conventions",
-    4: "tuning chosen table_frame analysis rate_notes executors store frames shards shard_plan plugins",
+    4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli cli_sweep cli_animate reports display sweeping dask_executor api benchmark console describe __init__ "
-    "__main__",
+    6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark console "
+    "describe __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -77,6 +77,10 @@ NEIGHBOURS = {
     ("api", "display"): "progress, where it is asked for",
     ("api", "dask_executor"): "where a scheduler is given",
     ("cli", "cli_sweep"): "the commands around sweeps stand in a file of their own",
+    ("cli", "cli_theory"): "the command around theory stands in a file of its own",
+    ("cli_theory", "console"): "the command line is read in one file and answered in another",
+    ("cli_theory", "theory_report"): "the command writes the report",
+    ("theory_report", "benchmark"): "a report is a result folder, with the preamble of one",
     ("cli_sweep", "cli_animate"): "the command around animations stands in a file of its own",
     ("cli_animate", "console"): "the command line is read in one file and answered in another",
     ("cli_animate", "reports"): "results are read in one place",

@@ -1,0 +1,201 @@
+"""Theory beside practice for one solver on one surface: what the eigenvalues promise, and what runs show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gdbench import closed_forms, theory
+from gdbench.analysis import compare_with_theory, paths_of
+from gdbench.benchmark import write_preamble
+from gdbench.block import Block
+from gdbench.config import RunSpec, validated
+from gdbench.engine import execute
+from gdbench.errors import UsageError, describe
+from gdbench.facts import Facts, hessian_at
+from gdbench.frames import runs_of_rows
+from gdbench.plan import make_plan, make_sweep_plan
+from gdbench.plots import theory as drawing
+from gdbench.plots.files import save
+from gdbench.store import write_frame
+from gdbench.sweep_spec import SweepSpec
+from gdbench.theory_grid import RATE, Grid, Local, grid_of
+
+# Runs go on until their distance has shrunk by a thousand million: so far down the slowest mode is alone.
+DEEP = {"rtol": 1e-18, "gtol": 0.0}
+OBSERVED = ("status", "steps", "rate_observed", "rate_note")
+
+SENTENCES = {
+    theory.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
+    theory.NO_HESSIAN: "the surface has no second derivative at its minimum",
+    theory.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
+    theory.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",
+    theory.NOT_FLOAT: "its state holds other numbers than floats, in which a step has no derivative",
+    theory.TOO_LARGE: f"iterate and state are more than {theory.LARGEST} numbers, too many for eigenvalues",
+    theory.NO_DERIVATIVE: "its step has no derivative at the minimum",
+    theory.NOT_FIXED: "the minimum is no fixed point of it: a step moves on from there",
+    theory.ADAPTIVE: "it is adaptive: its state changes the gain, so that no isolated fixed point exists",
+    theory.EPS: "it is adaptive: its eps, which decides at the minimum, decides nothing at any distance from it",
+    theory.NOT_SMOOTH: "its steps jump with the sign of the gradient instead of shrinking with it",
+    theory.NOT_QUADRATIC: "even close to the minimum the loss is not quadratic",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found: `facts` in numbers and words, the `grid` with what runs showed, the `spec` of the best run."""
+
+    facts: dict[str, Any]
+    grid: pd.DataFrame
+    spec: RunSpec
+    picture: drawing.Picture | None
+
+    def write(self, folder: Path, *, plots: bool = True) -> None:
+        """Write `config.yaml` of the best run, `environment.json`, `theory.csv` and `theory.png`."""
+        write_preamble(folder, self.spec)
+        write_frame(folder, "theory", self.grid)
+        if plots and self.picture is not None:
+            save(drawing.figure(self.grid, self.picture), folder / "theory.png")
+
+
+def report_on(values: Mapping[str, Any]) -> Report:
+    """Set theory beside practice for the one surface and the one solver in `values`, keys of a `RunSpec`.
+
+    Raises `UsageError` where something is named wrongly, or where no rate exists: the sentence says why.
+    """
+    if RATE in (values.get("set") or {}):
+        raise UsageError("the learning rate is what theory chooses; `gdbench run --learning-rate` fixes it")
+    spec = validated(RunSpec, {**values, **DEEP}, None, values)
+    block = make_plan(spec).blocks[0]
+    local, facts = _local(block, frozenset(name.rpartition(".")[2] for name in spec.set))
+    try:
+        grid = grid_of(local)
+    except UsageError:
+        raise
+    except Exception as error:  # a plug-in whose step has no forward derivative
+        raise _no_rate(block, f"its step has no derivative: {describe(error)}") from None
+    if np.isnan(grid.rate).all():
+        reasons, counts = np.unique(grid.reason.astype(str), return_counts=True)
+        raise _no_rate(block, SENTENCES[str(reasons[counts.argmax()])])
+    best = grid.best_setting
+    chosen = spec.model_copy(update=_settings(spec, best))
+    frame = _with_runs(grid, _runs(spec, grid.run_at))
+    row = frame.iloc[int(np.ravel_multi_index(grid.best, grid.rate.shape)) if best else 0]
+    told = _facts(block, local, facts, grid, row)
+    return Report(told, frame, chosen, _picture(told, local) if best else None)
+
+
+def _no_rate(block: Block, why: str) -> UsageError:
+    return UsageError(f"no rate exists for solver '{block.solver.name}' on surface '{block.surface.name}': {why}")
+
+
+def _local(block: Block, fixed: frozenset[str]) -> tuple[Local, Facts]:
+    """The solver at the global minimum of the surface."""
+    if block.failure:
+        raise UsageError(block.failure)
+    facts = block.facts
+    assert facts is not None
+    if not len(facts.minimisers):
+        raise _no_rate(block, "no minimum of the surface is known")
+    spectra = np.linalg.eigvalsh(np.nan_to_num(facts.hessians[facts.is_global]))
+    if not np.allclose(spectra, spectra[0], rtol=1e-6):
+        raise _no_rate(block, f"{len(spectra)} minima are equally deep, and their eigenvalues differ")
+    program = block.take(np.zeros(1, np.int64))
+    return Local(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
+
+
+def _settings(spec: RunSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a specification for `settings` of its solver."""
+    others = {name: value for name, value in settings.items() if name != RATE}
+    rate = {RATE: settings[RATE]} if RATE in settings else {}
+    return {**rate, "set": {**spec.set, **others}}
+
+
+def _runs(spec: RunSpec, settings: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """The product of `settings` run to its end, and every run compared with theory."""
+    listed = {name: values.tolist() for name, values in settings.items()}
+    block = make_sweep_plan(validated(SweepSpec, {**spec.model_dump(), **_settings(spec, listed)})).blocks[0]
+    rows = np.arange(len(block))
+    runs = runs_of_rows(block, rows, execute(block.program))
+    compared = compare_with_theory(block, runs, paths_of(block, rows))
+    return runs.assign(**{name: compared[name] for name in ("rate_observed", "rate_note")})
+
+
+def _with_runs(grid: Grid, runs: pd.DataFrame) -> pd.DataFrame:
+    """The points of `grid`, with what was observed at those that were run."""
+    frame = grid.frame()
+    places = [np.searchsorted(values, runs[name].to_numpy(float)) for name, values in grid.axes.items()]
+    rows = np.ravel_multi_index(tuple(places), grid.rate.shape) if places else np.zeros(1, np.int64)
+    return frame.join(runs[list(OBSERVED)].set_axis(frame.index[rows]))
+
+
+def _is_quadratic(block: Block, hessian: np.ndarray) -> bool:
+    """Whether the Hessian is the same all over the box."""
+    surface = block.problems[0].surface
+    others = np.array([hessian_at(surface, point) for point in surface.probe_points()[:4]])
+    return bool(np.abs(others - hessian).max() <= 1e-9 * np.abs(hessian).max())
+
+
+def _facts(block: Block, local: Local, facts: Facts, grid: Grid, row: pd.Series) -> dict[str, Any]:
+    """Everything found, as JSON has it."""
+    low, high = float(local.eigenvalues[0]), float(local.eigenvalues[-1])
+    best, settings = grid.best_setting, {**local.settings, **grid.best_setting}
+    momentum, rate = settings.get("momentum", 0.0), float(row["rate_predicted"])
+    surface = block.problems[0].surface
+    told: dict[str, Any] = {
+        "surface": surface.name,
+        "solver": block.solver.name,
+        "parameters": {**surface.parameters, **surface.options},
+        "settings": {**{name: value for name, value in local.settings.items() if name not in best}, **block.options},
+        "dimension": surface.dimension,
+        "quadratic": _is_quadratic(block, local.hessian),
+        "minima": len(facts.minimisers),
+        "smallest_eigenvalue": low,
+        "largest_eigenvalue": high,
+        "condition_number": high / low,
+        "closed_form": local.is_closed,
+        "edge": None,
+        "best": best,
+        "rate_predicted": rate,
+        "steps_per_decade": float(closed_forms.steps_per_decade(rate)),
+        "complex": None,
+        "run": {
+            "status": row["status"],
+            "steps": int(row["steps"]),
+            "rate_observed": float(row["rate_observed"]),
+            "rate_note": row["rate_note"],
+        },
+    }
+    if local.is_closed:
+        edge = float(closed_forms.stability_edge(local.name, high, momentum))
+        told["edge"] = {"formula": closed_forms.FORMULAS[local.name], RATE: edge}
+        if local.name != "sgd":
+            names = ("largest_eigenvalue", "smallest_eigenvalue")
+            begins = [float(closed_forms.complex_between(local.name, each, momentum)[0]) for each in (high, low)]
+            ends = [float(closed_forms.complex_between(local.name, each, momentum)[1]) for each in (high, low)]
+            told["complex"] = {name: {"from": a, "to": b} for name, a, b in zip(names, begins, ends, strict=True)}
+    elif RATE in grid.axes:
+        line = grid.rate.reshape(len(grid.axes[RATE]), -1)[:, grid.best[1] if len(grid.best) > 1 else 0]
+        repels = np.flatnonzero(line[grid.best[0] :] >= 1)
+        if len(repels):
+            told["edge"] = {"formula": "", RATE: float(grid.axes[RATE][grid.best[0] + repels[0]])}
+    return told
+
+
+def _picture(told: Mapping[str, Any], local: Local) -> drawing.Picture:
+    return drawing.Picture(
+        surface=told["surface"],
+        solver=told["solver"],
+        axes=tuple(told["best"]),
+        best=told["best"],
+        rate=told["rate_predicted"],
+        extremes=(told["smallest_eigenvalue"], told["largest_eigenvalue"]),
+        momentum=local.settings.get("momentum", 0.0),
+        is_closed=told["closed_form"],
+        is_quadratic=told["quadratic"],
+    )
