@@ -18,12 +18,15 @@ USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {
     "gains.down": Range(one_minus_log=(0.005, 0.5)),
     "rprop.up": Range(linear=(1.01, 2.0)),
     "rprop.down": Range(linear=(0.1, 0.9)),
+    "eta_plus": Range(linear=(1.01, 2.0)),
+    "eta_minus": Range(linear=(0.1, 0.9)),
     "backtracking.shrink": Range(linear=(0.1, 0.9)),
     # a share, all of whose values make sense
     "qhadam.nu1": Range(linear=(0.0, 1.0)),
     "qhadam.nu2": Range(linear=(0.0, 1.0)),
     # RAdam's factor is defined above 4 only
     "radam.threshold": Range(log=(4.0, 40.0)),
+    "optax:radam.threshold": Range(log=(4.0, 40.0)),
     # under a root, where it weighs as the square of eps
     "eps_root": Range(log=(1e-24, 1e-6)),
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cloudpickle
 import jax
@@ -165,7 +167,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("kind", SEARCHES)
+@pytest.mark.parametrize("kind", [pytest.param("zoom", marks=pytest.mark.slow), *list(SEARCHES)[1:]])
 def test_counts_the_evaluations_of_a_line_search(kind):
     steps, calls = 12, []
     rate, factory = SEARCHES[kind]
@@ -344,6 +346,16 @@ def test_a_plug_in_on_the_command_line(here, capsys):
     shown = capsys.readouterr().out
     assert "Sharpness-aware minimisation." in shown
     assert "radius 0.05" in shown
+
+
+def test_the_documents_are_true(here, capsys):
+    document = (Path(gdbench.__file__).parents[1] / "docs/add-a-solver.md").read_text()
+    (here / "chained.py").write_text(re.search(r"# chained\.py\n.*?(?=```)", document, re.DOTALL)[0])
+    [line] = re.findall(r"^\$ gdbench (run --plugin chained\.py .*)$", document, re.MULTILINE)
+    assert call([*line.split(), "--steps", "30", "--rates", "1e-3,1e-2,2", "--no-plots"]) == 0
+    runs = pd.read_csv(here / "results/rosenbrock-clipped-lion+optax-lion/runs.csv")
+    assert runs["solver"].tolist() == ["clipped-lion"] * 2 + ["optax:lion"] * 2
+    assert runs["warmup"].tolist()[:2] == [20, 20]
 
 
 def masked(learning_rate, mask: dict):

@@ -109,7 +109,8 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
         return notes
 
     try:
-        return trial(numbers)
+        notes = trial(list(settings.hyperparameters))
+        return trial(numbers) if len(numbers) > len(settings.hyperparameters) else notes
     except Exception:  # anything that a Python branch on a traced number raises
         try:
             notes = trial([])
