@@ -1,98 +1,115 @@
-"""What `gdbench show` says of the definitions of a solver: made by running them, and true of optax itself."""
+"""A method under the names and defaults of other libraries: chosen by `convention`, each a program of its own."""
 
 from __future__ import annotations
 
-import json
-import math
-
 import jax.numpy as jnp
-import optax
+import numpy as np
 import pytest
 
-from gdbench.cli import call
-from gdbench.conventions import against_optax, conventions_of, first_steps, state_of
-from gdbench.solvers import SOLVERS
-
-FIRST = {
-    # at g = 1 and a rate of 1, by hand
-    ("rmsprop", "paper"): -1 / math.sqrt(0.1 + 1e-8),
-    ("rmsprop", "torch"): -1 / (math.sqrt(0.01) + 1e-8),
-    ("adagrad", "paper"): -1 / math.sqrt(1 + 1e-8),
-    ("adagrad", "torch"): -1 / (1 + 1e-10),
-    ("adagrad", "optax"): -1 / math.sqrt(1.1 + 1e-7),
-    ("adam", "paper"): -1 / (1 + 1e-8),
-    ("adadelta", "paper"): -math.sqrt(1e-6) / math.sqrt(0.05 + 1e-6),
-    ("rprop", "paper"): -1.0,
-    ("rprop", "optax"): 0.0,
-}
+import gdbench
+from gdbench.errors import UsageError
+from gdbench.solvers import solver
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(name for name, _ in FIRST))
-def test_the_first_step_is_made(name):
-    rows = {row["convention"]: row for row in conventions_of(SOLVERS[name])}
-    assert list(rows) == ["paper", *SOLVERS[name].variants]
-    for (owner, convention), step in FIRST.items():
-        if owner == name:
-            assert rows[convention]["first_step"] == pytest.approx(step, rel=1e-12)
-    assert all(row["note"] and row["formula"] for row in rows.values())
-    assert "convention" not in rows["paper"]["hyperparameters"]
+@pytest.fixture(scope="module")
+def method():
+    @solver(register=False, init=jnp.zeros_like, name="method", formula="paper's", source="a paper")
+    def made(oracle, x, mean, *, learning_rate, decay=0.9):
+        """A mean of gradients."""
+        mean = decay * mean + (1 - decay) * oracle.grad(x)
+        return x - learning_rate * mean, mean
+
+    first = lambda x, *, initial: jnp.zeros_like(x) + initial  # noqa: E731
+
+    @made.convention("torch", init=first, note="the mean starts at a number of its own")
+    def _(oracle, x, mean, *, learning_rate, keep=0.5, initial=0.25):
+        mean = keep * mean + oracle.grad(x)
+        return x - learning_rate * mean, mean
+
+    made.alike("optax", note="forgets faster", decay=0.75)
+    return made
 
 
-def test_every_definition_has_a_row():
-    several = [solver for solver in SOLVERS.values() if solver.variants]
-    assert len(several) > 10
-    for solver in several:
-        assert [row["convention"] for row in conventions_of(solver)] == ["paper", *solver.variants]
-    assert conventions_of(SOLVERS["newton"]) == []
+def final(method, **settings):
+    result = gdbench.run("ellipse", [method], learning_rate=0.001, steps=3, plots=False, set=settings)
+    return result.runs.iloc[0]
+
+
+def plain(keep, weight, initial):
+    x, mean = np.ones(2), np.full(2, initial)
+    for _ in range(3):
+        mean = keep * mean + weight * np.array([1.0, 100.0]) * x
+        x = x - 0.001 * mean
+    return 0.5 * (x[0] ** 2 + 100 * x[1] ** 2)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SOLVERS if "optax" in SOLVERS[name].variants and hasattr(optax, name.replace("-", "_"))]
+    ("convention", "keep", "weight", "initial"),
+    [("paper", 0.9, 0.1, 0.0), ("torch", 0.5, 1.0, 0.25), ("optax", 0.75, 0.25, 0.0)],
 )
-def test_ours_in_the_convention_of_optax_steps_as_optax_does(name):
-    theirs = SOLVERS[f"optax:{name.replace('-', '_')}"]
-    assert first_steps(SOLVERS[name].variant("optax"), 3) == pytest.approx(first_steps(theirs, 3), rel=1e-12, abs=1e-15)
-    [sentence] = [words for words in against_optax(theirs) if f"ours ({name})" in words]
-    assert f"optax {sentence}" == against_optax(SOLVERS[name])[0]
+def test_each_convention_has_its_update_defaults_and_first_state(method, convention, keep, weight, initial):
+    row = final(method, convention=convention)
+    assert row["loss_final"] == pytest.approx(plain(keep, weight, initial), rel=1e-12)
+    assert row["convention"] == convention
 
 
-def test_the_traps_of_optax_are_told():
-    [lags] = against_optax(SOLVERS["optax:rprop"])
-    assert lags.startswith("differs from ours (rprop): each step is the one that the gradient before asked for")
-    assert first_steps(SOLVERS["optax:rprop"], 3) == pytest.approx([0, -1, -1.2])
-    # without a rate nothing turns the sign
-    x = jnp.ones(1, jnp.float32)
-    climbing = optax.adadelta()
-    step = climbing.update(x, climbing.init(x), x)[0][0]
-    assert f"climbs: its first step at g = 1 is {float(step):+.3g}." in against_optax(SOLVERS["optax:adadelta"])[-1]
-    assert step > 0 > first_steps(SOLVERS["optax:adadelta"])[0]
-    assert not any("climbs" in words for words in against_optax(SOLVERS["optax:adafactor"]))
-    assert [words.split(":")[0] for words in against_optax(SOLVERS["optax:sgd"])] == [
-        "agrees with ours (sgd)",
-        "differs from ours (momentum)",
-        "differs from ours (nesterov)",
-    ]
-    # gradients elsewhere than at the iterate
-    free = SOLVERS["optax:contrib.schedule_free_sgd"]
-    assert "the iterate is the average at which optax.contrib.schedule_free_eval_params evaluates" in free.note
-    assert state_of(free)[-2:] == ["z", "params"]
+def test_the_paper_is_the_default_and_settings_reach_a_variant(method):
+    assert final(method)["loss_final"] == final(method, convention="paper")["loss_final"]
+    row = final(method, convention="torch", initial=2.0, keep=0.0)
+    assert row["loss_final"] == pytest.approx(plain(0.0, 1.0, 2.0), rel=1e-12)
 
 
-def test_show_prints_the_definitions(here, capsys):
-    assert call(["show", "rmsprop"]) == 0
-    out = capsys.readouterr().out
-    assert "optax agrees with ours (rmsprop)" in out
-    for words in ("convention", "what differs", "-3.16228", "-10", "eps stands outside the root"):
-        assert words in out, words
-    assert call(["show", "rprop", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert [row["first_step"] for row in shown["conventions"]] == [-1, -1, 0]
-    assert call(["show", "optax:sgd"]) == 0
-    out = capsys.readouterr().out
-    assert "momentum (absent unless set)" in out
-    assert "optax.sgd" in out
-    assert call(["show", "optax:sgd", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert (shown["optional"], shown["first_steps"], shown["conventions"]) == (["momentum"], [-1, -1, -1], [])
-    assert call(["list", "solvers"]) == 0
-    assert "anything from optax as optax:NAME" in capsys.readouterr().out
+def test_a_first_state_that_is_swept(method):
+    spec = {"surface": "ellipse", "learning_rate": 0.001, "steps": 3, "solver": [method]}
+    result = gdbench.sweep({**spec, "set": {"convention": "torch", "initial": [0.0, 2.0]}}, plots=False)
+    wanted = [plain(0.5, 1.0, initial) for initial in (0.0, 2.0)]
+    np.testing.assert_allclose(result.runs["loss_final"], wanted, rtol=1e-12)
+
+
+def test_a_sweep_over_conventions_has_the_runs_of_each(method):
+    spec = {"surface": "ellipse", "learning_rate": 0.001, "steps": 3, "solver": [method]}
+    result = gdbench.sweep({**spec, "set": {"convention": ["paper", "optax"]}}, plots=False)
+    assert result.runs["convention"].tolist() == ["paper", "optax"]
+    assert result.runs["decay"].tolist() == [0.9, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"convention": "torhc"}, "unknown convention 'torhc' of solver 'method'; did you mean 'torch'?"),
+        ({"keep": 0.3}, "'method' has no 'keep' in the convention 'paper', only in 'torch': set convention as well"),
+        ({"convention": "torch", "decay": 0.3}, "'method' has no 'decay' in the convention 'torch', only in 'paper'"),
+        ({"kep": 0.3}, "unknown hyperparameter 'kep'; did you mean 'keep'?"),
+    ],
+)
+def test_what_a_convention_lacks_is_refused(method, settings, sentence):
+    with pytest.raises(UsageError, match=r"convention|hyperparameter") as caught:
+        final(method, **settings)
+    assert sentence.split("; did")[0] in str(caught.value)
+
+
+def test_tuning_takes_one_convention(method):
+    spec = {"surface": "ellipse", "solver": [method], "tune": {"trials": 2}}
+    with pytest.raises(UsageError, match="tune takes one of an option"):
+        gdbench.sweep({**spec, "set": {"convention": ["paper", "torch"]}}, plots=False)
+
+
+def test_a_solver_without_conventions_has_no_such_setting():
+    with pytest.raises(UsageError, match="unknown hyperparameter 'convention'"):
+        gdbench.run("ellipse", [plain_solver()], set={"convention": "torch"}, plots=False)
+
+
+def plain_solver():
+    @solver(register=False, name="plain")
+    def made(oracle, x, *, learning_rate):
+        return x - learning_rate * oracle.grad(x)
+
+    return made
+
+
+def test_the_name_of_the_option_is_taken():
+    with pytest.raises(UsageError, match="'convention' is the option that chooses a variant"):
+
+        @solver(register=False)
+        def mine(oracle, x, *, learning_rate, convention="mine"):
+            return x
