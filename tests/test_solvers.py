@@ -137,11 +137,11 @@ def may_stand_still(solver, surface):
     return not slope.any() or (singular and "learning_rate" not in solver.hyperparameters)
 
 
-def some_surfaces(solver):
-    """Rosenbrock's and eleven more, others for each solver."""
+def some_surfaces(solver, dtype):
+    """Rosenbrock's and seven more, others for each solver and type."""
     others = [name for name in SURFACES if name != "rosenbrock"]
-    seed = zlib.crc32(f"{solver.name} {solver.note}".encode())
-    return ["rosenbrock", *np.random.default_rng(seed).permutation(others)[:11]]
+    seed = zlib.crc32(f"{solver.name} {solver.note} {dtype}".encode())
+    return ["rosenbrock", *np.random.default_rng(seed).permutation(others)[:7]]
 
 
 def by_dimension(names):
@@ -172,7 +172,7 @@ def assert_keeps_its_type_and_stays_finite(solver, names, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_keeps_its_type_and_stays_finite(name, dtype):
     solver = METHODS[name]
-    assert_keeps_its_type_and_stays_finite(solver, some_surfaces(compiled_for(solver)), dtype)
+    assert_keeps_its_type_and_stays_finite(solver, some_surfaces(compiled_for(solver), dtype), dtype)
 
 
 @pytest.mark.slow
@@ -191,7 +191,9 @@ def bends(leaf):
 
 def unused_entries(solver):
     """The numbers of the leaves of the state that change no iterate of the next two steps on Rosenbrock's surface."""
-    group = next(group for group in by_dimension(some_surfaces(compiled_for(solver))) if "rosenbrock" in group)
+    group = next(
+        group for group in by_dimension(some_surfaces(compiled_for(solver), "float64")) if "rosenbrock" in group
+    )
     run = partial(compiled_steps(compiled_for(solver), group, "float64"), jnp.int32(group.index("rosenbrock")))
     lane, settings = lane_of(solver, SURFACES["rosenbrock"], 1e-3, "float64")
     # a hyperparameter of 0 switches something off
