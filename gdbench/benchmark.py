@@ -22,6 +22,7 @@ from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
+from gdbench.solvers import SOLVERS
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
 from gdbench.table_frame import AT, join_tables, table_of, table_with_theory
@@ -93,7 +94,8 @@ class _Finished:
 def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
     """What is known before the first step: the configuration and the environment."""
     write_bytes(folder / "config.yaml", dump_config(spec).encode("utf-8", "surrogateescape"))
-    write_json(folder / "environment.json", environment())
+    packages = {SOLVERS[name].package for name in spec.solver if name in SOLVERS}
+    write_json(folder / "environment.json", environment(packages - {""}))
 
 
 def write_tables(folder: Path, result: Result) -> None:

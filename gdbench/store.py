@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,11 +234,11 @@ def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
     return contours
 
 
-def environment() -> dict[str, Any]:
-    """What the numbers may depend on besides the configuration: versions, processor, platform."""
+def environment(more: Iterable[str] = ()) -> dict[str, Any]:
+    """What the numbers may depend on besides the configuration: versions (also of `more`), processor, platform."""
     from importlib.metadata import version
 
-    packages = ("gdbench", "jax", "jaxlib", "numpy", "pandas", "matplotlib", "scipy")
+    packages = ("gdbench", "jax", "jaxlib", "numpy", "pandas", "matplotlib", "scipy", *sorted(more))
     return {
         "python": platform.python_version(),
         "platform": platform.system(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import subprocess
@@ -356,6 +357,8 @@ def test_the_documents_are_true(here, capsys):
     runs = pd.read_csv(here / "results/rosenbrock-clipped-lion+optax-lion/runs.csv")
     assert runs["solver"].tolist() == ["clipped-lion"] * 2 + ["optax:lion"] * 2
     assert runs["warmup"].tolist()[:2] == [20, 20]
+    environment = json.loads((here / "results/rosenbrock-clipped-lion+optax-lion/environment.json").read_text())
+    assert environment["packages"]["optax"] == optax.__version__
 
 
 def masked(learning_rate, mask: dict):
