@@ -1,5 +1,7 @@
 """The files in configs/: each runs, at small size, and its table says what its first lines promise."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,10 @@ def read(name):
 
 def test_every_file_has_its_test():
     tested = {name.removeprefix("test_").replace("_", "-") for name in globals() if name.startswith("test_")}
+    # or in a file of its own, by name
+    tested |= {
+        name for file in Path(__file__).parent.glob("test_*.py") for name in re.findall(r'"([\w-]+)"', file.read_text())
+    }
     assert {path.stem for path in CONFIGS.glob("*.yaml")} <= tested
     for path in CONFIGS.glob("*.yaml"):
         assert path.read_text().startswith("# "), f"{path.name} says what it is for"
@@ -159,3 +165,33 @@ def test_wine(here):
     assert condition["wine-standardize"] < condition["wine-center"] < condition["wine-raw"]
     losses = table.set_index(["surface", "solver"])["loss_final"]
     assert losses["wine-standardize", "sgd"] < losses["wine-raw", "sgd"]
+
+
+@pytest.mark.slow
+def test_ruder(here, capsys):
+    assert call(["sweep", str(CONFIGS / "ruder.yaml"), "--dry-run", "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    named = [(block["surface"], block["solver"]) for block in blocks]
+    pairs = {(surface, solver) for surface in ("beale", "long-valley", "saddle") for _, solver in named}
+    assert len(pairs) >= 3 * 24
+    assert set(named) == pairs
+    few = "[sgd, momentum, adagrad, adam, newton]"  # all of them compile for minutes
+    runs, table = small("ruder", "--set", f"solver={few}", "--set", "rates.num=9", "--set", "steps=600")
+    table = table.set_index(["surface", "solver"])
+    # Newton's method goes to where the gradient vanishes, here two saddles; where the valley's slope is all but
+    # constant, it goes |x0|³ / width² far
+    newton = runs[runs["solver"] == "newton"].set_index("surface")
+    assert newton["status"].to_dict() == {"beale": "stationary", "long-valley": "diverged", "saddle": "stationary"}
+    assert newton.loc["beale", "loss_final"] == pytest.approx(14.203125, rel=1e-9)  # Beale's function at (0, 1)
+    # along the valley plain descent needs more than |x0| / (rate slope) steps, with rates below 2 / steep
+    steps = table["steps_to_target"]
+    assert steps["long-valley", "sgd"] > 8 / (0.1 * 0.2)
+    assert steps["long-valley", "momentum"] < steps["long-valley", "sgd"] / 3
+    assert steps["long-valley", "adam"] < steps["long-valley", "sgd"] / 3
+    # it leaves the saddle at the largest rate, by the factor 1 + 2 lr a step
+    rate = table.loc[("saddle", "sgd"), "learning_rate"]
+    assert rate == pytest.approx(0.12)
+    assert steps["saddle", "sgd"] == np.floor(np.log(1000) / np.log(1 + 2 * rate)) + 1
+    assert steps["saddle", "adam"] < steps["saddle", "momentum"] < steps["saddle", "sgd"]
+    assert call(["animate", "results/ruder", "--seconds", "0.5"]) == 0
+    assert Path("results/ruder/animation.gif").exists()

@@ -106,7 +106,7 @@ FINGERPRINTS = {
     "rosenbrock": "77c80994b9e7",
     "beale": "8f7194d0819d",
     "saddle": "fd75837bd9c7",
-    "long-valley": "93e1921eb04f",
+    "long-valley": "408188fbaf34",
     "three-cycle": "9e92ff5d5425",
     "reddi": "0fc4a25302ab",
     "nine-to-one": "e1f13822d340",

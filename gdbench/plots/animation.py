@@ -98,7 +98,7 @@ class Panel:
     def on(axes: Axes, name: str, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track]) -> Panel:
         """Draw the ground, which stays, and make what moves on it."""
         draw_ground(axes, surface, ground)
-        if 1 / 3 <= ground.ratio <= 3 and ground.kind != "line":
+        if ground.to_scale:
             axes.set_aspect("equal", adjustable="box", anchor="NW")
         for track in tracks:
             axes.plot(*track.points[0], "o", markersize=8, markerfacecolor="white", markeredgecolor=INK, zorder=2)

@@ -14,6 +14,7 @@ from gdbench.plots.style import INK, human, note, set_ticks
 
 GREYS = LinearSegmentedColormap.from_list("greys", ["#ffffff", "#eef0f2", "#cfd5da"])
 LEVELS = 12
+LONG = 2.5  # width over height, or height over width, of the longest frame that is drawn to scale
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Ground:
         """Width over height of the frame in its own units."""
         width, height = self.high - self.low
         return float(width / height)
+
+    @property
+    def to_scale(self) -> bool:
+        """Whether both axes are drawn in the same units; a long narrow frame would leave most of its panel empty."""
+        return self.kind != "line" and 1 / LONG <= self.ratio <= LONG
 
 
 def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray) -> Ground:

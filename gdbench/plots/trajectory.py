@@ -79,7 +79,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     # a panel not much lower than its legend
     side = float(np.clip((0.24 if crowded else 0.36) * len(entries), SIDE, 6.2))
     size = (side, side)
-    if 1 / 3 <= ground.ratio <= 3 and ground.kind != "line":
+    if ground.to_scale:
         size = (side, side / ground.ratio) if ground.ratio > 1 else (side * ground.ratio, side)
     elif ground.kind == "line":
         size = (side * 1.15, side * 1.1)
@@ -193,7 +193,7 @@ def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Seque
     remark = draw_ground(axes, surface, ground)
     if not tracks:
         note(axes, "no path to draw", 0.92)
-    if 1 / 3 <= ground.ratio <= 3:
+    if ground.to_scale:
         axes.set_aspect("equal", adjustable="box", anchor="NW")
     for track in tracks:
         style = style_of(track.solver)
