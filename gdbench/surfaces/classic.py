@@ -1,8 +1,6 @@
-"""The first functions that anybody tries: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
+"""Classic test functions."""
 
 from __future__ import annotations
-
-import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,59 +9,18 @@ from jax import Array
 from gdbench.surfaces.base import surface
 
 
-# up to here the second minimum is published
-SHANG_AND_QIU = 30
-
-
-def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | None:
-    """(a, a²) in two dimensions; in more, where a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
-    if dimension == 2:
-        return np.array([[a, a * a]])
-    if a != 1:
-        return None  # the weights would have to satisfy (a - xᵢ) = 0 and xᵢ₊₁ = xᵢ² at once
-    ones = np.ones(dimension)
-    local = _second_rosenbrock_minimum(dimension, b) if 4 <= dimension <= SHANG_AND_QIU else None
-    return ones[None] if local is None else np.stack([ones, local])
-
-
-def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
-    """Where Newton's method, its steps halved until the gradient shrinks, leads from (-1, 1, .., 1); None if to ones."""
-
-    def gradient(x: np.ndarray) -> np.ndarray:
-        step = x[1:] - x[:-1] ** 2
-        return np.append(-2 * (1 - x[:-1]) - 4 * b * x[:-1] * step, 0.0) + 2 * b * np.append(0.0, step)
-
-    def hessian(x: np.ndarray) -> np.ndarray:
-        inner = np.append(2 + 12 * b * x[:-1] ** 2 - 4 * b * x[1:], 0.0) + 2 * b * (np.arange(dimension) > 0)
-        return np.diag(inner) + np.diag(-4 * b * x[:-1], 1) + np.diag(-4 * b * x[:-1], -1)
-
-    x = np.append(-1.0, np.ones(dimension - 1))
-    for _ in range(100):
-        step, share = np.linalg.solve(hessian(x), gradient(x)), 1.0
-        while np.linalg.norm(gradient(x - share * step)) > np.linalg.norm(gradient(x)) and share > 1e-10:
-            share /= 2
-        x = x - share * step
-    found = x[0] < 0 and np.linalg.norm(gradient(x)) < 1e-10 * b and np.linalg.eigvalsh(hessian(x))[0] > 0
-    return x if found else None
-
-
 @surface(
-    start=lambda n: np.resize((-1.2, 1.0), n),
-    minimisers=_rosenbrock_minimisers,
+    start=(-1.2, 1.0),
+    minimisers=lambda dimension, a, b: np.array([[a, a * a]]),
     limits={"b": (0.0, float("inf"))},
-    box=(lambda n: np.append(np.full(n - 1, -2.0), -1.0), lambda n: np.append(np.full(n - 1, 2.0), 3.0)),
-    any_dimension=True,
-    dimensions=range(2, sys.maxsize),
-    formula="Σ (a - xᵢ)² + b (xᵢ₊₁ - xᵢ²)²,  i < n",
-    source="Rosenbrock 1960, doi:10.1093/comjnl/3.3.175; its minima in more dimensions: Shang and Qiu 2006, "
-    "doi:10.1162/evco.2006.14.1.119",
-    note="A bent valley: easy to find, hard to follow. From four weights on, a second minimum near (-1, 1, .., 1).",
+    box=((-2.0, -1.0), (2.0, 3.0)),
+    formula="(a - x0)² + b (x1 - x0²)²",
+    source="Rosenbrock 1960, doi:10.1093/comjnl/3.3.175",
+    note="A bent valley: easy to find, hard to follow.",
 )
 def rosenbrock(x: Array, *, a: float = 1.0, b: float = 100.0) -> Array:
     """Rosenbrock's bent valley."""
-    if x.shape[0] == 2:  # the numbers alone: no array to reduce
-        return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
-    return jnp.sum((a - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2)
+    return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
 
 
 @surface(
@@ -97,37 +54,6 @@ def beale(x: Array) -> Array:
 def saddle(x: Array) -> Array:
     """A saddle: down along one weight, up along the other."""
     return x[0] ** 2 - x[1] ** 2
-
-
-@surface(
-    start=(1.0, 0.001),
-    # a valley is reached: there are three of them, at the angles 60, 180 and 300 degrees
-    goal=lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 < -1.0,
-    box=(-1.5, 1.5),
-    formula="x0³ - 3 x0 x1²",
-    source="Hilbert and Cohn-Vossen 1932, Anschauliche Geometrie, section 28",
-    note="Unbounded below; a run has reached its goal once the loss is below -1. At (0, 0) the gradient vanishes and the "
-    "curvature with it: nearby the slope is 3 (x0² + x1²), and a step that goes by its size waits long.",
-)
-def monkey_saddle(x: Array) -> Array:
-    """The monkey saddle: down for two legs and a tail, without any curvature in its middle."""
-    return x[0] * (x[0] ** 2 - 3 * x[1] ** 2)
-
-
-@surface(
-    start=lambda n: np.resize((3.0, 2.0), n),
-    minimisers=lambda dimension, **_: np.zeros((1, dimension)),
-    limits={"width": (0.0, float("inf"))},
-    box=(-6.0, 6.0),
-    any_dimension=True,
-    formula="Σ tanh²(xᵢ/width)",
-    source="ours: the squared error of saturated tanh units",
-    note="Out on the plateau the slope falls by the factor e² for every width further: steps by the slope's size hardly "
-    "move, and the rate that moves them is too large in the hollow, where the curvature is 2/width².",
-)
-def plateau(x: Array, *, width: float = 1.0) -> Array:
-    """A plateau about a hollow: where the units are saturated there is almost no slope."""
-    return jnp.sum(jnp.tanh(x / width) ** 2)
 
 
 @surface(
