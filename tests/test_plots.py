@@ -87,6 +87,43 @@ def test_the_legend_tells_settings_and_outcomes(figures, tmp_path):
     assert second.endswith("\nnot reached in 10\u2009000 steps, loss 0.03")
 
 
+def test_a_crowd_is_marked_at_the_same_steps_and_named_in_one_line_each(course, figures, monkeypatch, tmp_path):
+    monkeypatch.setattr(tracks, "CROWD", 2)
+    frames = part(course, "ellipse", "rosenbrock", "double-well")
+    plots.draw(frames, tmp_path)
+    single = figures["trajectory-rosenbrock.png"]
+    assert "marked after 1, 10, 100, .. steps" in words(single)
+    assert not any("\n" in entry for entry in legend(single))
+    runs = frames.runs.set_index("run")
+    scene = tracks.scenes_of(frames.runs, frames.table, frames.trajectory, frames.contours, ["rosenbrock"])
+    for track in scene["rosenbrock"][1]:
+        steps = runs.loc[track.run["run"], "steps"]
+        assert track.steps[track.marked].tolist() == [step for step in (1, 10, 100) if step <= steps]
+    # the legend takes the place of a fourth panel
+    grid = figures["trajectory.png"]
+    renderer = grid.canvas.get_renderer()
+    box = grid.legends[0].get_window_extent(renderer)
+    panels = [axes.get_window_extent(renderer) for axes in grid.axes]
+    assert not any(box.overlaps(panel) for panel in panels)
+    assert box.x0 == pytest.approx(panels[1].x0, abs=2)
+    assert box.y1 == pytest.approx(panels[2].y1, abs=2)
+    assert box.y0 > grid.bbox.y0
+    assert box.x1 < grid.bbox.x1
+
+
+def test_without_a_known_minimum_contours_are_evenly_spaced(course, figures, tmp_path):
+    frames = copy.deepcopy(part(course, "ellipse"))
+    record = frames.contours["ellipse"]
+    record |= {"f_star": np.nan, "minimisers": np.empty((0, 2)), "minimum_loss": np.empty(0)}
+    record["loss"] = record["loss"] - 40
+    plots.draw(frames, tmp_path)
+    assert "evenly spaced" in words(figures["trajectory.png"])
+    levels = [artist.levels for artist in figures["trajectory.png"].axes[0].collections if hasattr(artist, "levels")]
+    assert len(levels) == 2  # filled, and lines
+    np.testing.assert_allclose(np.diff(levels[1]), np.diff(levels[1])[0], rtol=1e-9)
+    assert record["loss"].min() < levels[1][0] < 0
+
+
 def test_a_diverged_path_is_said_to_leave_the_frame(figures, tmp_path):
     plots.draw(benchmark(("ellipse",), ("sgd",), rate=0.25), tmp_path)
     entries = legend(figures["trajectory.png"])
