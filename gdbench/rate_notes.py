@@ -62,11 +62,13 @@ def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
     jacobian = jacobian_at(seen.program, seen.minimiser)
     if observed < predicted and not _is_excited(seen, jacobian):
         return UNEXCITED
-    if _has_double_root(jacobian, len(seen.gaps) - 1):
+    steps = len(seen.gaps) - 1
+    # k rᵏ shrinks like r (1 + 1/k) a step, and k is half of the steps or more
+    if abs(observed / predicted - 1) <= 3 / steps and _has_double_root(jacobian, steps):
         return DOUBLE_ROOT
     difference = SHARE * abs(observed - predicted)
     # the theory itself, iterated from the same start for as many steps
-    errors = linear_errors(seen.program, seen.minimiser, jacobian, len(seen.gaps) - 1)
+    errors = linear_errors(seen.program, seen.minimiser, jacobian, steps)
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = 0.5 * np.einsum("ki,ij,kj->k", errors, seen.hessian, errors)
     if abs(rate_observed(gaps, seen.resolution) - observed) <= difference:

@@ -170,7 +170,7 @@ def _rates(
         # so close that a step which repels does not lead away
         close = share * away * np.maximum(np.nan_to_num(radius, nan=1.0)[:, None], 1.0) ** -warm
         looks.append(_local(program, minimiser + close, settings, warm))
-    radii = [_radius(near.jacobian)[0] for near in looks]
+    radii = [_radius_near(here, radius, near) for near in looks]
     straight = [_is_straight(here, near) for near in looks]
     linear = np.all([*straight, *(_alike(radius, other) for other in radii)], axis=0)
     still = np.abs(here.moved) <= 1e-6 * (1 + np.abs(minimiser).max())
@@ -194,6 +194,14 @@ def _radius(jacobians: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     finite = np.isfinite(jacobians).all(axis=(1, 2))
     spectrum = np.linalg.eigvals(np.where(finite[:, None, None], jacobians, 0.0))
     return np.where(finite, np.abs(spectrum).max(axis=1), np.nan), spectrum
+
+
+def _radius_near(here: Local, radius: np.ndarray, near: Local) -> np.ndarray:
+    """The spectral radius `[k]` of each Jacobian `near`; where it is the one `here`, as on a quadratic, it is known."""
+    known = np.abs(near.jacobian - here.jacobian).max(axis=(1, 2)) <= 1e-13 * np.maximum(radius, 1)
+    found = radius.copy()
+    found[~known] = _radius(near.jacobian[~known])[0]
+    return found
 
 
 def _alike(rates: np.ndarray, others: np.ndarray) -> np.ndarray:

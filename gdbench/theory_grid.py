@@ -17,6 +17,8 @@ from gdbench.theory import Prediction, rates_predicted
 RATE = "learning_rate"
 # points of an axis that stands alone, and of two; fewer where a Jacobian is needed at each
 POINTS = {(1, True): (241,), (2, True): (121, 81), (1, False): (97,), (2, False): (41, 25)}
+# above so many weights eigenvalues take long, and every axis without a closed form gets a third of the points
+MANY_WEIGHTS, THIN = 24, 3
 # of so many points of an axis about one is run
 RUN_ALONE, RUN_BESIDE = 25, 9
 # where a solver without a closed form is looked for a rate that converges
@@ -66,6 +68,11 @@ class Local:
         theirs, ours = self._by_jacobian(probes).rate, self._by_formula(probes)
         known = np.isfinite(theirs)
         return bool(known.any() and np.allclose(theirs[known], ours[known], rtol=1e-6))
+
+    @property
+    def thin(self) -> int:
+        """Of so many points one is looked at."""
+        return THIN if len(self.minimiser) > MANY_WEIGHTS and not self.is_closed else 1
 
     def rates(self, settings: Mapping[str, np.ndarray]) -> Prediction:
         """The rates at `settings`, each `[k]`; those that are not among them are the run's."""
@@ -130,7 +137,7 @@ def grid_of(local: Local) -> Grid:
         found = local.rates({})
         return Grid({}, found.rate.reshape(()), found.reason.reshape(()), ())
     anchors = _anchors(local)
-    counts = POINTS[len(local.axes), local.is_closed]
+    counts = [count // local.thin for count in POINTS[len(local.axes), local.is_closed]]
     axes = {name: _axis(name, *anchors[name], count) for name, count in zip(local.axes, counts, strict=True)}
     points = np.meshgrid(*axes.values(), indexing="ij")
     found = local.rates({name: values.ravel() for name, values in zip(axes, points, strict=True)})
@@ -174,12 +181,13 @@ def _fastest(local: Local, edge: float) -> float:
 
 def _found(local: Local) -> tuple[float, float]:
     """The best learning rate of a wide grid, and the first beyond it that repels."""
-    rate = local.rates({RATE: WIDE}).rate
-    if np.isnan(rate).all():
+    rates = WIDE[:: local.thin]
+    found = local.rates({RATE: rates}).rate
+    if np.isnan(found).all():
         return 1.0, BELOW
-    best = int(np.nanargmin(rate))
-    repels = np.flatnonzero(rate[best:] >= 1)
-    return float(WIDE[best]), float(WIDE[best + repels[0]] if len(repels) else WIDE[-1])
+    best = int(np.nanargmin(found))
+    repels = np.flatnonzero(found[best:] >= 1)
+    return float(rates[best]), float(rates[best + repels[0]] if len(repels) else rates[-1])
 
 
 def _axis(name: str, anchor: float, low: float, high: float, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ FLOORS = {
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark console "
-    "describe __init__ __main__",
+    "describe influence __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -95,6 +95,7 @@ NEIGHBOURS = {
     ("console", "benchmark"): "the terminal's progress runs around the benchmark",
     ("cli", "console"): "the command line is read in one file and answered in another",
     ("cli", "describe"): "list and show",
+    ("describe", "influence"): "what a weight does is shown in a table of its own",
     ("cli", "__init__"): "the version",
     ("__init__", "api"): "the public names, imported when they are first used",
     ("__init__", "benchmark"): "the public names, imported when they are first used",
@@ -220,7 +221,7 @@ def loaded_by(statement):
     return ast.literal_eval(done.stderr.strip().splitlines()[-1])
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["sweep", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["theory", "--help"], ["sweep", "--help"], ["--version"]])
 def test_help_is_light(words):
     # `main` without its os._exit, so that the process can still be asked what it has loaded
     assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli import call\nassert call() == 0") == []

@@ -319,3 +319,12 @@ def test_the_terminal_names_each_reason_once():
     # a table of before there were notes
     console.print(results_table(result.table.drop(columns="rate_note")))
     assert "¹" not in console.export_text()
+
+
+def test_a_double_root_is_no_excuse_for_a_late_start():
+    # at the best settings of its minimum, but most of the way leads down a valley of constant slope
+    low, high = np.sqrt(0.4), np.sqrt(20.0)
+    rate, momentum = 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2
+    row = row_of("long-valley", "momentum", rate, set={"momentum": momentum}, rtol=1e-12)
+    assert row["rate_observed"] > 1.05 * row["rate_predicted"]
+    assert row["rate_note"] == rate_notes.TRANSIENT

@@ -111,7 +111,7 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
     if len(diverged):
         entries.append((sign("X", INK, size=6.5), "a run that diverged"))
     if len(other):
-        entries.append((_seen(), "a run too short or too\nwild to show a rate"))
+        entries.append((_seen(), "a run too short, too wild or\nelsewhere: no rate to show"))
     entries.append((_plus(), f"best in theory: rate {human(shown.rate)}\n{shown.setting.replace(', ', ',' + chr(10))}"))
     if (floats(grid, "rate_predicted") >= 1).any():
         entries.append((failure_sign("diverged"), "diverges in theory"))
@@ -209,7 +209,7 @@ def _curve(grid: pd.DataFrame, shown: Picture) -> Figure:
     if len(diverged):
         entries.append((sign("X", INK, size=6.5), "a run that diverged"))
     if len(other):
-        entries.append((_seen(), "too short or too wild\nto show a rate"))
+        entries.append((_seen(), "too short, too wild or\nelsewhere: no rate"))
     entries.append((_plus(), f"best in theory: rate {human(shown.rate, 4)},\n{shown.setting}"))
     if np.isfinite(edge):
         entries.append((_line(DASHED), f"edge {FORMULAS[shown.solver]} = {human(edge)}"))
