@@ -20,8 +20,8 @@ FLOORS = {
     3: "plan block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark console "
-    "describe influence __init__ __main__",
+    6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
+    "console describe influence __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -221,7 +221,9 @@ def loaded_by(statement):
     return ast.literal_eval(done.stderr.strip().splitlines()[-1])
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["theory", "--help"], ["sweep", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["theory", "--help"], ["sweep", "--help"], ["--version"]]
+)
 def test_help_is_light(words):
     # `main` without its os._exit, so that the process can still be asked what it has loaded
     assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli import call\nassert call() == 0") == []

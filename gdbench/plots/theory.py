@@ -151,8 +151,8 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
     best.set_data(*([float(s.place(shown.best[name]))] for s, name in zip(scales, shown.axes, strict=True)))
     best.set(zorder=6, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
     axes.add_line(best)
-    bar = colour_bar(figure, shades, "rate: factor of the distance per step", more=False)
-    _name_rates(bar, shades)
+    bar = colour_bar(figure, shades, "rate: factor of the distance per step")
+    _name_rates(bar, shades, more=bool(finite.max(initial=0.0) > shades.high))
     return figure
 
 
@@ -177,8 +177,8 @@ def _borders(axes: Axes, shown: Picture, scales: tuple[Scale, Scale], momenta: n
             )
 
 
-def _name_rates(bar: Axes, shades: Shades) -> None:
-    """Name the places of a bar, which are steps, by the rates that take them."""
+def _name_rates(bar: Axes, shades: Shades, more: bool) -> None:
+    """Name the places of a bar, which are steps, by the rates that take them; `more` says that its end means more."""
     rates = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999])
     rates = np.append(rates, 1 - 10.0 ** -np.arange(5.0, 12.0))
     places = np.log10(steps_per_decade(rates))
@@ -188,7 +188,8 @@ def _name_rates(bar: Axes, shades: Shades) -> None:
     for i in np.flatnonzero((places >= low) & (places <= high)):
         if not kept or places[i] - places[kept[-1]] >= room:
             kept.append(int(i))
-    bar.set_yticks(places[kept], [human(rate, 12) for rate in rates[kept]])
+    texts = [human(rate, 12) for rate in rates[kept]]
+    bar.set_yticks(places[kept], [*texts[:-1], *(f"≥ {text}" if more else text for text in texts[-1:])])
 
 
 # ---- one setting: a curve
