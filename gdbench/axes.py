@@ -202,8 +202,10 @@ AXIS_SCHEMA: dict[str, Any] = {
 AnyAxis = Annotated[Axis, PlainValidator(located(axis_of)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]
 
 
-def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False) -> Any:
-    """The type of an axis of numbers from `low` (above it, if `open_low`); `what` names them in an error."""
+def numbers_of(
+    what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False
+) -> Callable[[Any], Axis]:
+    """What reads an axis of numbers from `low` (above it, if `open_low`); `what` names them in an error."""
 
     def parse(value: Any) -> Axis:
         axis = axis_of(value)
@@ -226,4 +228,10 @@ def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, wh
             return Axis("values", tuple(kind(number) for number in axis.values))
         return axis
 
+    return parse
+
+
+def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False) -> Any:
+    """The type of such an axis, for a model."""
+    parse = numbers_of(what, low=low, open_low=open_low, whole=whole)
     return Annotated[Axis, PlainValidator(located(parse)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]

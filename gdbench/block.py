@@ -72,6 +72,8 @@ class Block:
     seeds : `[seeds]`. noise, noise_decay : of all runs; None for exact gradients, for noise that stays, and where they
     are swept.
     swept_conditions : the conditions that have several values, and so belong to a problem's name.
+    schedules : the kind of schedule by hyperparameter; its base is the hyperparameter, its other numbers are among the
+    hyperparameters as `NAME.NUMBER`.
     """
 
     surface: Surface
@@ -88,6 +90,7 @@ class Block:
     noise: float | None = None
     noise_decay: float | None = None
     swept_conditions: Mapping[str, Any] = field(default_factory=dict)
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,6 +172,7 @@ class Block:
             batch_size=self.conditions.batch_size,
             shuffle=self.conditions.shuffle,
             patience=self.conditions.patience,
+            schedules=self.schedules,
             **noise,
         )
 

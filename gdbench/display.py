@@ -136,7 +136,7 @@ def plan_rows(work: SweepFolder) -> list[dict[str, Any]]:
         rows.append(
             {
                 "surface": _with(block.surface.name, of_surface),
-                "solver": _with(block.solver.name, block.options),
+                "solver": _with(block.solver.name, {**block.options, **block.schedules}),
                 "axes": ", ".join(lengths),
                 "runs": len(block),
                 "steps": len(block) * block.conditions.steps,

@@ -91,6 +91,11 @@ def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     inner: Any = values
     for part in parts[:above]:
         inner = inner.get(part) if isinstance(inner, dict) else None
+    for end in range(above + 1, len(parts) - 1):
+        # down into a schedule: set.momentum.linear.end_value
+        known = ".".join(parts[above:end])
+        if isinstance(inner, dict) and isinstance(inner.get(known), dict) and parts[end] in inner[known]:
+            return (*parts[:above], known, *parts[end:])
     if last and (parts[-1] in RANGES or (isinstance(inner, dict) and isinstance(inner.get(last), dict))):
         return (*parts[:above], last, parts[-1])
     return (*parts[:above], name)

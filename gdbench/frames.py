@@ -65,6 +65,7 @@ def runs_of_rows(
     for level, target in enumerate(block.conditions.targets):
         columns[target_column(target)] = records.hits[:, level] if records is not None else np.full(count, np.inf)
     columns |= {**block.settings_of(rows), **block.fixed, **block.options}
+    columns |= {f"{name}.schedule": kind for name, kind in block.schedules.items()}
     columns |= {f"surface.{name}": value for name, value in _surface_settings(block, problem).items()}
     starts = block.starts[block.start_index(rows)]
     columns |= {f"start.{i}": starts[:, i] for i in range(starts.shape[1])}

@@ -14,24 +14,22 @@ from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.config import RunSpec, validated
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.holdout import held_out_rows, with_held_out
-from gdbench.search import check_space, space_of, trial_points
+from gdbench.scheduling import with_schedules
+from gdbench.searches import searches_of
 from gdbench.settings import (
     Given,
     assign,
     draws_at_random,
-    hyperparameters,
     require_effect,
-    solver_options,
     surface_variants,
     values_of,
-    variants_of,
 )
 from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.linear import regression
-from gdbench.sweep_spec import SweepSpec, Tune
+from gdbench.sweep_spec import SweepSpec
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
 # the keys of a specification whose values are the conditions of a run
@@ -87,7 +85,10 @@ def make_sweep_plan(
             )
         surfaces.append(made)
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
-    given_solvers = assign(solvers, spec.set, spec.solver, "set")
+    given_solvers = [
+        with_schedules(solver, own, spec.learning_rate)
+        for solver, own in zip(solvers, assign(solvers, spec.set, spec.solver, "set"), strict=True)
+    ]
     of_surfaces, of_solvers = (
         [{name: item.axis for name, item in given.items()} for given in several]
         for several in (given_surfaces, given_solvers)
@@ -95,8 +96,8 @@ def make_sweep_plan(
     require_few(spec, surfaces, solvers, of_surfaces, of_solvers, CONDITIONS)
     ladder = tuple(spec.targets) if targets is None else targets
     conditions = list(_conditions(spec, ladder))
-    searches = _searches(spec, solvers, given_solvers)
-    require_effect(spec, surfaces, solvers)
+    searches = searches_of(spec, solvers, given_solvers)
+    require_effect(spec, surfaces, solvers, given_solvers)
     seeds = np.array(spec.seed_list)
     # every solver or none: statistics count a seed that only some solvers ran as a failure of the others
     random = len(seeds) > 1 and any(
@@ -133,6 +134,7 @@ def make_sweep_plan(
                             noise=noise[NOISE],
                             noise_decay=noise[NOISE_DECAY],
                             swept_conditions=swept,
+                            schedules=search.schedules,
                         )
                         first += len(block)
                         blocks.append(block)
@@ -208,81 +210,6 @@ def _held_out(surface: Surface, spec: SweepSpec) -> Surface:
         raise SpecError(f"surface '{surface.name}': {error}", ("holdout",)) from None
 
 
-@dataclass(frozen=True)
-class _Search:
-    """The settings of a solver, in one convention: fixed ones, the axes of swept ones, the combinations of options."""
-
-    solver: Solver
-    fixed: dict[str, float]
-    axes: tuple[dict[str, np.ndarray], ...]
-    options: list[dict[str, Any]]
-
-
-def _searches(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[_Search]:
-    """What is tried of every solver, in each of the conventions that it is given."""
-    space = spec.tune.space if spec.tune is not None else {}
-    several = [variants_of(solver, own, space) for solver, own in zip(solvers, given, strict=True)]
-    if spec.tune is not None:
-        of_all = [variant for variants in several for variant in variants]
-        check_space(of_all, spec.tune.space, _rates_and_own(spec, solvers, given))
-    return [_search(spec, variant, own) for variants, own in zip(several, given, strict=True) for variant in variants]
-
-
-def _search(spec: SweepSpec, solver: Solver, given: Mapping[str, Given]) -> _Search:
-    own = dict(given)
-    if "learning_rate" not in own and spec.learning_rate is not None:
-        own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
-    fixed, swept = hyperparameters(solver, own, spec.seed, spec.tune.space if spec.tune is not None else {})
-    rates: dict[str, np.ndarray] = {}
-    if "learning_rate" in solver.hyperparameters:
-        rates["learning_rate"] = (
-            values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else rates_of(spec)
-        )
-        if not (rates["learning_rate"] > 0).all():
-            lowest = rates["learning_rate"].min()
-            raise SpecError(f"a learning rate must be above 0, not {lowest:g}", own["learning_rate"].path)
-    axes: tuple[dict[str, np.ndarray], ...]
-    if spec.tune is not None:
-        fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates)
-    else:
-        axes = tuple({name: values} for name, values in {**rates, **swept}.items())
-    return _Search(solver, fixed, axes, list(solver_options(solver, own)))
-
-
-def _rates_and_own(
-    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]
-) -> dict[str, set[str]]:
-    """By solver, the names of what it is given a value for."""
-    rate = {"learning_rate"} if spec.learning_rate is not None else set()
-    return {solver.name: {*own, *rate} for solver, own in zip(solvers, given, strict=True)}
-
-
-def _tuned(
-    spec: SweepSpec,
-    tune: Tune,
-    solver: Solver,
-    own: Mapping[str, Given],
-    fixed: dict[str, float],
-    rates: Mapping[str, np.ndarray],
-) -> tuple[dict[str, float], tuple[dict[str, np.ndarray], ...]]:
-    """The trial points of a tuned solver as one axis; what is given a single value stays fixed."""
-    for name, item in own.items():
-        if len(item.axis) > 1 and name in solver.options:
-            raise SpecError(f"'{name}' has several values, but tune takes one of an option", item.path)
-        if len(item.axis) > 1:
-            raise SpecError(
-                f"'{name}' has several values, but tune draws its own: give its range as tune.space.{name}", item.path
-            )
-    # a rate is an array of its own even where it is fixed, so that every run of a solver is one program
-    constant = {"learning_rate": rates["learning_rate"]} if "learning_rate" in own else {}
-    space = space_of(solver, own, spec.rates, tune.space)
-    points = trial_points(solver, space, tune.trials, spec.seed)
-    if not points:
-        return fixed, tuple({name: values} for name, values in rates.items())
-    constant = {name: np.repeat(values, tune.trials) for name, values in constant.items()}
-    return {name: value for name, value in fixed.items() if name not in points}, ({**constant, **points},)
-
-
 def data_surfaces(spec: SweepSpec) -> list[Surface]:
     """One error surface for each preprocessing of the table that `spec` names; none without a table."""
     if spec.data is None:
@@ -332,8 +259,3 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
             )
         )
     return made
-
-
-def rates_of(spec: SweepSpec) -> np.ndarray:
-    """The grid of learning rates that every solver is given unless one is fixed."""
-    return np.geomspace(spec.rates.low, spec.rates.high, spec.rates.num)

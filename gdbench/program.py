@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gdbench.errors import UsageError
+from gdbench.schedules import CONSTANT
 from gdbench.solvers.base import Solver
 from gdbench.step import NOISE, NOISE_DECAY, PARAMETER, Signature
 from gdbench.surfaces.base import Surface
@@ -31,6 +32,7 @@ class Program:
     batch_size : how many examples of the data the solver sees in a step, 0 for all; `shuffle` them anew in every epoch,
     or take them in turn as they stand.
     patience : steps without a lower loss on the surface's held-out examples that end a run, 0 for no such end.
+    schedules : the kind of schedule that a hyperparameter follows, by its name; see `schedules.values_at`.
     Raises `UsageError` for a noise or batch size that is wrong or does not fit the surface.
     """
 
@@ -55,6 +57,7 @@ class Program:
     batch_size: int = 0
     shuffle: bool = True
     patience: int = 0
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         name, examples = self.surface.name, self.examples
@@ -101,6 +104,11 @@ class Program:
         return self.noise is not None or self.batched
 
     @property
+    def scheduled(self) -> bool:
+        """Whether a hyperparameter changes from step to step."""
+        return any(kind != CONSTANT for kind in self.schedules.values())
+
+    @property
     def surface_settings(self) -> dict[str, Any]:
         """The surface's static settings under their own names: its options, and a batch size that was asked for."""
         return {**self.surface_options, **({"batch_size": self.batch_size} if self.batch_size else {})}
@@ -142,6 +150,7 @@ class Program:
             held_out=len(self.surface.held_out),
             goal=self.surface.goal,
             bounds=self.surface.bounds_of(self.dimension),
+            schedules=tuple(sorted(self.schedules.items())),
         )
 
     def take(self, rows: np.ndarray) -> Program:

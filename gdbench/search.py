@@ -34,13 +34,16 @@ USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {
 FACTOR = 10.0
 
 
-def space_of(solver: Solver, fixed: Collection[str], rates: Rates, space: Mapping[str, Range]) -> dict[str, Range]:
+def space_of(
+    solver: Solver, fixed: Collection[str], rates: Rates, space: Mapping[str, Range], numbers: Collection[str] = ()
+) -> dict[str, Range]:
     """The range of every hyperparameter that is searched: all but the `fixed` ones and those without a scale (0).
 
-    `space` (`NAME` or `SOLVER.NAME`) replaces the usual range of a name.
+    `space` (`NAME` or `SOLVER.NAME`) replaces the usual range of a name; of the `numbers` of schedules those in it are
+    searched.
     """
     found: dict[str, Range] = {}
-    for name, default in solver.hyperparameters.items():
+    for name, default in {**solver.hyperparameters, **dict.fromkeys(numbers)}.items():
         if name in fixed:
             continue
         chosen = space.get(f"{solver.name}.{name}", space.get(name))
@@ -56,19 +59,28 @@ def space_of(solver: Solver, fixed: Collection[str], rates: Rates, space: Mappin
     return found
 
 
-def check_space(solvers: Collection[Solver], space: Mapping[str, Range], given: Mapping[str, Collection[str]]) -> None:
-    """Raise `SpecError` for a name in `tune.space` that no solver has, or every one has been `given` a value for."""
+def check_space(
+    solvers: Collection[Solver],
+    space: Mapping[str, Range],
+    given: Mapping[str, Collection[str]],
+    numbers: Mapping[str, Collection[str]],
+) -> None:
+    """Raise `SpecError` for a name in `tune.space` that no solver has, or every one has been `given` a value for.
+
+    numbers : by solver, those of its schedules.
+    """
     by_name = {solver.name: solver for solver in solvers}
     for key, ends in space.items():
-        owner, _, name = key.rpartition(".")
         path = ("tune", "space", key)
+        owner, name = _owner(key, by_name, numbers)
         if owner and owner not in by_name:
             raise SpecError(str(unknown("solver", owner, by_name)), path)
         able = [solver for solver in solvers if owner in ("", solver.name)]
-        known = sorted({known for solver in able for known in solver.hyperparameters})
-        if name not in known:
-            raise SpecError(str(unknown("hyperparameter", name, known)), path)
-        if all(name in given[solver.name] for solver in able if name in solver.hyperparameters):
+        known = {solver.name: (*solver.hyperparameters, *numbers[solver.name]) for solver in able}
+        every = sorted({one for names in known.values() for one in names})
+        if name not in every:
+            raise SpecError(str(unknown("hyperparameter", name, every)), path)
+        if all(name in given[solver.name] for solver in able if name in known[solver.name]):
             raise SpecError(f"'{name}' has a range here and a value elsewhere; remove one of them", path)
         # Sobol points come this close to 1
         reached = _spread(ends, np.array([0.0, 1 - 2.0**-30]))
@@ -81,6 +93,23 @@ def check_space(solvers: Collection[Solver], space: Mapping[str, Range], given: 
                     raise SpecError(str(error), path) from None
         if name == "learning_rate" and lowest <= 0:
             raise SpecError(f"a learning rate must be above 0, and this range begins at {lowest:g}", path)
+
+
+def _owner(key: str, solvers: Collection[str], numbers: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """The solver that a key of `tune.space` names, "" for all, and the name of a hyperparameter or schedule's number.
+
+    `momentum.end_value` may be a number of momentum's schedule, and `momentum.momentum` is the solver's momentum.
+    """
+    scheduled = {number.partition(".")[0] for own in numbers.values() for number in own}
+    head, _, rest = key.partition(".")
+    if not rest:
+        return "", key
+    if head in solvers and (rest in numbers[head] or "." in rest):
+        return head, rest
+    if any(key in own for own in numbers.values()) or (head in scheduled and head not in solvers):
+        return "", key
+    owner, _, name = key.rpartition(".")
+    return owner, name
 
 
 def trial_points(solver: Solver, space: Mapping[str, Range], trials: int, seed: int) -> dict[str, np.ndarray]:

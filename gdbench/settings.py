@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdbench.axes import Axis
 from gdbench.errors import SpecError, unknown
 from gdbench.keywords import as_number, as_option
 from gdbench.oracle import Oracle
+from gdbench.schedule_kinds import Schedules, is_number, is_scheduled
 from gdbench.solvers.base import CONVENTION, Solver
 from gdbench.surfaces.base import Surface
 from gdbench.sweep_spec import SweepSpec
@@ -23,9 +23,9 @@ from gdbench.sweep_spec import SweepSpec
 
 @dataclass(frozen=True)
 class Given:
-    """The axis that a specification gives a setting, and the key path at which it stands."""
+    """The axis or schedules that a specification gives a setting, and the key path at which it stands."""
 
-    axis: Axis
+    axis: Any
     path: tuple[Any, ...]
 
     @property
@@ -35,7 +35,7 @@ class Given:
 
 
 def assign(
-    things: Sequence[Surface | Solver], common: Mapping[str, Axis], own: Mapping[str, Mapping[str, Any]], option: str
+    things: Sequence[Surface | Solver], common: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], option: str
 ) -> list[dict[str, Given]]:
     """What each of `things` is given: of `common` settings (`NAME` or `THING.NAME`), and of its `own`, which win.
 
@@ -48,10 +48,15 @@ def assign(
     for key, axis in sorted(common.items(), key=lambda item: "." in item[0]):
         owner, _, name = key.rpartition(".")
         path = (option, key)
-        if owner and owner not in names:
-            raise SpecError(str(unknown(kind, owner, names, f"in '{option}', at '{key}'")), path)
         chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
         takers = [i for i in chosen if name in settable(things[i])]
+        if option == "set" and name == "learning_rate" and is_scheduled(axis):
+            takers = [i for i in chosen if _has_rate(things[i])]
+        settings = {known for thing in things if isinstance(thing, Solver) for known in thing.known_settings}
+        if not takers and is_number(name) and owner in settings:
+            raise SpecError(f"'{key}': a number of a schedule stands within it: {owner}=KIND:{name}=..", path)
+        if owner and owner not in names:
+            raise SpecError(str(unknown(kind, owner, names, f"in '{option}', at '{key}'")), path)
         if not takers:
             if option == "set" and name == "learning_rate":
                 raise SpecError(
@@ -86,17 +91,26 @@ def assign(
     return assigned
 
 
-def require_effect(spec: SweepSpec, surfaces: Sequence[Surface], solvers: Sequence[Solver]) -> None:
+def require_effect(
+    spec: SweepSpec, surfaces: Sequence[Surface], solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]
+) -> None:
     """Raise `SpecError` for a rate or start of all that every solver or surface replaces by its own."""
-    rated = [solver.name for solver in solvers if "learning_rate" in solver.hyperparameters]
-    own = [{"learning_rate"} & set(spec.solver.get(name, {})) for name in rated]
-    if spec.learning_rate is not None and rated and all(own):
+    rated = [own for solver, own in zip(solvers, given, strict=True) if _has_rate(solver)]
+    if spec.learning_rate is not None and rated and not any(_takes_rate_of_all(spec, own) for own in rated):
         raise SpecError("'learning_rate' has no effect: every solver sets its own", ("learning_rate",))
     for key in ("start", "starts"):
         if getattr(spec, key) is not None and all(
             {"start", "starts"} & set(spec.surface.get(surface.name, {})) for surface in surfaces
         ):
             raise SpecError(f"'{key}' has no effect: every surface sets its own", (key,))
+
+
+def _takes_rate_of_all(spec: SweepSpec, own: Mapping[str, Given]) -> bool:
+    item = own.get("learning_rate")
+    if item is None or item.axis is spec.learning_rate:
+        return True
+    # a schedule without a base takes the rate of all for it
+    return isinstance(item.axis, Schedules) and item.axis.lack_base and not isinstance(spec.learning_rate, Schedules)
 
 
 def _has(chosen: Sequence[int]) -> str:

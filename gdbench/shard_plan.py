@@ -27,8 +27,8 @@ ROWS = 32_768
 NUMBERS = 4_000_000
 # what a number depends on besides surface and solver: a change here makes every stored shard another one
 ENGINE = (
-    "block carry compiler engine facts frames lanes layout oracle program records scalars shards step stochastic "
-    "surfaces/base solvers/base threshold"
+    "block carry compiler engine facts frames lanes layout oracle program records scalars schedules shards step "
+    "stochastic surfaces/base solvers/base threshold"
 ).split()
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
 
@@ -82,6 +82,7 @@ def block_digest(block: Block) -> str:
         "swept_conditions": sorted(block.swept_conditions.items()),
         "noise": [block.noise, block.noise_decay],
         "bounds": surface.bounds_of(block.starts.shape[1]),
+        "schedules": sorted(block.schedules.items()),
         "solver": [solver.name, sorted(block.options.items()), sorted(block.fixed.items())],
         "package": [solver.package, version(solver.package)] if solver.package else [],
         "code": [

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from gdbench.axes import Axis
 from gdbench.errors import SpecError, UsageError
+from gdbench.schedule_kinds import Schedules
 from gdbench.solvers.base import Solver
 from gdbench.starts import count_starts
 from gdbench.surfaces.base import Surface
@@ -20,7 +21,7 @@ MOST_PROBLEMS = 100_000
 # in all starts together: 400 MB
 MOST_NUMBERS = 5 * 10**7
 
-Axes = Mapping[str, Axis]
+Axes = Mapping[str, Axis | Schedules]
 
 
 def require_few(
@@ -36,7 +37,7 @@ def require_few(
     options, settings = 0, 0
     for solver, given in zip(solvers, of_solvers, strict=True):
         variants = _product(given, solver.options)
-        options += variants
+        options += variants * math.prod(len(axis.choices) for axis in given.values() if isinstance(axis, Schedules))
         settings += variants * _settings(spec, solver, given)
     runs, programs, numbers = 0, 0, 0.0
     for surface, given in zip(surfaces, of_surfaces, strict=True):
@@ -91,12 +92,14 @@ def _weights(surface: Surface, given: Axes) -> list[float]:
 def _settings(spec: SweepSpec, solver: Solver, given: Axes) -> int:
     if spec.tune is not None:
         return spec.tune.trials
-    axes = {**given}
-    if "learning_rate" in solver.hyperparameters and "learning_rate" not in axes and spec.learning_rate is not None:
-        axes["learning_rate"] = spec.learning_rate
-    count = _product(axes, [name for name in solver.known_settings if name not in solver.options])
-    rated = "learning_rate" in solver.hyperparameters and "learning_rate" not in axes
-    return count * (spec.rates.num if rated else 1)
+    count = _product(given, [name for name in solver.known_settings if name not in (*solver.options, "learning_rate")])
+    if "learning_rate" not in solver.hyperparameters:
+        return count
+    rates = len(spec.learning_rate) if isinstance(spec.learning_rate, Axis) else spec.rates.num
+    own = given.get("learning_rate")
+    if isinstance(own, Schedules):
+        return count * own.count(rates)
+    return count * (len(own) if own is not None else rates)
 
 
 def _product(given: Axes, names: Collection[str]) -> int:

@@ -14,6 +14,7 @@ from jax import Array
 from gdbench import stochastic
 from gdbench.errors import UsageError
 from gdbench.oracle import Evaluations, Oracle
+from gdbench.schedules import resolved, values_at
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import require_number
 
@@ -28,7 +29,8 @@ class Signature:
     `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
     under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameters `noise` and
     `noise_decay` are not the surface's; a `batch_size` of 0 means all examples. Of the arrays of data, the last
-    `held_out` are those of the examples that only the watch over early stopping sees.
+    `held_out` are those of the examples that only the watch over early stopping sees. `schedules` are pairs of a
+    hyperparameter and a kind.
     """
 
     surface_name: str
@@ -47,6 +49,7 @@ class Signature:
     held_out: int = 0
     goal: Callable[[Any], Any] | None = None
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    schedules: tuple[tuple[str, str], ...] = ()
 
 
 class Arguments(NamedTuple):
@@ -71,6 +74,9 @@ class Lane(NamedTuple):
     best: Any  # lowest loss
     spent: Any = None  # [3] evaluations made in loops, where the solver has any: see `Evaluations.looped`
     watched: Any = None  # [2] lowest loss on held-out examples and its step, where there are any
+    # by name, the hyperparameters that change as they are in the next step: computed in that step, XLA would compute
+    # them again for every row of the state
+    changing: Any = None
 
 
 class Measured(NamedTuple):
@@ -135,10 +141,13 @@ class Step:
 
     def fresh(self, x: Array, hyperparameters: Mapping[str, Any]) -> Lane:
         """The lane of a run at its start, where nothing has been measured yet."""
-        state = self.solver.initial_state(x, **hyperparameters, **dict(self.signature.solver_options))
+        count = jnp.zeros((), self.dtype)
+        changing = values_at(self.signature.schedules, hyperparameters, count)
+        options = dict(self.signature.solver_options)
+        state = self.solver.initial_state(x, **resolved(hyperparameters, changing), **options)
         spent = jnp.zeros(3, jnp.int32) if self.searches else None
         watched = jnp.asarray([jnp.inf, 0.0], self.dtype) if self.signature.held_out else None
-        return Lane(x, state, jnp.zeros((), self.dtype), jnp.full((), jnp.inf, self.dtype), spent, watched)
+        return Lane(x, state, count, jnp.full((), jnp.inf, self.dtype), spent, watched, changing)
 
     def split(self, data: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         """The data that the loss is of, and those held out."""
@@ -171,7 +180,10 @@ class Step:
         return jnp.where(going, jnp.ones((), self.dtype), jnp.zeros((), self.dtype))
 
     def update(self, oracle: Oracle, x: Array, state: Any, hyperparameters: Mapping[str, Any]) -> Any:
-        """The solver's own step: the new iterate and the new state."""
+        """The solver's own step: the new iterate and the new state.
+
+        hyperparameters : as they are in this step.
+        """
         return self.solver.step(oracle, x, state, **hyperparameters, **dict(self.signature.solver_options))
 
     def __call__(
@@ -187,21 +199,22 @@ class Step:
         The iterate of a run that has ended stays as it is however often this is called, and so ends it again: the loop
         needs no flag for it. What its solver remembers may change, for nobody asks for it any more.
         """
-        x, state, count, best, spent, watched = lane
+        x, state, count, best, spent, watched, changing = lane
         loss = measured.loss
         hyperparameters, parameters = self.settings(constants, given.shared)
         seed = constants[len(self.signature.swept) + 2]
         oracle = self.oracle(lane, measured, parameters, seed, given.data)
-        after, state = self.update(oracle, x, state, hyperparameters)
+        after, state = self.update(oracle, x, state, resolved(hyperparameters, changing))
         if self.signature.bounds is not None:
             after = jnp.clip(after, *(jnp.asarray(side, self.dtype) for side in self.signature.bounds))
         if watched is not None:
             watched = self.watch(lane, measured)
         if spent is not None:
             spent = spent + jnp.where(going > 0, oracle.evaluations.looped, 0)
+        x, count = jnp.where(going > 0, after, x), count + going
+        changing = values_at(self.signature.schedules, hyperparameters, count)
         # a loss that is not a number is never the best
-        best = jnp.where(loss < best, loss, best)
-        return Lane(jnp.where(going > 0, after, x), state, count + going, best, spent, watched)
+        return Lane(x, state, count, jnp.where(loss < best, loss, best), spent, watched, changing)
 
     def probe(self) -> tuple[Lane, Evaluations]:
         """The shapes of a lane, and the evaluations that one step makes, found by tracing without computing.
@@ -222,7 +235,7 @@ class Step:
                     f"surface '{signature.surface_name}' returned type {loss.dtype} where it was given {self.dtype}"
                 )
             oracle = Oracle(f)
-            new = self.update(oracle, lane.x, lane.state, hyperparameters)
+            new = self.update(oracle, lane.x, lane.state, resolved(hyperparameters, lane.changing))
             counted.append(oracle.evaluations)
             return new
 

@@ -17,8 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from gdbench.axes import AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
+from gdbench.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
 from gdbench.config import Names, Rates, named_once, require_consistent
+from gdbench.schedule_spec import SETTING_SCHEMA, AnySetting, scheduled_axis
 from gdbench.things import Solvers, Start, Starts, Surfaces
 
 # of a ladder of targets; the engine keeps so many
@@ -95,11 +96,11 @@ class SweepSpec(BaseModel):
     target: str | None = Field(default=None, description="the column of the data to predict")
     model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
     preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
-    learning_rate: number_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
+    learning_rate: scheduled_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
         default=None, description="of every solver; `rates` when absent"
     )
     rates: Rates = Field(default_factory=lambda: Rates(), description="the grid of learning rates otherwise")
-    set: dict[str, AnyAxis] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
+    set: dict[str, AnySetting] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
     param: dict[str, AnyAxis] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
     start: Start | None = Field(default=None, description="one start for every surface")
     starts: Starts | None = Field(default=None, description="random starts in each surface's box, or a list of starts")
@@ -207,5 +208,23 @@ class SweepSpec(BaseModel):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a sweep's YAML file, for editors."""
+    shared = {"Setting": SETTING_SCHEMA, "Axis": AXIS_SCHEMA}
     schema = SweepSpec.model_json_schema()
+    # written once each, for the schedules alone are longer than all the rest
+    schema = _referring(schema, shared)
+    for name, one in shared.items():
+        schema["$defs"][name] = {key: _referring(part, shared) for key, part in one.items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "gdbench sweep"}
+
+
+def _referring(schema: Any, shared: dict[str, Any]) -> Any:
+    """A part of a schema with references in the place of what is `shared`."""
+    if isinstance(schema, list):
+        return [_referring(part, shared) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    for name, one in shared.items():
+        if one.items() <= schema.items():
+            own = {key: part for key, part in schema.items() if key not in one}
+            return {**own, "$ref": f"#/$defs/{name}"}
+    return {key: _referring(part, shared) for key, part in schema.items()}

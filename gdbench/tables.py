@@ -10,8 +10,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.schedule_kinds import KINDS
 from gdbench.tuning import rule
 
+# the end of a column that holds the kind of a hyperparameter's schedule
+SCHEDULE = ".schedule"
 # condition numbers that one sentence can hold
 MOST_CONDITIONS = 12
 # combinations whose best rate lies on the edge of the grid, likewise
@@ -49,18 +52,20 @@ def whole(count: float | np.integer) -> str:
 def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None = None) -> Table:
     """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence.
 
-    `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown.
-    A sign behind rates that differ leads to the reason under the table.
+    `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown, and
+    every schedule. A sign behind rates that differ leads to the reason under the table.
     """
     shown = Table(box=None, pad_edge=False, header_style="bold")
     several_starts = bool((table["starts"] > 1).any())
     swept = swept or {}
-    names = ["solver", "learning rate", *(["settings"] if any(swept.values()) else []), "steps to target"]
+    has_settings = any(swept.values()) or any(name.endswith(SCHEDULE) for name in table.columns)
+    names = ["solver", "learning rate", *(["settings"] if has_settings else []), "steps to target"]
     tuned_on = "tuning_steps_to_target" in table.columns
     names += [*(["reached"] if several_starts else []), *(["on tuning starts"] if tuned_on else []), "outcome", "loss"]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
-        shown.add_column(name, justify="left" if left else "right", no_wrap=True)
+        # of a row that is too wide the settings take a second line, rather than cut a number
+        shown.add_column(name, justify="left" if left else "right", no_wrap=name != "settings")
     signs = _signs(table)
     if signs:
         shown.add_column("", no_wrap=True)
@@ -76,7 +81,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
             shown.add_row(
                 f"  {row['solver']}",
                 number(row.get("learning_rate")) + edge if row["status"] != "error" else "",
-                *([_settings(row, swept.get(str(row["solver"]), []))] if any(swept.values()) else []),
+                *([_settings(row, swept.get(str(row["solver"]), []))] if has_settings else []),
                 number(steps) if math.isfinite(steps) else "never",
                 *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
                 *([_tuning(row)] if tuned_on else []),
@@ -108,13 +113,31 @@ def _tuning(row: pd.Series) -> str:
 
 
 def _settings(row: pd.Series, names: Sequence[str]) -> str:
-    """Hyperparameters and their values: `momentum 0.9, eps 1e-08`."""
-    shown = []
+    """Schedules, then other hyperparameters with their values: `momentum 0.5 linear, end_value 0.9, eps 1e-08`."""
+    kinds = [name for name in row.index if name.endswith(SCHEDULE) and not pd.isna(row[name])]
+    scheduled = sorted((name.removesuffix(SCHEDULE) for name in kinds), key=lambda name: name != "learning_rate")
+    shown = [words for name in scheduled for words in _schedule(row, name, names)]
     for name in names:
+        if name in scheduled or name.partition(".")[0] in scheduled or ("." in name and pd.isna(row.get(name))):
+            continue
         value = row.get(name)
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         shown.append(f"{name} {number(value) if numeric else value}")
     return ", ".join(shown)
+
+
+def _schedule(row: pd.Series, name: str, swept: Sequence[str]) -> list[str]:
+    """A hyperparameter's schedule, its base unless a column of its own has it, and the numbers that were chosen."""
+    kind = str(row[f"{name}{SCHEDULE}"])
+    shown = [f"{name} {kind}" if name == "learning_rate" else f"{name} {number(row[name])} {kind}"]
+    usual = KINDS.get(kind, {})
+    for column in row.index:
+        key = column.removeprefix(f"{name}.")
+        if key == column or column.endswith(SCHEDULE) or pd.isna(row[column]):
+            continue
+        if column in swept or row[column] != usual.get(key):
+            shown.append(f"{key} {number(row[column])}")
+    return shown
 
 
 def condition_sentences(table: pd.DataFrame) -> list[str]:

@@ -27,6 +27,7 @@ WARM = 3
 
 # why no rate is predicted
 STOCHASTIC = "stochastic"
+SCHEDULED = "scheduled"
 NO_MINIMISER = "no minimiser known"
 NO_HESSIAN = "no second derivative at the minimum"
 SINGULAR = "singular Hessian"
@@ -88,7 +89,8 @@ def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray
     (Adam's step count moves on, Adagrad's sum can stay anywhere), and where the step is still nearly linear at the
     distance of the target, with a memory that has seen some steps (RMSprop's is not: its eps, which decides at the
     minimiser, decides nothing there). With stochastic gradients the iterate does not shrink towards the minimiser at
-    any rate, but scatters about it. Above 1 the minimiser repels. Raises what a plug-in's step raises.
+    any rate, but scatters about it; under a schedule no two steps are alike. Above 1 the minimiser repels. Raises what
+    a plug-in's step raises.
     """
     count = len(program)
     if reason := _refusal(program, minimiser, hessian):
@@ -125,6 +127,8 @@ def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> st
     """Why no run of `program` has a rate, "" where that is not yet said."""
     if program.stochastic:
         return STOCHASTIC
+    if program.scheduled:
+        return SCHEDULED
     if not len(minimiser):
         return NO_MINIMISER
     if not np.all(np.isfinite(hessian)):

@@ -9,23 +9,26 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from gdbench.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, plain, shown
+from gdbench.schedule_kinds import Schedules
+from gdbench.schedule_spec import SETTING_SCHEMA, setting_of
 
 Points = list[list[float]]
 Block = dict[str, Any]
 
 
 def _block(kind: str, name: str, given: Any) -> Block:
-    """The settings of one surface or solver: axes, and of a surface `start` or `starts`."""
+    """The settings of one surface or solver: axes, of a solver also schedules, of a surface `start` or `starts`."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
     made: Block = {}
+    read = setting_of if kind == "solver" else axis_of
     for key, value in given.items():
         if kind == "solver" and key in ("start", "starts"):
             raise Problem(f"unknown hyperparameter '{key}' of solver '{name}'; starts go below a surface", name, key)
         try:
-            made[str(key)] = _starts(value) if key == "starts" else _point(value) if key == "start" else axis_of(value)
+            made[str(key)] = _starts(value) if key == "starts" else _point(value) if key == "start" else read(value)
         except Problem as problem:
             raise Problem(str(problem), name, key, *problem.path) from None
     if "start" in made and "starts" in made:
@@ -55,7 +58,7 @@ def _written_things(things: Mapping[str, Block]) -> Any:
     if not any(things.values()):
         return list(things)
     return {
-        name: {key: value.written() if isinstance(value, Axis) else value for key, value in block.items()}
+        name: {key: value.written() if isinstance(value, Axis | Schedules) else value for key, value in block.items()}
         for name, block in things.items()
     }
 
@@ -115,7 +118,8 @@ _STARTS_SCHEMA: dict[str, Any] = {
 
 def _things_schema(kind: str) -> dict[str, Any]:
     starts = {"start": {"type": "array", "items": {"type": "number"}}, "starts": _STARTS_SCHEMA}
-    block: dict[str, Any] = {"type": "object", "additionalProperties": AXIS_SCHEMA}
+    setting = AXIS_SCHEMA if kind == "surface" else SETTING_SCHEMA
+    block: dict[str, Any] = {"type": "object", "additionalProperties": setting}
     block |= {"properties": starts} if kind == "surface" else {}
     return {
         "anyOf": [

@@ -17,6 +17,30 @@ MISTAKES = {
     "hyperparameter of none": (["run", "-f", "ellipse", "-s", "sgd", "--set", "momentum=0.3"], "sgd has none to set"),
     "hyperparameter of another": (["run", *OK, "--set", "adam.b1=0.3"], "unknown solver 'adam'"),
     "rate by --set": (["run", *OK, "--set", "learning_rate=0.3"], "--learning-rate"),
+    "schedule misspelt": (["run", *OK, "--set", "learning_rate=cosin:0.1,9"], "'cosin'; did you mean 'cosine'"),
+    "schedule lacks a number": (["run", *OK, "--set", "learning_rate=cosine:0.1"], "needs 'decay_steps'"),
+    "schedule of too many": (
+        ["run", *OK, "--set", "learning_rate=warmup:1,2,3,4"],
+        "the schedule 'warmup' has only 3 numbers: peak_value, warmup_steps, init_value",
+    ),
+    "schedule of words": (
+        ["run", *OK, "--set", "momentum=linear:0.5,high"],
+        "'set.momentum': 'end_value' of the schedule 'linear' must be a number, not 'high'",
+    ),
+    "schedule with nan": (["run", *OK, "--set", "learning_rate=cosine:nan,9"], "every number must be finite, not nan"),
+    "schedule in disorder": (["run", *OK, "--set", "momentum=linear:end_value=1,2"], "must not follow one with a name"),
+    "schedule with a number twice": (
+        ["run", *OK, "--set", "momentum=linear:0.5,init_value=0.5"],
+        "'init_value' of the schedule 'linear' is given twice",
+    ),
+    "schedule of steps": (
+        ["run", *OK, "--set", "learning_rate=exponential:staircase=1"],
+        "the schedule 'exponential' in steps is the schedule 'staircase'",
+    ),
+    "schedule and rate": (
+        ["run", *OK, "--learning-rate", "1", "--set", "learning_rate=cosine:0.1,9"],
+        "'learning_rate' has no effect: every solver sets its own",
+    ),
     "no number": (["run", *OK, "--set", "momentum=fast"], "must be a number, not 'fast'"),
     "no pair": (["run", *OK, "--set", "momentum"], "KEY=VALUE"),
     "parameter misspelt": (["run", *OK, "--param", "conditon=10"], "did you mean 'condition'"),

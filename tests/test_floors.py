@@ -13,11 +13,12 @@ import gdbench
 
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
-    0: "errors registry keywords config yaml_file axes things sweep_spec",
+    0: "errors registry keywords config yaml_file axes schedule_kinds schedule_spec things sweep_spec",
     1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data regression flags compiler "
-    "threshold stochastic closed_forms",
-    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings search size starts holdout",
-    3: "plan block carry lanes layout engine theory landscape records conventions",
+    "threshold stochastic schedules closed_forms",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
+    "holdout",
+    3: "plan searches block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
@@ -44,10 +45,19 @@ NEIGHBOURS = {
     ("axes", "errors"): "a wrong key is an error for the user",
     ("sweep_spec", "axes"): "every value of a sweep may be an axis",
     ("things", "axes"): "settings of a surface or solver are axes",
+    ("schedule_kinds", "axes"): "every number of a schedule may be an axis",
+    ("schedule_spec", "axes"): "a schedule is read as an axis is",
+    ("schedule_spec", "schedule_kinds"): "reading a schedule makes one",
+    ("schedule_spec", "errors"): "an unknown schedule is an error for the user",
+    ("things", "schedule_kinds"): "a solver's settings may be schedules",
+    ("things", "schedule_spec"): "a solver's settings may be schedules",
+    ("sweep_spec", "schedule_spec"): "so may the learning rate of all",
+    ("scheduling", "settings"): "a schedule's numbers are settings of their own",
     ("sweep_spec", "things"): "a sweep names surfaces, solvers and starts",
     ("size", "starts"): "the number of starts belongs to a sweep's size",
     ("sweep_spec", "config"): "a sweep has the rates of a run",
     ("plan", "block"): "a plan is made of blocks",
+    ("plan", "searches"): "what is tried of every solver stands in a file of its own",
     ("frames", "table_frame"): "runs name their targets as the table does",
     ("table_frame", "tuning"): "the table speaks of the settings that won",
     ("table_frame", "chosen"): "which columns are settings",

@@ -254,6 +254,155 @@ SWEEPS = {
     "alias of itself": ("surface: &a [*a]", 0, "an alias stands within itself"),
     "plug-in absent": (S + "plugin: [nofile.py]", 3, "there is no plug-in file 'nofile.py'"),
     "plug-in raises": (S + "plugin: raises.py", 3, "plug-in 'raises.py', line 2: raised ZeroDivisionError"),
+    "schedule": (
+        S + "learning_rate:\n  cosin: {decay_steps: 9}",
+        4,
+        "learning_rate.cosin: unknown schedule 'cosin'; did you mean 'cosine'?",
+    ),
+    "schedule as a text": (S + "learning_rate: cosin:0.1,9", 3, "unknown schedule 'cosin'; did you mean 'cosine'?"),
+    "schedule as a text in set": (
+        S + "set:\n  momentum: liner:0.1,9",
+        4,
+        "'set.momentum': unknown schedule 'liner'; did you mean 'linear'?",
+    ),
+    "schedule without a number": (
+        S + "learning_rate:\n  cosine: {init_value: 0.1}",
+        4,
+        "the schedule 'cosine' of 'learning_rate' needs 'decay_steps'",
+    ),
+    "schedule with another number": (
+        S + "learning_rate:\n  cosine:\n    decay_step: 9",
+        5,
+        "unknown number 'decay_step' of the schedule 'cosine'; did you mean 'decay_steps'?",
+    ),
+    "schedule with the base of another": (
+        S + "learning_rate:\n  warmup: {peak: 0.1}",
+        4,
+        "unknown number 'peak' of the schedule 'warmup'; did you mean 'peak_value'?",
+    ),
+    "schedule with two kinds": (
+        S + "learning_rate: {cosine: {decay_steps: 9}, warmup: {warmup_steps: 9}}",
+        3,
+        "unknown key 'warmup' beside the schedule 'cosine'",
+    ),
+    "schedule of a list": (S + "learning_rate: {cosine: [0.1, 9]}", 3, "are a mapping such as {init_value: 0.1, decay"),
+    "schedule with a misspelt axis": (
+        S + "learning_rate:\n  cosine:\n    decay_steps: {lgo: [1, 9], num: 3}",
+        5,
+        "learning_rate.cosine.decay_steps.lgo: unknown key 'lgo' of an axis; did you mean 'log'?",
+    ),
+    "schedule of words": (
+        S + "learning_rate:\n  cosine:\n    decay_steps: long",
+        5,
+        "'learning_rate.cosine.decay_steps' must be a number, not 'long'",
+    ),
+    "schedule over no steps": (
+        OWN_SOLVER + "  sgd:\n    learning_rate:\n      cosine: {decay_steps: [9, 0]}",
+        5,
+        "'learning_rate.decay_steps' must be above 0, not 0",
+    ),
+    "schedule with a negative factor": (
+        S + "learning_rate:\n  cosine:\n    decay_steps: 9\n    alpha: -1",
+        6,
+        "'learning_rate.alpha' must be at least 0, not -1",
+    ),
+    "schedule twice in a list": (
+        S + "learning_rate:\n- 0.1\n- cosine:0.1,9\n- cosine: {decay_steps: 9}",
+        3,
+        "the schedule 'cosine' stands twice: give its numbers as lists",
+    ),
+    "schedule in a list misspelt": (
+        S + "learning_rate:\n- 0.1\n- cosine: {decay_steps: 9}\n- warmp: {warmup_steps: 9}",
+        6,
+        "unknown schedule 'warmp'; did you mean 'warmup'?",
+    ),
+    "jumps that do not ascend": (
+        S + "learning_rate:\n  piecewise:\n    boundaries: [9, 5]\n    scales: [0.1, 0.1]",
+        4,
+        "'learning_rate.boundary2' must be above 'learning_rate.boundary1', but is 5 where that is 9",
+    ),
+    "jumps without their scale": (
+        S + "learning_rate:\n  piecewise: {boundaries: [5, 9], scales: [0.1]}",
+        4,
+        "the schedule 'piecewise' of 'learning_rate' needs 'scale2'",
+    ),
+    "jumps that are no list": (
+        S + "learning_rate: {piecewise: {boundaries: 9}}",
+        3,
+        "'boundaries' is a list, as in {bo",
+    ),
+    "decay within its warm-up": (
+        S + "learning_rate:\n  warmup-cosine:\n    warmup_steps: 9\n    decay_steps: [20, 9]",
+        6,
+        "'learning_rate.decay_steps' must be above 'learning_rate.warmup_steps', but is 9 where that is 9",
+    ),
+    "rate that begins at zero": (
+        S + "learning_rate:\n  linear: {init_value: 0, end_value: 1, transition_steps: 9}",
+        4,
+        "a learning rate must be above 0, not 0; the schedule that rises from 0 is warmup",
+    ),
+    "rate that ends below zero": (
+        S + "learning_rate:\n  linear:\n    init_value: 1\n    end_value: -1\n    transition_steps: 9",
+        6,
+        "a learning rate must be at least 0, but its schedule leads to -1",
+    ),
+    "momentum that ends above one": (
+        S + "set:\n  momentum:\n    linear:\n      end_value: 1\n      transition_steps: 9",
+        6,
+        "'momentum' of solver 'momentum' must be at least 0 and below 1, not 1, where its schedule leads",
+    ),
+    "momentum that grows for ever": (
+        S + "set:\n  momentum:\n    exponential: {transition_steps: 9, decay_rate: 1.5}",
+        5,
+        "must be at least 0 and below 1, not inf, where its schedule leads",
+    ),
+    "momentum that begins above one": (
+        S + "set:\n  momentum:\n    constant: {value: 2}",
+        5,
+        "hyperparameter 'momentum' of solver 'momentum' must be at least 0 and below 1, not 2",
+    ),
+    "schedule of an option": (OWN_SOLVER + "  sgd: {convention: {cosine: {decay_steps: 9}}}", 3, "is compiled in"),
+    "schedule of a parameter": (OWN_SURFACE + "  ellipse: {condition: {cosine: {decay_steps: 9}}}", 3, "of an axis"),
+    "number of a schedule in set": (
+        S + "set: {momentum.end_value: 0.9}",
+        3,
+        "'momentum.end_value': a number of a schedule stands within it: momentum=KIND:end_value=..",
+    ),
+    "number of a rate's schedule in set": (
+        S + "set: {learning_rate.alpha: 0.9}",
+        3,
+        "'learning_rate.alpha': a number of a schedule stands within it: learning_rate=KIND:alpha=..",
+    ),
+    "rate of all beside its schedule": (
+        S + "learning_rate: 0.1\nset: {learning_rate: 'cosine:0.1,9'}",
+        3,
+        "'learning_rate' has no effect: every solver sets its own",
+    ),
+    "tune with several schedules": (
+        S + "tune: {trials: 4}\nlearning_rate: ['constant:0.1', 'cosine:0.1,9']",
+        4,
+        "'learning_rate' has several schedules, but tune takes one",
+    ),
+    "tune with an axis of a schedule": (
+        S + "tune: {trials: 4}\nlearning_rate:\n  cosine: {decay_steps: [5, 9]}",
+        5,
+        "give its range as tune.space.learning_rate.decay_steps",
+    ),
+    "tune a number that is given": (
+        S + "learning_rate: cosine:decay_steps=9\ntune:\n  space:\n    learning_rate.decay_steps: {log: [1, 9]}",
+        6,
+        "'learning_rate.decay_steps' has a range here and a value elsewhere; remove one of them",
+    ),
+    "tune a number that no schedule has": (
+        S + "learning_rate: cosine:decay_steps=9\ntune:\n  space:\n    learning_rate.alfa: {log: [1, 9]}",
+        6,
+        "unknown hyperparameter 'learning_rate.alfa'; did you mean 'learning_rate.alpha'?",
+    ),
+    "tune a number below its bound": (
+        S + "learning_rate: {cosine: }\ntune:\n  trials: 8\n  space:\n    learning_rate.decay_steps: {linear: [-9, 9]}",
+        7,
+        "'learning_rate.decay_steps' must be above 0, not -",
+    ),
     "too many runs": (
         S + "rates: {num: 1000000}\nstarts: 1000000",
         0,

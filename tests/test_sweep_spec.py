@@ -66,8 +66,19 @@ tune:
 start: [1, 1]
 seeds: 2
 """
+SCHEDULED = """
+surface: ellipse
+solver:
+  sgd:
+  momentum: {momentum: {linear: {end_value: [0.5, 0.9], transition_steps: 100}}}
+  adam: {b1: "warmup:0.9,5"}
+learning_rate: [0.01, {cosine: {init_value: {log: [1e-3, 1], num: 3}, decay_steps: [10, 20]}}, {inverse-sqrt: }]
+set: {eps: {piecewise: {init_value: 1e-8, boundaries: [10, 20], scales: [0.1, [0.1, 10]]}}}
+rates: {num: 3}
+steps: 30
+"""
 # what files of people hold, and what nobody should write
-SEEDS = [path.read_text() for path in sorted(CONFIGS.glob("*.yaml"))] + [EVERYTHING, DATA, TUNED]
+SEEDS = [path.read_text() for path in sorted(CONFIGS.glob("*.yaml"))] + [EVERYTHING, DATA, TUNED, SCHEDULED]
 NASTY = """
 ~|true|no|0|-1|1|2|3|0.5|1e-6|1e400|-0.0|.nan|.inf|-.inf|10000000|16777217|99999999999999999999999|
 0x7fffffffffffffff|''|x|ellipse|sgd|float16|raw|[]|[[]]|[[1, 1], [1, 1]]|[1, 1]|[1, 1.0]|[~]|{}|
@@ -75,6 +86,7 @@ NASTY = """
 {linear: [-1e308, 1e308], num: 3}|{random: {normal: [0, 1]}, num: 3}|{random: {uniform: [1, 1]}, num: 2}|
 {random: 3}|{random: -1}|{num: 3}|{lgo: [1, 2], num: 2}|{trials: 4}|{trials: 1e9}|2001-13-45|2001-12-14|
 !!python/object/apply:os.system [ls]|!!binary aGVsbG8=|!!set {a, b}|!!int ''|!!float zz|&a [*a]|*a|
+{cosine: 3}|{cosine: {decay_steps: {cosine: 3}}}|{linear: {a: 1}, num: 3}|cosine:|a:b:c=,=|[{cosine: }, [1]]|
 &a {b: &c [1, *c]}|<<: 1|"a: b|'|{|]|"\\x00"|"a\\nb"|é\u2028λ|../x|"../../etc/passwd"|/dev/null|
 {<<: [{a: 1}, {a: 2}]}|? [a]|12:30:45|0b11|0o17|1_000|= |"1e-6"|[true, 1]|[on, off]|
 {ellipse: {dimension: 100000000000}}|{ellipse: {dimension: [2, 3]}}
@@ -82,6 +94,7 @@ NASTY = """
 PLAUSIBLE = """
 1|2|0.5|1e-6|[0.1, 0.5]|[1, 2]|{log: [1e-6, 10], num: 4}|{linear: [0.1, 0.9], num: 3}|sgd|ellipse|float32|
 {random: {log_uniform: [1e-3, 1]}, num: 4}|{random: {normal: [0.5, 0.1]}, num: 4}|[[1, 1], [2, 0]]|
+cosine:0.1,9|{cosine: {decay_steps: 9}}|{warmup: {peak_value: 0.1, warmup_steps: [3, 4]}}|
 {random: 5}|[sgd, adam]|{sgd: , momentum: {momentum: [0.1, 0.9]}}|{ellipse: {dimension: 3}}|{trials: 4}|
 {trials: 3, holdout_starts: 0}|[raw]
 """.replace("\n", "").split("|")
@@ -262,21 +275,29 @@ DRAWN = st.builds(
     st.integers(1, 9),
 )
 AXES = NUMBERS | st.lists(NUMBERS, min_size=1, max_size=4, unique=True) | SPACED | DRAWN
+SCHEDULES = st.one_of(
+    st.builds(lambda n: {"cosine": n}, st.fixed_dictionaries({"decay_steps": AXES}, optional={"alpha": AXES})),
+    st.builds(lambda n: {"piecewise": {"boundary1": n, "scale1": n}}, AXES),
+    st.builds(lambda n: [0.5, {"warmup": {"peak_value": n}}, "inverse-sqrt", {"linear": None}], AXES),
+    st.builds("exponential:{},{:g},decay_rate=0.5".format, NUMBERS, NUMBERS),
+)
+SETTINGS = AXES | SCHEDULES
 TEXTS = st.text(max_size=8) | st.sampled_from(
     ["1e-6", "true", "0x1f", "null", "1:30", "2001-01-01", "=", "<<", "~", "*a", "-"]
 )
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 BLOCKS = st.dictionaries(NAMES, st.none() | st.dictionaries(NAMES, AXES, max_size=2), min_size=1, max_size=3)
+OF_SOLVERS = st.dictionaries(NAMES, st.dictionaries(NAMES, SETTINGS, max_size=2), min_size=1, max_size=3)
 POINTS = st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=3, unique_by=tuple)
 OPTIONAL = {
-    "learning_rate": AXES,
+    "learning_rate": SETTINGS,
     "noise": AXES,
     "rtol": AXES,
     "atol": AXES,
     "gtol": AXES,
     "steps": st.integers(0, 2**24) | st.lists(st.integers(0, 2**24), min_size=1, max_size=3, unique=True),
     "batch_size": st.integers(1, 2**31),
-    "set": st.dictionaries(NAMES, AXES | TEXTS | st.booleans(), max_size=3),
+    "set": st.dictionaries(NAMES, SETTINGS | TEXTS | st.booleans(), max_size=3),
     "param": st.dictionaries(NAMES, AXES | TEXTS, max_size=3),
     "starts": st.integers(1, 10**6) | st.builds(lambda count: {"random": count}, st.integers(1, 99)) | POINTS,
     "seeds": st.integers(1, 999) | st.lists(st.integers(0, 999), min_size=1, max_size=4, unique=True),
@@ -298,7 +319,7 @@ OPTIONAL = {
 @settings(max_examples=200, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {"surface": BLOCKS, "solver": BLOCKS | st.lists(NAMES, min_size=1, unique=True)}, optional=OPTIONAL
+        {"surface": BLOCKS, "solver": OF_SOLVERS | st.lists(NAMES, min_size=1, unique=True)}, optional=OPTIONAL
     )
 )
 def test_what_is_written_reads_back_as_the_same(values):
@@ -541,7 +562,7 @@ def test_the_schema_refuses_what_we_refuse(text):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.fixed_dictionaries({"surface": BLOCKS, "solver": BLOCKS}, optional=OPTIONAL))
+@given(st.fixed_dictionaries({"surface": BLOCKS, "solver": OF_SOLVERS}, optional=OPTIONAL))
 def test_the_schema_accepts_whatever_we_accept(values):
     schema = json_schema()
     assert accepts(schema, json.loads(json.dumps(values)), schema)

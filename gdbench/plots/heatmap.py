@@ -18,7 +18,7 @@ from gdbench.closed_forms import FORMULAS, best_setting, extremes, stability_edg
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
 from gdbench.plots.files import file_name
 from gdbench.plots.scales import Scale, borders, dress, scale_of
-from gdbench.plots.settings import best_of, by_setting, numbers, swept
+from gdbench.plots.settings import best_of, by_setting, numbers, scheduled, schedules, swept
 from gdbench.plots.style import INK, human, page, sheets, sign
 from gdbench.statistics import floats
 
@@ -82,7 +82,8 @@ def maps_of(runs: pd.DataFrame, axes: tuple[str, str] | None = None) -> list[Map
     usable.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     if len(usable) < 2 or (axes is not None and not {*axes} <= {*usable}):
         return []
-    settings = by_setting(runs, ["surface", "solver", *swept(runs), *parameters])
+    kinds = [name for name in schedules(runs) if name not in swept(runs)]
+    settings = by_setting(runs, ["surface", "solver", *swept(runs), *kinds, *parameters])
     settings = settings.astype({"surface": str, "solver": str})
     found = []
     for (surface, solver), own in settings.groupby(["surface", "solver"], sort=False):
@@ -164,7 +165,7 @@ def _names(axes: tuple[str, str], places: np.ndarray) -> str:
 
 
 def _label(name: str) -> str:
-    return name.removeprefix("surface.").replace("_", " ")
+    return name.removeprefix("surface.").replace("_", " ").replace(".", ", ")
 
 
 def _ring() -> Line2D:
@@ -194,7 +195,7 @@ def _chosen(found: Map, table: pd.DataFrame) -> np.ndarray:
 def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """The largest stable learning rate along the other axis; empty where theory knows none or no axis is the rate."""
     nothing = np.empty(0), np.empty(0)
-    if found.solver not in FORMULAS or found.axes[0] != "learning_rate":
+    if found.solver not in FORMULAS or found.axes[0] != "learning_rate" or scheduled(found.settings).any():
         return nothing
     along = found.values(1)
     momenta = np.unique(floats(found.settings, "momentum")) if found.solver != "sgd" else np.zeros(1)
@@ -213,7 +214,7 @@ def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.nda
 
 def _best(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
     """Learning rate and momentum of theory's fastest convergence, if those are the axes and it lies within them."""
-    if found.axes != FIRST:
+    if found.axes != FIRST or scheduled(found.settings).any():
         return np.nan, np.nan
     best = best_setting(found.solver, *extremes(contours, found.points["surface"].iloc[0]))
     held = [found.values(i)[0] <= best[i] <= found.values(i)[-1] for i in (0, 1)]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gdbench.closed_forms import FORMULAS, extremes, stability_edge
-from gdbench.plots.settings import best_of, by_setting, swept
+from gdbench.plots.settings import best_of, by_setting, scheduled, swept
 from gdbench.plots.style import (
     DPI,
     GRID,
@@ -121,7 +121,7 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
 
     Of several swept values of momentum the one that bears the largest rate counts, as it does for the line drawn.
     """
-    kept = runs[runs["solver"].isin(FORMULAS)]
+    kept = runs[runs["solver"].isin(FORMULAS) & ~scheduled(runs)]
     columns = [name for name in ("surface", "solver", "momentum") if name in kept.columns]
     found: dict[tuple[str, str], float] = {}
     for (surface, solver), own in kept[columns].drop_duplicates().groupby(["surface", "solver"], sort=False):

@@ -29,6 +29,17 @@ def swept(runs: pd.DataFrame) -> list[str]:
     return [name for name in hyperparameters(runs) if len(runs[name].unique()) > 1]
 
 
+def schedules(runs: pd.DataFrame) -> list[str]:
+    """The columns that hold the kind of a hyperparameter's schedule."""
+    return [name for name in hyperparameters(runs) if name.endswith(".schedule")]
+
+
+def scheduled(runs: pd.DataFrame) -> np.ndarray:
+    """Which rows have a hyperparameter that changes from step to step, where theory of fixed ones says nothing."""
+    changing = [runs[name].notna() & (runs[name] != "constant") for name in schedules(runs)]
+    return np.any(changing, axis=0) if changing else np.zeros(len(runs), dtype=bool)
+
+
 def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
     """The distinct finite numbers of a column, ascending; none where it holds words or truth values."""
     distinct = runs[column].dropna().unique()
