@@ -15,11 +15,10 @@ from gdbench.config import RunSpec, validated
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.holdout import held_out_rows, with_held_out
 from gdbench.scheduling import with_schedules
-from gdbench.searches import searches_of
+from gdbench.searches import draws_at_random, searches_of
 from gdbench.settings import (
     Given,
     assign,
-    draws_at_random,
     require_effect,
     surface_variants,
     values_of,

@@ -25,11 +25,11 @@ FROM_0 = re.compile(r"transition_begin|alpha|exponent|power|boundary\d+|scale\d+
 
 def with_schedules(solver: Solver, given: Mapping[str, Given], rate: Any) -> dict[str, Given]:
     """What a solver is given, with schedules where they are written as texts; `rate` is the learning rate of all."""
-    numbers = {name for one in (solver, *solver.variants.values()) for name in one.hyperparameters}
+    numbers = {name for one in (solver, *solver.variants.values()) for name in one.resolved(given).hyperparameters}
     found = dict(given)
     if RATE in numbers and RATE not in given and isinstance(rate, Schedules):
         found[RATE] = Given(rate, (RATE,))
-    for name in numbers & set(found):
+    for name in [name for name in found if name in numbers]:
         item = found[name]
         try:
             found[name] = replace(item, axis=schedules_of(item.axis) or item.axis)

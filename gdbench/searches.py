@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gdbench.axes import Axis
 from gdbench.errors import SpecError
+from gdbench.oracle import Oracle
 from gdbench.schedule_kinds import Schedules
 from gdbench.scheduling import choices_of, named, number_names, number_values, require_possible
 from gdbench.search import check_space, space_of, trial_points
@@ -119,3 +122,18 @@ def _tuned(
 def _rates_of(spec: SweepSpec) -> np.ndarray:
     """The grid of learning rates that every solver is given unless one is fixed."""
     return np.geomspace(spec.rates.low, spec.rates.high, spec.rates.num)
+
+
+def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
+    """Whether a step of `solver` asks for a random key, found by tracing one on x'x; true where it cannot be traced."""
+    oracle = Oracle(lambda x: jnp.sum(x * x))
+
+    def step(x: Any, settings: Mapping[str, Any]) -> Any:
+        return solver.step(oracle, x, solver.initial_state(x, **settings, **options), **settings, **options)
+
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    try:
+        jax.eval_shape(step, jax.ShapeDtypeStruct((2,), jnp.float32), dict.fromkeys(solver.hyperparameters, number))
+    except Exception:  # a plug-in may raise anything; its runs will say so
+        return True
+    return oracle.evaluations.key

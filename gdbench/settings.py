@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gdbench.errors import SpecError, unknown
 from gdbench.keywords import as_number, as_option
-from gdbench.oracle import Oracle
 from gdbench.schedule_kinds import Schedules, is_number, is_scheduled
 from gdbench.solvers.base import CONVENTION, Solver
 from gdbench.surfaces.base import Surface
@@ -253,21 +250,6 @@ def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[
         _require_different(given[name], chosen[name])
     for combination in product(*chosen.values()):
         yield dict(zip(chosen, combination, strict=True))
-
-
-def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
-    """Whether a step of `solver` asks for a random key, found by tracing one on x'x; true where it cannot be traced."""
-    oracle = Oracle(lambda x: jnp.sum(x * x))
-
-    def step(x: Any, settings: Mapping[str, Any]) -> Any:
-        return solver.step(oracle, x, solver.initial_state(x, **settings, **options), **settings, **options)
-
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    try:
-        jax.eval_shape(step, jax.ShapeDtypeStruct((2,), jnp.float32), dict.fromkeys(solver.hyperparameters, number))
-    except Exception:  # a plug-in may raise anything; its runs will say so
-        return True
-    return oracle.evaluations.key
 
 
 def _require_different(given: Given, values: Sequence[Any]) -> None:
