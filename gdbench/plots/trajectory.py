@@ -152,6 +152,8 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
         return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
+    kind = tracks[0].run.get("learning_rate.schedule")
+    first += f", {kind}" if isinstance(kind, str) else ""
     if stride:
         first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
     first += "\n" if stride else " · "  # of a crowd, each has one line
