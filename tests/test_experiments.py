@@ -86,3 +86,31 @@ def test_full_matrix_adagrads_iterates_turn_with_the_surface():
         matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
         # square roots of a matrix lose some digits
         np.testing.assert_allclose(path, straight @ matrix.T, rtol=1e-9, atol=1e-9)
+
+
+# ---- Adam
+
+
+def reddis_example(largest, steps):
+    """The iterates of Adam without a first moment on Reddi's line in numpy; `largest` makes it AMSGrad."""
+    x, square, most, found = 0.0, 0.0, 0.0, [0.0]
+    for t in range(1, steps + 1):
+        slope = 3.0 if t % 3 == 1 else -1.0
+        square = 0.1 * square + 0.9 * slope**2
+        # Adam corrects for the start at zero, AMSGrad of the paper does not
+        most = max(most, square) if largest else square / (1 - 0.1**t)
+        x = float(np.clip(x - 0.5 / np.sqrt(t) * slope / (np.sqrt(most) + (0 if largest else 1e-8)), -1, 1))
+        found.append(x)
+    return np.array(found)
+
+
+def test_adam_ends_at_the_worst_point_and_amsgrad_at_the_best():
+    result = swept("adam-nonconvergence")
+    status = dict(zip(result.table["solver"], result.table["status"], strict=True))
+    assert status == {"adam": "budget", "amsgrad": "reached"}
+    found = {solver: path for (solver, _), path in paths(result).items()}
+    assert found["adam"][-1] > 0.9
+    assert found["amsgrad"][-1] == -1
+    for solver, path in found.items():
+        plain = reddis_example(solver == "amsgrad", len(path) - 1)
+        np.testing.assert_allclose(path, plain, rtol=1e-9, atol=1e-9)
