@@ -149,10 +149,11 @@ def _ending(rule: Rule, settings: Parameters, what: str) -> str:
     given, x = _values(settings), jnp.ones(2)
     oracle = Oracle(lambda x: jnp.sum(x))
     carried = rule.init(x, **given)
-    for _ in range(3):  # rprop stays where it is in its first
-        x, carried = rule(oracle, x, carried, **given)
+    jax.eval_shape(lambda: rule(oracle, x, carried, **given))
     if oracle.evaluations.looped is not None:
         raise UsageError(f"{what} searches along the direction of another transformation: {PLUG_IN}")
+    for _ in range(3):  # rprop stays where it is in its first
+        x, carried = rule(oracle, x, carried, **given)
     if float(jnp.sum(x)) <= 2:
         return ""
     return SIGN if "learning_rate" in settings.hyperparameters else RATE
