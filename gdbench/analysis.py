@@ -13,9 +13,10 @@ from gdbench.engine import Trajectory, trace
 from gdbench.errors import describe
 from gdbench.facts import Facts
 from gdbench.landscape import Landscape, landscape_of
+from gdbench.rate_fit import rate_observed
 from gdbench.rate_notes import Seen, note_of
 from gdbench.surfaces.base import Surface
-from gdbench.theory import NO_DERIVATIVE, rate_observed, rates_predicted
+from gdbench.theory import NO_DERIVATIVE, rates_predicted
 
 
 def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:

@@ -10,8 +10,9 @@ import numpy as np
 from gdbench.engine import Trajectory
 from gdbench.facts import hessian_at
 from gdbench.program import Program
+from gdbench.rate_fit import crests, rate_observed
 from gdbench.table_frame import NOT_REPLAYED, needs_note
-from gdbench.theory import crests, jacobian_at, linear_errors, rate_observed, surface_of
+from gdbench.theory import jacobian_at, linear_errors, surface_of
 
 TOO_FEW = "too few steps"
 UNEXCITED = "slowest mode not excited"

@@ -1,4 +1,4 @@
-"""What theory predicts of a solver near a minimiser, or why it cannot, and what a run shows of it."""
+"""What theory predicts of a solver near a minimiser, or why it cannot."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ LINE_SEARCH = "line search"
 NOT_FLOAT = "state of other types than floats"
 TOO_LARGE = "too many weights"
 NO_DERIVATIVE = "step without derivative"
+ON_BOUND = "minimum on a bound"
 NOT_FIXED = "moves on at the minimum"
 ADAPTIVE = "adaptive"
 EPS = "eps decides"
@@ -131,6 +132,9 @@ def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> st
         return SCHEDULED
     if not len(minimiser):
         return NO_MINIMISER
+    bounds = program.signature.bounds
+    if bounds is not None and np.isclose(minimiser, np.array(bounds), rtol=1e-6, atol=1e-6).any():
+        return ON_BOUND  # beyond which every iterate is put back: the step has a kink there
     if not np.all(np.isfinite(hessian)):
         return NO_HESSIAN
     eigenvalues = np.linalg.eigvalsh(hessian)
@@ -267,35 +271,3 @@ def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], 
             chunk = _compiled(signature)(points[rows], warm, columns, program.all_data)
         found.append(Local(*(np.asarray(array)[: count - first] for array in chunk)))
     return Local(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
-
-
-def rate_observed(gaps: np.ndarray, resolution: float) -> float:
-    """The factor by which a run shrank its distance per step, from the gaps `[steps + 1]` of its late part; or NaN.
-
-    The gap shrinks with the square of the distance, so the rate is the root of the slope of the log gap. Only gaps
-    above `resolution`, the rounding of the loss, count. A double root (heavy ball at its optimum) shrinks like
-    k² r^(2k) rather than r^(2k); that model is taken where it fits clearly better.
-    """
-    resolved = np.isfinite(gaps) & (gaps > resolution)
-    end = int(np.argmin(resolved)) if not resolved.all() else len(gaps)
-    steps = np.arange(max(1, end // 2), end)
-    steps = steps[crests(gaps[steps])]
-    if len(steps) < 5:
-        return float("nan")
-    fits = []
-    for power in (0.0, 2.0):
-        heights = np.log(gaps[steps]) - power * np.log(steps)
-        slope, offset = np.polyfit(steps, heights, 1)
-        fits.append((float(np.sum((heights - slope * steps - offset) ** 2)), float(np.exp(slope / 2))))
-    (simple, rate), (residual, of_double_root) = fits
-    # crests at whole steps scatter, and scatter alone would choose either model
-    return of_double_root if residual < 0.25 * simple else rate
-
-
-def crests(gaps: np.ndarray) -> np.ndarray:
-    """The places that no later one exceeds, by which an oscillating gap is judged; of a steady gap all."""
-    crest = gaps >= np.maximum.accumulate(gaps[::-1])[::-1]
-    if not crest.all():
-        # what follows the last crest is exceeded by nothing only because the run ends before the next one
-        crest[np.flatnonzero(~crest)[-1] + 2 :] = False
-    return np.flatnonzero(crest)

@@ -35,6 +35,8 @@ OBSERVED = ("status", "steps", "rate_observed", "rate_note")
 
 SENTENCES = {
     theory.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
+    theory.SCHEDULED: "a hyperparameter follows a schedule, so that no two steps are alike",
+    theory.ON_BOUND: "the minimum lies on a bound, where iterates are put back",
     theory.NO_HESSIAN: "the surface has no second derivative at its minimum",
     theory.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
     theory.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",

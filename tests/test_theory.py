@@ -10,9 +10,10 @@ import gdbench
 from gdbench import closed_forms
 from gdbench.config import Rates
 from gdbench.facts import facts_of
+from gdbench.rate_fit import rate_observed
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES, surface
-from gdbench.theory import rate_observed, rates_predicted
+from gdbench.theory import rates_predicted
 
 
 def cases(k):

@@ -134,6 +134,21 @@ def test_more_numbers_than_eigenvalues_are_worth(monkeypatch):
     assert reason("ellipse", "momentum", param={"dimension": 2}) == ""
 
 
+@pytest.mark.parametrize(("low", "word"), [(0.0, theory.ON_BOUND), (-0.5, "")])
+def test_a_minimum_on_a_bound(low, word):
+    @surface(start=(1.0, 1.0), minimisers=[(0.0, 0.0)], bounds=(low, 2.0), register=False)
+    def bounded(x):
+        return x[0] ** 2 + 3 * x[1] ** 2
+
+    assert reason(bounded, "sgd") == word
+
+
+def test_under_a_schedule_no_two_steps_are_alike():
+    row = row_of("ellipse", "momentum", 0.015, set={"momentum": "cosine:0.5,300,0.1"})
+    assert row["status"] == "reached"
+    assert row["rate_note"] == theory.SCHEDULED
+
+
 def test_noise_and_an_unknown_minimum():
     program = program_of("ellipse", "sgd", [0.01, 0.02])
     facts = facts_of(program.surface)
