@@ -121,7 +121,8 @@ class Block:
     @property
     def is_stochastic(self) -> bool:
         """Whether gradients are noisy or of mini-batches."""
-        return self.noise is not None or NOISE in self.parameters or bool(self.conditions.batch_size)
+        examples = len(self.surface.data[0]) if self.surface.data else 0
+        return self.noise is not None or NOISE in self.parameters or 0 < self.conditions.batch_size < examples
 
     @property
     def facts(self) -> Facts | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from gdbench.conventions import against_optax, conventions_of, first_steps, settings_in_words, state_of
 from gdbench.errors import unknown
 from gdbench.facts import facts_of, values
+from gdbench.influence import influence_of, influence_table
 from gdbench.landscape import landscape_of
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.surfaces import SURFACES, Surface
@@ -86,6 +87,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
     facts = facts_of(surface)
     low, high = surface.box_bounds(surface.dimension)
     known = np.isfinite(facts.condition_number)
+    influence = influence_of(surface)
     return {
         "name": surface.name,
         "kind": "surface",
@@ -105,6 +107,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
         "fingerprint": facts.fingerprint,
         "source": surface.source,
         "note": surface.note,
+        **({"influence": influence} if influence else {}),
     }
 
 
@@ -114,9 +117,11 @@ def sheet(facts: Mapping[str, Any]) -> RenderableType:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for name, value in facts.items():
-        if name in ("kind", "any_dimension", "conventions") or value in (None, "", [], {}):
+        if name in ("kind", "any_dimension", "conventions", "influence") or value in (None, "", [], {}):
             continue
         table.add_row(name.replace("_", " "), Text(_value(name, value)))
+    if facts.get("influence"):
+        return Group(table, "", influence_table(facts["influence"]))
     return Group(table, _differences(facts["conventions"])) if facts.get("conventions") else table
 
 

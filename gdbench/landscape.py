@@ -74,8 +74,11 @@ def _eigenvalues(facts: Facts) -> np.ndarray:
 def _inside(
     path: np.ndarray, loss: np.ndarray, low: np.ndarray, high: np.ndarray, f_star: float, loss_start: float
 ) -> np.ndarray:
-    """The iterates that set the frame: not wildly high, and not more than a box's width outside the box."""
-    width = high - low
+    """The iterates that set the frame: not wildly high, and not more than a box's width outside the box.
+
+    Of many weights some always leave their box: there the height alone decides.
+    """
+    width = high - low if path.shape[1] <= 2 else np.inf
     floor = f_star if np.isfinite(f_star) else float(np.min(loss, where=np.isfinite(loss), initial=loss_start))
     with np.errstate(invalid="ignore"):
         kept = np.all(np.isfinite(path) & (path >= low - width) & (path <= high + width), axis=1)

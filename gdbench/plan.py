@@ -106,8 +106,9 @@ def make_sweep_plan(
     first = 0
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
-        variants = surface_variants(_held_out(surface, spec), given, spec.seed)
-        for number, (variant, parameters) in enumerate(variants):
+        for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
+            # after the options, which may decide the examples
+            variant = _held_out(variant, spec)
             if not number:
                 resolved.append(variant)
             starts, tuning_starts = starts_on(variant, spec)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice, product
 
 from gdbench.axes import Axis
 from gdbench.errors import SpecError, UsageError
@@ -49,11 +51,11 @@ def require_few(
                 "an axis of its parameters, or of noise"
             )
         starts = count_starts(surface, spec)
-        weights = _weights(surface, given)
-        numbers += starts * _product(given, surface.options) * sum(weights)
+        weights, most = _weights(surface, given)
+        numbers += starts * weights
         if numbers > MOST_NUMBERS:
             raise SpecError(
-                f"surface '{surface.name}': {_many(starts)} start{'s' if starts > 1 else ''} of {max(weights):g} "
+                f"surface '{surface.name}': {_many(starts)} start{'s' if starts > 1 else ''} of {most:g} "
                 f"weights; all starts together may have {_many(MOST_NUMBERS)} numbers",
                 _path(spec, surface, "dimension" in given),
             )
@@ -76,17 +78,23 @@ def _path(spec: SweepSpec, surface: Surface, dimension_given: bool) -> tuple[str
     return ("param",) if dimension_given else ("starts",)
 
 
-def _weights(surface: Surface, given: Axes) -> list[float]:
-    """The dimensions that a surface is asked for; what is none is refused later."""
-    values = given["dimension"].values if "dimension" in given else (surface.dimension,)
-    found = []
-    for value in values:
+def _weights(surface: Surface, given: Axes) -> tuple[float, float]:
+    """The weights of all variants of a surface together, and of the largest; what cannot be one is refused later."""
+    found: list[float] = []
+    if surface.follows is not None:
+        named = {name: given[name].values for name in surface.options if name in given}
+        # more of them are too many programs
+        for values in islice(product(*named.values()), MOST_PROGRAMS):
+            with suppress(UsageError):
+                found.append(surface.with_parameters(**dict(zip(named, values, strict=True))).dimension)
+        return sum(found), max(found, default=0.0)
+    for value in given["dimension"].values if "dimension" in given else (surface.dimension,):
         try:
             number = float(value)
         except ValueError:
             continue
         found += [number] if math.isfinite(number) and number > 0 else []
-    return found or [0.0]
+    return _product(given, surface.options) * sum(found), max(found, default=0.0)
 
 
 def _settings(spec: SweepSpec, solver: Solver, given: Axes) -> int:

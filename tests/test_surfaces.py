@@ -53,7 +53,8 @@ def test_the_minimum_is_where_it_says(name):
     assert values(made, points).min() >= facts.f_star - 1e-12
 
 
-@pytest.mark.parametrize("name", [name for name in SURFACES if SURFACES[name].minimisers is None])
+# 0 bounds a network's error, and is neared far away: test_networks.py
+@pytest.mark.parametrize("name", [n for n in SURFACES if SURFACES[n].minimisers is None and n != "backprop"])
 def test_what_has_no_minimum_is_level_or_falls_without_end(name):
     made = SURFACES[name]
     low, high = made.box_bounds(made.dimension)
@@ -97,7 +98,7 @@ def test_the_start_and_the_box_are_sound(name):
 
 FINGERPRINTS = {
     "ellipse": "5504583d56fc",
-    "unscaled": "20a459e55d54",
+    "unscaled": "456c9b5056ac",
     "scaled": "6f75b0a37e53",
     "uncentered": "857933904e31",
     "centered": "d2dd6711183b",
@@ -111,6 +112,8 @@ FINGERPRINTS = {
     "reddi": "0fc4a25302ab",
     "nine-to-one": "e1f13822d340",
     "turned-ellipse": "67b836f82211",
+    "contradictory": "3669f1e3b537",
+    "backprop": "92d27f9faf35",
 }
 
 

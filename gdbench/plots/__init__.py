@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdbench.plots import convergence, ecdf, grid, heatmap, profile, sensitivity, trajectory, tuning
+from gdbench.plots import batches, convergence, ecdf, grid, heatmap, profile, sensitivity, trajectory, tuning
 from gdbench.plots.files import save
 from gdbench.plots.style import look
 
@@ -43,8 +43,9 @@ def draw(frames: Frames, folder: Path, axes: tuple[str, str] | None = None) -> l
     `axes` names the two settings of the heat maps; without it they are the learning rate and the most telling other.
 
     `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
-    `sensitivity.png` when a solver ran at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when
-    one ran at four values or more of two settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
+    `batches.png` when runs on a surface of one weight differ in their batch size, `sensitivity.png` when a solver ran
+    at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when one ran at four values or more of two
+    settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
     With `frames.summaries` (those of `gdbench.statistics.summaries`, and `expected_best`) also `data_profile.png`,
     `ecdf.png` and `tuning.png`, and bands.
     """
@@ -67,6 +68,7 @@ def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tu
     if len(frames.trajectory) or not getattr(frames, "summaries", {}):
         yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from convergence.figures(frames.runs, frames.table, frames.curves)
+        yield from batches.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
     yield from heatmap.figures(frames.runs, frames.table, frames.contours, axes)
     yield from grid.figures(frames.table)

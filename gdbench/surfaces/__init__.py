@@ -3,6 +3,6 @@
 from gdbench.surfaces.base import SURFACES, Surface, surface
 
 # in the order in which `gdbench list` shows them
-from gdbench.surfaces import quadratic, linear, minima, classic, counterexamples  # isort: skip
+from gdbench.surfaces import quadratic, linear, minima, classic, counterexamples, networks  # isort: skip
 
-__all__ = ["SURFACES", "Surface", "classic", "counterexamples", "linear", "minima", "quadratic", "surface"]
+__all__ = ["SURFACES", "Surface", "classic", "counterexamples", "linear", "minima", "networks", "quadratic", "surface"]

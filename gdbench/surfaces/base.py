@@ -31,6 +31,8 @@ class Surface:
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
     goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it.
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
+    follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, and the
+    options themselves in one spelling; it raises `UsageError` for options that are wrong.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Surface:
     held_out: tuple[np.ndarray, ...] = ()
     goal: Callable[[Any], Any] | None = None
     bounds: tuple[Any, Any] | None = None
+    follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     labels: tuple[str, ...] = ()
     summary: str = ""
     formula: str = ""
@@ -99,7 +102,13 @@ class Surface:
             else:
                 names = [*parameters, *options, *(["dimension"] if self.any_dimension else [])]
                 raise unknown("parameter", name, names, f"of surface '{self.name}'")
-        return replace(self, parameters=parameters, options=options, dimension=dimension)
+        made = replace(self, parameters=parameters, options=options, dimension=dimension)
+        # what follows is made anew only where it changes: held-out examples are taken out of it
+        return made if options == self.options else made.settled()
+
+    def settled(self) -> Surface:
+        """The same surface with the fields that follow from its options."""
+        return self if self.follows is None else replace(self, **self.follows(self.options))
 
     def _checked_parameter(self, name: str, value: Any) -> float:
         what = f"parameter '{name}' of surface '{self.name}'"
@@ -114,6 +123,8 @@ class Surface:
         dimension = as_option(value, 1, f"the dimension of surface '{self.name}'")
         if dimension == self.dimension:
             return dimension
+        if self.follows is not None:
+            raise UsageError(f"surface '{self.name}' has dimension {self.dimension}: that follows from its options")
         if not self.any_dimension:
             raise UsageError(f"surface '{self.name}' has dimension {self.dimension} and no other")
         if dimension < 1:
@@ -162,6 +173,7 @@ def surface(
     data: Sequence[Any] = (),
     goal: Callable[[Any], Any] | None = None,
     bounds: tuple[Any, Any] | None = None,
+    follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
     labels: Sequence[str] = (),
     summary: str = "",
     formula: str = "",
@@ -201,12 +213,13 @@ def surface(
             data=tuple(np.asarray(array, dtype=np.float64) for array in data),
             goal=goal,
             bounds=bounds,
+            follows=follows,
             labels=tuple(labels),
             summary=summary or (inspect.getdoc(function) or "").split("\n")[0],
             formula=formula,
             source=source,
             note=note,
-        )
+        ).settled()
         if register:
             SURFACES.add(title, made)
         return made

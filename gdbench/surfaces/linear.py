@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, surface
 
 
@@ -54,15 +56,23 @@ def _neuron(
 
 
 # The minimisers solve the two linear equations w·i = t of each table exactly.
-unscaled = _neuron(
-    "unscaled",
-    "The linear neuron on inputs of very different size.",
-    [[0.1, 10.0], [0.1, -10.0]],
-    [2.0, 0.0],
-    (10.0, 0.1),
-    ((-5.0, -0.4), (25.0, 0.6)),
-    "Eigenvalues 0.02 and 200: a ravine along w0 that one rate per weight cures.",
+@surface(
+    start=(0.0, 0.0),
+    minimisers=lambda dimension, second_target: [((2 + second_target) / 0.2, (2 - second_target) / 20)],
+    box=((-5.0, -0.4), (25.0, 0.6)),
+    data=([[0.1, 10.0], [0.1, -10.0]], [2.0, 0.0], [0.0, 1.0]),
+    labels=("w0", "w1"),
+    formula=f"{FORMULA}, on 0.1, 10 → 2; 0.1, -10 → second_target",
+    source=COURSE,
+    note="Eigenvalues 0.02 and 200: a ravine along w0 that one rate per weight cures. With both targets 2, as the course "
+    "prints them (second_target=2), the minimiser is (20, 0), on the long axis from the start (0, 0), and the ravine is "
+    "hidden: all plain steps go along one eigenvector, and a rate of 50, which diverges otherwise, arrives in one step.",
 )
+def unscaled(x: Array, inputs: Array, targets: Array, second: Array, *, second_target: float = 0.0) -> Array:
+    """The linear neuron on inputs of very different size."""
+    return linear_neuron(x, inputs, targets + second_target * second)
+
+
 scaled = _neuron(
     "scaled",
     "The linear neuron on the same inputs, scaled to the same size.",
@@ -90,6 +100,36 @@ centered = _neuron(
     ((-1.0, -1.0), (3.0, 3.0)),
     "A circle again: centring alone took the condition number from about 40 000 to 1.",
 )
+
+MOST_EXAMPLES = 100_000
+
+
+def _contradiction(options: Mapping[str, Any]) -> dict[str, Any]:
+    examples = options["examples"]
+    if examples % 2 or not 2 <= examples <= MOST_EXAMPLES:
+        raise UsageError(
+            f"option 'examples' of surface 'contradictory' must be an even number from 2 to 100 000, not {examples}"
+        )
+    return {"data": (np.ones((examples, 1)), np.repeat([0.0, 2.0], examples // 2))}
+
+
+@surface(
+    start=(-1.0,),
+    minimisers=[(1.0,)],
+    box=(-2.0, 4.0),
+    follows=_contradiction,
+    labels=("w",),
+    formula="mean over examples of (w - t)²,  t = 0 for the first half of them and 2 for the second",
+    source="the course's two examples that contradict each other, x = 1 with t = 0 and t = 2",
+    note="All examples at once lead to 1. Two that are seen in turn (batch_size 1, shuffle false) lead plain steps "
+    "w - 2 lr (w - t) with a rate below 1 into a cycle: (1 - 2 lr)/(1 - lr) after the target 0 and 1/(1 - lr) after 2, "
+    "2 lr/(1 - lr) apart. Of N examples, batches of B that divide N/2 leave a cycle as wide as 2 (1 - q)/(1 + q) with "
+    "q = (1 - 2 lr)^(N/2B), and a batch of all leaves none.",
+)
+def contradictory(x: Array, inputs: Array, targets: Array, *, examples: int = 2) -> Array:
+    """A linear unit of one weight, on examples that pull it two ways."""
+    return linear_neuron(x, inputs, targets)  # `examples` is in the data
+
 
 NEURONS: dict[str, Callable[..., Array]] = {"linear": linear_neuron, "logistic": logistic_neuron}
 

@@ -1,0 +1,170 @@
+"""A layered network as a function of a flat weight vector, its gradient by hand, and the surface `backprop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gdbench.errors import UsageError
+from gdbench.surfaces.base import surface
+
+MOST_WEIGHTS = 1_000_000
+
+# by name, a unit's activation y of its net input, and dy/dnet as a function of y
+UNITS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "sigmoid": (jax.nn.sigmoid, lambda y: y * (1 - y)),
+    "tanh": (jnp.tanh, lambda y: 1 - y * y),
+    "relu": (jax.nn.relu, lambda y: jnp.where(y > 0, jnp.ones_like(y), jnp.zeros_like(y))),
+    "linear": (lambda net: net, jnp.ones_like),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Units in layers, each unit joined to all of the layer before: y_j = unit(Σ_i y_i w_ij).
+
+    sizes : units by layer, from the inputs to the outputs. biases : whether a constant 1 is joined to each unit as
+    well. hidden, output : the kind of unit, of `UNITS`.
+    The weights lie in one vector `[dimension]`: layer after layer the matrix `[from, to]`, row after row, its last row
+    the biases.
+    """
+
+    sizes: tuple[int, ...]
+    biases: bool = False
+    hidden: str = "sigmoid"
+    output: str = "sigmoid"
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape of every layer's matrix."""
+        return [(low + self.biases, high) for low, high in pairwise(self.sizes)]
+
+    @property
+    def dimension(self) -> int:
+        """The number of weights."""
+        return sum(rows * columns for rows, columns in self.shapes)
+
+    def matrices(self, x: Array) -> list[Array]:
+        """The weights `[dimension]` as a matrix `[from, to]` for every layer."""
+        found, first = [], 0
+        for rows, columns in self.shapes:
+            found.append(x[first : first + rows * columns].reshape(rows, columns))
+            first += rows * columns
+        return found
+
+    def kinds(self) -> list[str]:
+        """The kind of unit of every layer above the inputs."""
+        return [*[self.hidden] * (len(self.sizes) - 2), self.output]
+
+    def activations(self, x: Array, inputs: Array) -> list[Array]:
+        """What the units of every layer put out, `[N, units]` each: first the inputs, last the outputs."""
+        layers = [inputs]
+        for matrix, kind in zip(self.matrices(x), self.kinds(), strict=True):
+            layers.append(UNITS[kind][0](self._joined(layers[-1]) @ matrix))
+        return layers
+
+    def outputs(self, x: Array, inputs: Array) -> Array:
+        """The outputs `[N, outputs]`."""
+        return self.activations(x, inputs)[-1]
+
+    def error(self, x: Array, inputs: Array, targets: Array) -> Array:
+        """E: the mean over examples of (y - t)², summed over the outputs; `targets` `[N, outputs]`."""
+        return jnp.mean(jnp.sum((self.outputs(x, inputs) - targets) ** 2, axis=1))
+
+    def _joined(self, layer: Array) -> Array:
+        """A layer's activations and, with biases, the constant 1."""
+        return jnp.concatenate([layer, jnp.ones_like(layer[:, :1])], axis=1) if self.biases else layer
+
+
+def deltas(network: Network, x: Array, inputs: Array, targets: Array) -> list[Array]:
+    """δ = ∂(y - t)²/∂net of every unit above the inputs, `[N, units]` by layer, from the outputs down.
+
+    δ_out = 2 (y - t) y'(net), below it δ_j = y'_j Σ_k w_jk δ_k. For a sigmoid y' = y (1 - y).
+    """
+    layers, matrices, kinds = network.activations(x, inputs), network.matrices(x), network.kinds()
+    found = [2 * (layers[-1] - targets) * UNITS[kinds[-1]][1](layers[-1])]
+    for layer, matrix, kind in zip(layers[-2:0:-1], matrices[:0:-1], kinds[-2::-1], strict=True):
+        # a bias has nothing below it to hand its part on to
+        onward = matrix[:-1] if network.biases else matrix
+        found.append(UNITS[kind][1](layer) * (found[-1] @ onward.T))
+    return found[::-1]
+
+
+def backward(network: Network, x: Array, inputs: Array, targets: Array) -> Array:
+    """∂E/∂w `[dimension]` by the chain rule, without automatic differentiation: the mean over examples of y_i δ_j."""
+    layers = network.activations(x, inputs)[:-1]
+    pairs = zip(layers, deltas(network, x, inputs, targets), strict=True)
+    products = [network._joined(layer).T @ delta / len(inputs) for layer, delta in pairs]
+    return jnp.concatenate([product.reshape(-1) for product in products])
+
+
+def network_of(layout: str, biases: bool, inputs: int, outputs: int, name: str) -> Network:
+    """The network of the surface `name` with `layout`, sizes such as "2,3,3,1", between so many inputs and outputs."""
+    what = f"option 'layout' of surface '{name}'"
+    words = [word.strip() for word in layout.split(",")]
+    if not all(word.isdecimal() and word.isascii() for word in words) or len(words) < 2:
+        raise UsageError(f"{what} must be numbers of units from inputs to outputs, such as 2,3,3,1, not {_cut(layout)}")
+    # of a number with thousands of digits nothing is to be computed
+    sizes = tuple(int(word) if len(word) < 10 else MOST_WEIGHTS + 1 for word in words)
+    if min(sizes) < 1:
+        raise UsageError(f"{what}: every layer needs a unit or more, unlike in {_cut(layout)}")
+    for number, end, wanted in ((sizes[0], "begin", inputs), (sizes[-1], "end", outputs)):
+        if number != wanted:
+            kind = "inputs" if end == "begin" else "outputs"
+            raise UsageError(f"{what} must {end} with {wanted}, the number of {kind} of its data, not with {number}")
+    network = Network(sizes, biases)
+    if network.dimension > MOST_WEIGHTS:
+        raise UsageError(f"{what}: {_cut(layout)} has more than 1 000 000 weights")
+    return network
+
+
+def _cut(layout: str) -> str:
+    return f"'{layout}'" if len(layout) <= 40 else f"'{layout[:38]}..'"
+
+
+# exclusive or: the smallest table that no network without hidden units can learn
+INPUTS, TARGETS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.0], [1.0], [1.0], [0.0]]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Whether a network has every example of exclusive or on the right side of ½."""
+
+    network: Network
+
+    def __call__(self, x: Array) -> Array:
+        """At the weights `x` `[dimension]`."""
+        outputs = self.network.outputs(x, jnp.asarray(INPUTS, x.dtype))
+        return jnp.all(jnp.abs(outputs - jnp.asarray(TARGETS, x.dtype)) < 0.5)
+
+
+def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
+    network = network_of(options["layout"], options["biases"], 2, 1, "backprop")
+    layout = ",".join(map(str, network.sizes))
+    return {"options": {**options, "layout": layout}, "dimension": network.dimension, "goal": Learned(network)}
+
+
+@surface(
+    # small, and without the symmetry that equal weights would keep for ever
+    start=lambda dimension: np.random.default_rng(0).uniform(-1, 1, dimension),
+    box=(-1.0, 1.0),
+    data=(INPUTS, TARGETS),
+    follows=_follows,
+    formula="mean over examples of (y - t)²,  y_j = 1/(1 + exp(-Σᵢ yᵢ wᵢⱼ)) layer by layer",
+    source="Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors, "
+    "doi:10.1038/323533a0; the network is the course's, the examples are exclusive or",
+    note="E comes as near to 0 as one likes, but only as weights grow without end: there is no minimum. A run has "
+    "reached its goal, to have learned the table, once every output is on the right side of ½. It starts from fixed "
+    "numbers, uniform in [-1, 1], on a plateau: all outputs are near ½ and E is near ¼. The weights are in order of "
+    "layer, then of the unit that they come from, then of the one that they go to; biases come last in their layer.",
+)
+def backprop(x: Array, inputs: Array, targets: Array, *, layout: str = "2,3,3,1", biases: bool = False) -> Array:
+    """The course's network of 18 weights: two layers of three sigmoid units between two inputs and an output."""
+    return network_of(layout, biases, inputs.shape[1], targets.shape[1], "backprop").error(x, inputs, targets)
