@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.axes import Axis
 from gdbench.errors import SpecError, unknown
 from gdbench.keywords import as_number, as_option
 from gdbench.schedule_kinds import Schedules, is_number, is_scheduled
-from gdbench.solvers.base import CONVENTION, Solver
+from gdbench.solvers.base import CONVENTION, PAPER, Solver
 from gdbench.surfaces.base import Surface
 from gdbench.sweep_spec import SweepSpec
 
@@ -47,6 +48,10 @@ def assign(
         path = (option, key)
         chosen = [i for i, thing in enumerate(things) if owner in ("", thing.name)]
         takers = [i for i in chosen if name in settable(things[i])]
+        if not owner and kind == "solver":
+            # what is said to all is for those whose convention has it, though another convention of theirs may
+            meant = [i for i in takers if name in _settings_in_force(things[i], common, own)]
+            takers = meant or takers
         if option == "set" and name == "learning_rate" and is_scheduled(axis):
             takers = [i for i in chosen if _has_rate(things[i])]
         settings = {known for thing in things if isinstance(thing, Solver) for known in thing.known_settings}
@@ -86,6 +91,17 @@ def assign(
             whose = f"{kind} '{own_of[0]}' has its" if len(own_of) == 1 else f"{' and '.join(own_of)} have their"
             raise SpecError(f"'{option}.{key}' has no effect: {whose} own '{name}'", (option, key))
     return assigned
+
+
+def _settings_in_force(
+    thing: Surface | Solver, common: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
+) -> set[str]:
+    """The settings of a solver in the conventions that it is given."""
+    assert isinstance(thing, Solver)
+    axis = own.get(thing.name, {}).get(CONVENTION, common.get(f"{thing.name}.{CONVENTION}", common.get(CONVENTION)))
+    named = axis.values if isinstance(axis, Axis) else (PAPER,)
+    variants = [thing.variants.get(str(value), thing) for value in named]
+    return {name for one in variants for name in (*_own(one), *one.optional)}
 
 
 def require_effect(

@@ -88,6 +88,15 @@ def test_what_a_convention_lacks_is_refused(method, settings, sentence):
     assert sentence.split("; did")[0] in str(caught.value)
 
 
+def test_what_is_said_to_all_is_for_those_whose_convention_has_it():
+    # torch's RMSprop has momentum, the paper's has not
+    spec = {"surface": "ellipse", "learning_rate": 0.001, "steps": 3, "solver": ["momentum", "rmsprop"]}
+    paper = gdbench.sweep({**spec, "set": {"momentum": 0.5}}, plots=False).runs
+    assert paper["momentum"].fillna(-1).tolist() == [0.5, -1]
+    torch = gdbench.sweep({**spec, "set": {"momentum": 0.5, "rmsprop.convention": "torch"}}, plots=False).runs
+    assert torch["momentum"].tolist() == [0.5, 0.5]
+
+
 def test_tuning_takes_one_convention(method):
     spec = {"surface": "ellipse", "solver": [method], "tune": {"trials": 2}}
     with pytest.raises(UsageError, match="tune takes one of an option"):
