@@ -65,7 +65,7 @@ def run(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter or its schedule, NAME or SOLVER.NAME (repeat)."),
+        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter or schedule, NAME or SOLVER.NAME (repeat)."),
     ] = None,
     param: Annotated[
         list[str] | None,
