@@ -68,7 +68,7 @@ def test_facts_and_theory_compile_once_for_all_parameters():
     def look(condition):
         program = program_of("ellipse", "momentum", [0.01, 0.02], param={"condition": condition}, rtol=1e-6)
         facts = facts_of(program.surface)
-        return rates_predicted(program, facts.minimisers[0], facts.hessians[0])
+        return rates_predicted(program, facts.minimisers[0], facts.hessians[0]).rate
 
     wanted = look(20.0)
     assert compilations(lambda: look(30.0)) == 0

@@ -383,7 +383,7 @@ def test_no_rate_is_predicted_of_what_is_random():
     facts = facts_of(program.surface)
 
     def look(other):
-        return rates_predicted(other, facts.minimisers[0], facts.hessians[0])
+        return rates_predicted(other, facts.minimisers[0], facts.hessians[0]).rate
 
     assert np.isfinite(look(program)).all()
     assert np.isnan(look(replace(program, noise=0.1))).all()

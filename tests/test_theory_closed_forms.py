@@ -98,7 +98,9 @@ def test_heavy_balls_best_setting_is_the_tip_of_where_all_modes_swing():
 
 def test_steps_per_decade_of_the_gap():
     # a rate of 1/10 makes the gap a hundred times smaller in one step
-    np.testing.assert_allclose(closed_forms.steps_per_decade([0.1, 10**-0.5, 0.99]), [0.5, 1.0, 114.552644138347227], rtol=1e-14)
+    np.testing.assert_allclose(
+        closed_forms.steps_per_decade([0.1, 10**-0.5, 0.99]), [0.5, 1.0, 114.552644138347227], rtol=1e-14
+    )
     np.testing.assert_array_equal(closed_forms.steps_per_decade([1.0, 1.2, 0.0]), [np.inf, np.inf, 0.0])
     assert np.isnan(closed_forms.steps_per_decade(np.nan))
 
