@@ -66,7 +66,7 @@ def _neuron(
     source=COURSE,
     note="Eigenvalues 0.02 and 200: a ravine along w0 that one rate per weight cures. With both targets 2, as the "
     "course prints them (second_target=2), the minimiser is (20, 0), on the long axis from the start (0, 0), and the "
-    "ravine is hidden: all plain steps go along one eigenvector, and a rate of 50, which diverges otherwise, arrives in "
+    "ravine is hidden: all plain steps go along one eigenvector, and a rate of 50, else divergent, arrives in "
     "one step.",
 )
 def unscaled(x: Array, inputs: Array, targets: Array, second: Array, *, second_target: float = 0.0) -> Array:
