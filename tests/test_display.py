@@ -38,7 +38,7 @@ def test_a_tally_counts_what_was_stored_and_what_ended():
     tally = display.Tally(1000)
     tally.before = 400
     assert tally.sentence().startswith("400 of 1 000 runs, 0 steps/s")
-    tally.add(Advance(ended=np.array([100, 0, 20, 0, 0]), steps=5000, executed=6000))
+    tally.add(Advance(ended=np.array([100, 0, 20, 0, 0, 0]), steps=5000, executed=6000))
     tally.began -= 10
     assert tally.done == 520
     assert re.fullmatch(
