@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ from gdbench.keywords import as_number, as_option, refuse_reserved, split_keywor
 from gdbench.registry import Registry
 
 Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
+ANY = range(1, sys.maxsize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +27,11 @@ class Surface:
     options : int, bool and str keyword arguments; each combination is a program of its own.
     start : the default start `[n]`, or a function of the dimension.
     limits : of a parameter, between which numbers it must lie, both excluded.
-    minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension and the parameters.
-    box : `(low, high)`, numbers or vectors: where random starts are drawn and where a picture looks.
+    minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension, the parameters and
+    the options.
+    box : `(low, high)`, numbers, vectors or functions of the dimension: where random starts are drawn and where a
+    picture looks.
+    dimensions : which numbers of weights make sense where `any_dimension` says that there is a choice.
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
     goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it.
@@ -40,11 +45,12 @@ class Surface:
     start: Sequence[float] | Callable[[int], Points]
     parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    minimisers: Points | Callable[..., Points] | None = None
+    minimisers: Points | Callable[..., Points | None] | None = None
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     box: tuple[Any, Any] = (-2.0, 2.0)
     dimension: int = 2
     any_dimension: bool = False
+    dimensions: range = ANY
     data: tuple[np.ndarray, ...] = ()
     held_out: tuple[np.ndarray, ...] = ()
     goal: Callable[[Any], Any] | None = None
@@ -68,14 +74,15 @@ class Surface:
         """The known minimisers `[m, n]` at these parameters, the global ones first; `[0, n]` if none is known."""
         points = self.minimisers
         if callable(points):
-            points = points(dimension, **parameters)
+            points = points(dimension, **parameters, **self.options)
         if points is None:
             return np.zeros((0, dimension))
         return np.asarray(points, dtype=np.float64).reshape(-1, dimension)
 
     def box_bounds(self, dimension: int) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper corner of the box, each `[n]`."""
-        low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.box)
+        sides = (side(dimension) if callable(side) else side for side in self.box)
+        low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in sides)
         return low, high
 
     def bounds_of(self, dimension: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -127,8 +134,10 @@ class Surface:
             raise UsageError(f"surface '{self.name}' has dimension {self.dimension}: that follows from its options")
         if not self.any_dimension:
             raise UsageError(f"surface '{self.name}' has dimension {self.dimension} and no other")
-        if dimension < 1:
-            raise UsageError(f"the dimension of surface '{self.name}' must be at least 1, not {dimension}")
+        least, step = self.dimensions.start, self.dimensions.step
+        if dimension not in self.dimensions:
+            sound = f"at least {least}" if dimension < least else f"{least}, {least + step}, {least + 2 * step}, .."
+            raise UsageError(f"the dimension of surface '{self.name}' must be {sound}, not {dimension}")
         return dimension
 
     def fingerprint(self, probe_values: np.ndarray) -> str:
@@ -165,11 +174,12 @@ def surface(
     *,
     start: Sequence[float] | Callable[[int], Points],
     name: str | None = None,
-    minimisers: Points | Callable[..., Points] | None = None,
+    minimisers: Points | Callable[..., Points | None] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     box: tuple[Any, Any] = (-2.0, 2.0),
     dimension: int | None = None,
     any_dimension: bool = False,
+    dimensions: range = ANY,
     data: Sequence[Any] = (),
     goal: Callable[[Any], Any] | None = None,
     bounds: tuple[Any, Any] | None = None,
@@ -210,6 +220,7 @@ def surface(
             box=box,
             dimension=size,
             any_dimension=any_dimension,
+            dimensions=dimensions,
             data=tuple(np.asarray(array, dtype=np.float64) for array in data),
             goal=goal,
             bounds=bounds,
