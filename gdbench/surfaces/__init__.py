@@ -3,6 +3,21 @@
 from gdbench.surfaces.base import SURFACES, Surface, surface
 
 # in the order in which `gdbench list` shows them
-from gdbench.surfaces import quadratic, linear, minima, classic, counterexamples, networks  # isort: skip
+from gdbench.surfaces import quadratic, linear, minima, classic, basins, multimodal, rugged, least_squares  # isort: skip
+from gdbench.surfaces import counterexamples, networks  # isort: skip
 
-__all__ = ["SURFACES", "Surface", "classic", "counterexamples", "linear", "minima", "networks", "quadratic", "surface"]
+__all__ = [
+    "SURFACES",
+    "Surface",
+    "basins",
+    "classic",
+    "counterexamples",
+    "least_squares",
+    "linear",
+    "minima",
+    "multimodal",
+    "networks",
+    "quadratic",
+    "rugged",
+    "surface",
+]

@@ -1,6 +1,8 @@
-"""Classic test functions."""
+"""The first functions that anybody tries: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
 
 from __future__ import annotations
+
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,19 +10,62 @@ from jax import Array
 
 from gdbench.surfaces.base import surface
 
+# up to here the second minimum is published
+SHANG_AND_QIU = 30
+
+
+def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | None:
+    """(a, a²) in two dimensions; in more, where a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
+    if dimension == 2:
+        return np.array([[a, a * a]])
+    if a != 1:
+        return None  # the weights would have to satisfy (a - xᵢ) = 0 and xᵢ₊₁ = xᵢ² at once
+    ones = np.ones(dimension)
+    local = _second_rosenbrock_minimum(dimension, b) if 4 <= dimension <= SHANG_AND_QIU else None
+    return ones[None] if local is None else np.stack([ones, local])
+
+
+def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
+    """Where Newton's method, made to descend, leads from (-1, 1, .., 1) at a = 1; None if to no second minimum."""
+
+    def value(x: np.ndarray) -> float:
+        return float(np.sum((1 - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2))
+
+    x = np.append(-1.0, np.ones(dimension - 1))
+    for _ in range(300):
+        bend = x[1:] - x[:-1] ** 2
+        gradient = np.append(-2 * (1 - x[:-1]) - 4 * b * x[:-1] * bend, 0.0) + 2 * b * np.append(0.0, bend)
+        diagonal = np.append(2 + 12 * b * x[:-1] ** 2 - 4 * b * x[1:], 0.0) + 2 * b * (np.arange(dimension) > 0)
+        beside = -4 * b * x[:-1]
+        curvatures, axes = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        step = axes @ (axes.T @ gradient / np.abs(curvatures))
+        if np.linalg.norm(step) < 1e-15 * np.linalg.norm(x):
+            break
+        # nearer than this the loss is too coarse to judge a step
+        while np.linalg.norm(step) > 1e-7 and value(x - step) > value(x):
+            step = step / 2
+        x = x - step
+    found = x[0] < 0 and np.linalg.norm(gradient) < 1e-12 * (1 + b) and curvatures[0] > 0
+    return x if found else None
+
 
 @surface(
-    start=(-1.2, 1.0),
-    minimisers=lambda dimension, a, b: np.array([[a, a * a]]),
+    start=lambda n: np.resize((-1.2, 1.0), n),
+    minimisers=_rosenbrock_minimisers,
     limits={"b": (0.0, float("inf"))},
-    box=((-2.0, -1.0), (2.0, 3.0)),
-    formula="(a - x0)² + b (x1 - x0²)²",
-    source="Rosenbrock 1960, doi:10.1093/comjnl/3.3.175",
-    note="A bent valley: easy to find, hard to follow.",
+    box=(lambda n: (-2.0, -1.0) if n == 2 else -2.0, lambda n: (2.0, 3.0) if n == 2 else 2.0),
+    any_dimension=True,
+    dimensions=range(2, sys.maxsize),
+    formula="Σ (a - xᵢ)² + b (xᵢ₊₁ - xᵢ²)²,  i < n",
+    source="Rosenbrock 1960, doi:10.1093/comjnl/3.3.175; its minima in more dimensions: Shang and Qiu 2006, "
+    "doi:10.1162/evco.2006.14.1.119",
+    note="A bent valley: easy to find, hard to follow. From four weights on, a second minimum near (-1, 1, .., 1).",
 )
 def rosenbrock(x: Array, *, a: float = 1.0, b: float = 100.0) -> Array:
     """Rosenbrock's bent valley."""
-    return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
+    if x.shape[0] == 2:  # the numbers alone: no array to reduce
+        return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
+    return jnp.sum((a - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2)
 
 
 @surface(
@@ -54,6 +99,37 @@ def beale(x: Array) -> Array:
 def saddle(x: Array) -> Array:
     """A saddle: down along one weight, up along the other."""
     return x[0] ** 2 - x[1] ** 2
+
+
+@surface(
+    start=(1.0, 0.001),
+    # a valley is reached: there are three of them, at the angles 60, 180 and 300 degrees
+    goal=lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 < -1.0,
+    box=(-1.5, 1.5),
+    formula="x0³ - 3 x0 x1²",
+    source="Hilbert and Cohn-Vossen 1932, Anschauliche Geometrie, on the monkey saddle",
+    note="Unbounded below; a run has reached its goal once the loss is below -1. At (0, 0) the gradient vanishes and "
+    "the curvature with it: nearby the slope is 3 (x0² + x1²), and a step that goes by its size waits long.",
+)
+def monkey_saddle(x: Array) -> Array:
+    """The monkey saddle: down for two legs and a tail, without any curvature in its middle."""
+    return x[0] * (x[0] ** 2 - 3 * x[1] ** 2)
+
+
+@surface(
+    start=lambda n: np.resize((3.0, 2.0), n),
+    minimisers=lambda dimension, **_: np.zeros((1, dimension)),
+    limits={"width": (0.0, float("inf"))},
+    box=(-6.0, 6.0),
+    any_dimension=True,
+    formula="Σ tanh²(xᵢ/width)",
+    source="ours: the squared error of saturated tanh units",
+    note="Out on the plateau the slope falls by the factor e² for every width further: steps by the slope's size "
+    "hardly move, and the rate that moves them is too large in the hollow, where the curvature is 2/width².",
+)
+def plateau(x: Array, *, width: float = 1.0) -> Array:
+    """A plateau about a hollow: where the units are saturated there is almost no slope."""
+    return jnp.sum(jnp.tanh(x / width) ** 2)
 
 
 @surface(
