@@ -67,7 +67,7 @@ TABLE = pd.DataFrame(
 
 
 def test_hyperparameters_are_what_no_contract_names():
-    assert set(COLUMNS) == CONTRACT
+    assert {*COLUMNS, *HELD_OUT} == CONTRACT
     assert hyperparameters(example()) == ["learning_rate", "momentum", "memory", "nesterov", "option"]
 
 
