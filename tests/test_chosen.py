@@ -13,6 +13,7 @@ import gdbench
 from gdbench.chosen import CONTRACT, chosen_runs, hyperparameters, label_problems, problem_labels
 from gdbench.errors import ResultError
 from gdbench.frames import COLUMNS
+from gdbench.table_frame import HELD_OUT
 
 
 def cells_equal(left, right):
