@@ -12,9 +12,9 @@ demo: $(VENV)/.installed
 	$(BIN)/gdbench sweep configs/quick.yaml --name demo-sweep --force
 	@echo "Open trajectory.png in results/demo-ellipse-rmsprop and results/demo-course, and grid.png in results/demo-sweep"
 
-# what takes longer than a few seconds (kill -9 twenty times, a million runs, ..) runs in continuous integration, and with test-all
+# what takes longer than a few seconds (kill -9 twenty times, a million runs, every solver on every surface, ..) runs with test-all
 test: lint
-	$(BIN)/pytest -n auto $(if $(CI),,-m "not slow")
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-all: lint
 	$(BIN)/pytest -n auto
@@ -36,9 +36,14 @@ gallery: $(VENV)/.installed-test
 	$(BIN)/gdbench run --config configs/wine.yaml --out results/gallery --name wine --force
 	$(BIN)/gdbench sweep configs/course.yaml --out results/gallery --name course-tuned --force
 	$(BIN)/gdbench sweep configs/momentum-map.yaml --out results/gallery --name momentum-map --force
+	$(BIN)/gdbench sweep configs/ruder.yaml --out results/gallery --name ruder --force
+	$(BIN)/gdbench animate results/gallery/ruder --fps 15 --seconds 8
+	$(BIN)/gdbench theory -f ellipse -s momentum --out results/gallery --name theory-ellipse-momentum --force
 	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
 	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
 	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence.png data_profile.png sensitivity.png
+	cd results/gallery/ruder && find . -type f ! -name animation.gif ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
+	cd results/gallery/theory-ellipse-momentum && find . -type f ! -name theory.png ! -name config.yaml -delete
 	cd results/gallery/momentum-map && rm -f .lock [c-gi-z]*.png heatmap-*.png
 
 $(VENV)/bin/python:

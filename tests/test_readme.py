@@ -73,8 +73,8 @@ def test_the_python_example_of_the_readme(here):
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
 def test_the_example_of_a_guide(here, guide):
     text = guide.read_text()
-    (example,) = blocks(text, "python")
-    Path(example.splitlines()[0].removeprefix("# ")).write_text(example)
+    for example in blocks(text, "python"):
+        Path(example.splitlines()[0].removeprefix("# ")).write_text(example)
     listed = [words[1:] for words in commands(text)]
     assert listed
     for arguments in listed:
