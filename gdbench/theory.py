@@ -222,7 +222,9 @@ def _is_straight(here: Local, near: Local) -> np.ndarray:
     error, found = near.at - here.at, near.moved - here.moved
     expected = np.einsum("kij,kj->ki", np.nan_to_num(here.jacobian), error) - error
     size = np.maximum(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1))
-    return np.asarray(np.linalg.norm(found - expected, axis=1) <= 0.25 * size)
+    # a solver that has arrived there, as Newton's has after some steps, shows rounding alone
+    arrived = np.linalg.norm(error, axis=1) <= 1e-12 * (1 + np.abs(here.at).max(axis=1))
+    return np.asarray(arrived | (np.linalg.norm(found - expected, axis=1) <= 0.25 * size))
 
 
 def _why_not_linear(
@@ -235,10 +237,9 @@ def _why_not_linear(
 ) -> np.ndarray:
     """Why the step differs at the target from what it is at the minimum, for each of `settings`: loss or solver."""
     there = hessian_at(surface_of(program), minimiser + away)
-    if not np.abs(there - hessian).max() <= 1e-3 * np.abs(hessian).max():
-        return np.full(len(radius), NOT_QUADRATIC, dtype=object)
-    reason = np.full(len(radius), ADAPTIVE, dtype=object)
-    if "eps" in settings:
+    quadratic = np.abs(there - hessian).max() <= 1e-3 * np.abs(hessian).max()
+    reason = np.full(len(radius), ADAPTIVE if quadratic else NOT_QUADRATIC, dtype=object)
+    if "eps" in settings:  # then it is not for the loss alone
         other = _local(program, minimiser, {**settings, "eps": 100 * settings["eps"]})
         changed = ~_alike(radius, _radius(other.jacobian)[0])
         reason[changed & np.isfinite(radius)] = EPS

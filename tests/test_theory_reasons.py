@@ -160,6 +160,13 @@ def test_noise_and_an_unknown_minimum():
     assert np.isnan([*noisy.rate, *nowhere.rate]).all()
 
 
+@pytest.mark.parametrize("name", ["rosenbrock", "beale", "uncentered"])
+def test_newton_has_a_rate_of_nothing_wherever_it_arrives_by_rounding(name):
+    found = predicted(name, "newton")
+    # the Hessian of `uncentered` has a condition of 40 006: so much is rounding
+    assert found.rate == pytest.approx([0.0], abs=1e-9)
+
+
 def test_newton_needs_one_step_of_a_quadratic():
     found = predicted("ellipse", "newton", param={"angle": 30.0, "condition": 50.0})
     assert found.rate == pytest.approx([0.0], abs=1e-12)
