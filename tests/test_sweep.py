@@ -61,7 +61,16 @@ def test_every_planned_run_has_its_row(small):
     runs, table = read(folder / "runs.csv"), read(folder / "table.csv")
     at = ["steps_at_1e-1", "steps_at_0.003"]
     parameters = ["surface.condition", "surface.angle", "surface.dimension", "surface.tilt"]
-    assert list(runs.columns) == [*COLUMNS, *at, "learning_rate", "convention", "momentum", *parameters, "start.0", "start.1"]
+    assert list(runs.columns) == [
+        *COLUMNS,
+        *at,
+        "learning_rate",
+        "convention",
+        "momentum",
+        *parameters,
+        "start.0",
+        "start.1",
+    ]
     assert runs["run"].tolist() == list(range((2 + 1) * (1 + 2) * 5 * 3))
     assert set(runs["status"]) <= STATUSES
     names = ["surface", "surface.condition", "solver", "learning_rate", "momentum", "start", "seed"]
