@@ -78,7 +78,8 @@ def test_the_traps_of_optax_are_told():
     assert state_of(free)[-2:] == ["z", "params"]
 
 
-def test_show_prints_the_definitions(here, capsys):
+def test_show_prints_the_definitions(here, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # narrower, words are wrapped
     assert call(["show", "rmsprop"]) == 0
     out = capsys.readouterr().out
     assert "optax agrees with ours (rmsprop)" in out
