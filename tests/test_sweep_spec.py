@@ -285,7 +285,9 @@ SETTINGS = AXES | SCHEDULES
 TEXTS = st.text(max_size=8) | st.sampled_from(
     ["1e-6", "true", "0x1f", "null", "1:30", "2001-01-01", "=", "<<", "~", "*a", "-"]
 )
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6).filter(
+    lambda name: name not in ("start", "starts")  # which take points, not axes
+)
 BLOCKS = st.dictionaries(NAMES, st.none() | st.dictionaries(NAMES, AXES, max_size=2), min_size=1, max_size=3)
 OF_SOLVERS = st.dictionaries(NAMES, st.dictionaries(NAMES, SETTINGS, max_size=2), min_size=1, max_size=3)
 POINTS = st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=3, unique_by=tuple)
