@@ -160,6 +160,7 @@ def test_noise_and_an_unknown_minimum():
     assert np.isnan([*noisy.rate, *nowhere.rate]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rosenbrock", "beale", "uncentered"])
 def test_newton_has_a_rate_of_nothing_wherever_it_arrives_by_rounding(name):
     found = predicted(name, "newton")
@@ -228,15 +229,17 @@ def test_rates_that_agree_need_no_word():
             {"rate": HEAVY_BALL[0], "set": {"momentum": HEAVY_BALL[1]}, "condition": 5},
         ),
         (rate_notes.TRANSIENT, "ellipse", "nesterov", {"rate": 0.01}),
-        (rate_notes.TRANSIENT, "rosenbrock", "momentum", {"rate": 0.002, "steps": 60}),
+        pytest.param(
+            rate_notes.TRANSIENT, "rosenbrock", "momentum", {"rate": 0.002, "steps": 60}, marks=pytest.mark.slow
+        ),
         (rate_notes.TOO_FEW, "ellipse", "sgd", {"rate": 0.9, "condition": 1.2}),
         (rate_notes.REPELS, "double-well", "sgd", {"rate": 0.25, "start": [-1.2], "steps": 500}),
         (rate_notes.ELSEWHERE, half_known, "sgd", {"rate": 0.01, "rtol": 1e-12, "gtol": 1e-8}),
         (theory.STOCHASTIC, "ellipse", "sgd", {"rate": 0.015, "noise": 1e-6}),
-        (theory.ADAPTIVE, "ellipse", "adam", {"rate": 0.1}),
+        pytest.param(theory.ADAPTIVE, "ellipse", "adam", {"rate": 0.1}, marks=pytest.mark.slow),
         (theory.EPS, "ellipse", "rmsprop", {"rate": 0.01}),
-        (theory.LINE_SEARCH, "ellipse", "backtracking", {}),
-        (theory.NOT_SMOOTH, "ellipse", "rprop", {"rate": 0.1}),
+        pytest.param(theory.LINE_SEARCH, "ellipse", "backtracking", {}, marks=pytest.mark.slow),
+        pytest.param(theory.NOT_SMOOTH, "ellipse", "rprop", {"rate": 0.1}, marks=pytest.mark.slow),
     ],
 )
 def test_the_table_says_why_rates_differ(word, name, rule, options):
@@ -303,13 +306,14 @@ def test_what_no_cause_bears_out_is_unexplained():
 def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
     spec = {
         "surface": ["ellipse"],
-        "solver": ["sgd", "nesterov", "rmsprop"],
-        "learning_rate": [0.01, 0.005],
+        "solver": ["nesterov", "rmsprop"],
+        "learning_rate": [0.01, 0.004],
         "param": {"condition": [10, 100]},
         "steps": 500,
     }
     result = gdbench.sweep(spec, out=tmp_path / "s", plots=False)
-    assert {"", rate_notes.TRANSIENT, theory.EPS} == set(result.table["rate_note"])
+    assert len(result.table) == 4
+    assert set(result.table["rate_note"]) == {rate_notes.TRANSIENT, theory.EPS}
     code = (
         "import sys; from pathlib import Path; from gdbench.derived import read_sweep\n"
         f"table = read_sweep(Path({str(tmp_path / 's')!r})).table\n"
@@ -343,6 +347,7 @@ def test_the_terminal_names_each_reason_once():
     assert "¹" not in console.export_text()
 
 
+@pytest.mark.slow
 def test_a_double_root_is_no_excuse_for_a_late_start():
     # at the best settings of its minimum, but most of the way leads down a valley of constant slope
     low, high = np.sqrt(0.4), np.sqrt(20.0)
