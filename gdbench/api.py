@@ -34,10 +34,10 @@ def run(
 ) -> Result:
     """Tune and run `solvers` on `surfaces`, by name or as objects; write a result folder where `out` names one.
 
-    `options` are the long options of `gdbench run` with `_` for `-`: `data`, `target`, `model`, `preprocess`,
-    `learning_rate`, `rates` (`{"low": .., "high": .., "num": ..}`), `set`, `param`, `start`, `starts`, `seed`,
-    `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size`, `plugin`. Raises `GdbenchError` where the request
-    is wrong. The caller's JAX configuration is left alone.
+    `options` are the long options of `gdbench run` with `_` for `-`: `data`, `target`, `model`, `hidden`, `activation`,
+    `task`, `weight_decay`, `preprocess`, `holdout`, `learning_rate`, `rates` (`{"low": .., "high": .., "num": ..}`),
+    `set`, `param`, `start`, `starts`, `seed`, `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size` and
+    `plugin`. Raises `GdbenchError` where the request is wrong. The caller's JAX configuration is left alone.
     """
     for file in listed(options.get("plugin") or ()):
         plugins.load_file(file)

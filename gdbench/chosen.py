@@ -7,12 +7,14 @@ import pandas as pd
 
 from gdbench.errors import ResultError
 
+# how well the model of a run predicts, on the examples trained on and on those held out
+SCORES = ("train_r2", "test_r2", "train_accuracy", "test_accuracy")
 # The columns of `runs` that describe a run or its outcome; what is left are hyperparameters, parameters and starts.
 CONTRACT = frozenset(
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance "
     "grad_norm minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint "
     "message held_out_loss held_out_step".split()
-)
+) | set(SCORES)
 PARAMETER = "surface."
 OTHERS = (PARAMETER, "start.", "steps_at_")
 EMPTY, ABSENT = 0, -1

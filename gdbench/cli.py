@@ -53,9 +53,18 @@ def run(
         str | None, typer.Option(metavar="FILE", help="A CSV file, or sklearn:NAME: its regression is the surface.")
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the data to predict.")] = None,
-    model: Annotated[str | None, typer.Option(help="linear or logistic regression on the data [linear].")] = None,
+    model: Annotated[str | None, typer.Option(help="linear, logistic, softmax or mlp on the data [linear].")] = None,
+    hidden: Annotated[str | None, typer.Option(metavar="N,N,..", help="Units of the mlp's hidden layers [8].")] = None,
+    activation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the mlp's units: relu, or any of JAX [tanh].")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Of the mlp: regression or classification.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="W: the loss of the data plus W/2 times the squared weights.")
+    ] = None,
     preprocess: Annotated[
-        str | None, typer.Option(metavar="LIST", help="raw,center,scale,standardize: a surface for each [raw].")
+        str | None,
+        typer.Option(metavar="LIST", help="raw,center,scale,standardize,minmax,whiten: a surface for each [raw]."),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Fix the learning rate; without it every solver's is tuned.")
@@ -118,6 +127,10 @@ def run(
         "data": data,
         "target": target,
         "model": model,
+        "hidden": hidden,
+        "activation": activation,
+        "task": task,
+        "weight_decay": weight_decay,
         "preprocess": None if preprocess is None else [part.strip() for part in preprocess.split(",")],
         "learning_rate": learning_rate,
         "rates": None if rates is None else flags.rates(rates),

@@ -62,9 +62,19 @@ def require_consistent(spec: Any) -> None:
 def require_data(spec: Any) -> None:
     """Raise ValueError where a specification without data says how to read it."""
     if spec.data is None:
-        for key, usual in (("target", None), ("model", "linear"), ("preprocess", ["raw"])):
+        for key, usual in (("target", None), ("model", "linear"), ("preprocess", ["raw"]), ("task", "auto")):
             if getattr(spec, key) != usual:
                 raise ValueError(f"{key} needs data")
+        for key in ("hidden", "activation", "weight_decay"):
+            if getattr(spec, key) is not None:
+                raise ValueError(f"{key} needs data")
+    if spec.model != "mlp":
+        if spec.task != "auto":
+            does = "predicts numbers" if spec.model == "linear" else "predicts classes"
+            raise ValueError(f"task needs model mlp: {spec.model} {does} anyway")
+        for key in ("hidden", "activation"):
+            if getattr(spec, key) is not None:
+                raise ValueError(f"{key} needs model mlp")
 
 
 def listed(value: Any) -> Any:
@@ -73,6 +83,8 @@ def listed(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(listed)]
+Model = Literal["linear", "logistic", "softmax", "mlp"]
+Task = Literal["auto", "regression", "classification"]
 
 
 class Rates(BaseModel):
@@ -102,8 +114,20 @@ class RunSpec(BaseModel):
     solver: Names = Field(default_factory=list, description="solvers, by name")
     data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
     target: str | None = Field(default=None, description="the column of the data to predict")
-    model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
-    preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
+    model: Model = Field(default="linear", description="what is fitted to the data")
+    hidden: str | None = Field(default=None, description="units of the mlp's hidden layers, such as 8,4 [8]")
+    activation: str | None = Field(default=None, description="of the mlp's hidden units, of jax.nn or jax.numpy [tanh]")
+    task: Task = Field(default="auto", description="what an mlp does: regression, classification, or as the target is")
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST,
+        allow_inf_nan=False,
+        description="λ: the loss of the data plus λ/2 times the sum of squared weights",
+    )
+    preprocess: Names = Field(
+        default_factory=lambda: ["raw"], description="raw, center, scale, standardize, minmax, whiten"
+    )
     learning_rate: float | None = Field(
         default=None, gt=0, le=LARGEST, allow_inf_nan=False, description="fix it; tuned when absent"
     )

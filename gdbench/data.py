@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gdbench.csv_table import SEPARATORS, Table, read_csv
 from gdbench.errors import DataError, nearest, unknown
 
-PREPROCESSINGS = ("raw", "center", "scale", "standardize")
-MODELS = ("linear", "logistic")
-SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+PREPROCESSINGS = ("raw", "center", "scale", "standardize", "minmax", "whiten")
+MODELS = ("linear", "logistic", "softmax", "mlp")
+TASKS = ("auto", "regression", "classification")
+SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "moons", "wine")
+MOONS = {"n_samples": 200, "noise": 0.2, "random_state": 0}  # what `sklearn:moons` hands to make_moons
+CRESCENTS = ("outer", "inner")  # its two classes
+MOST_CLASSES = 100  # a target with more values measures something
 LARGEST = 1e100  # E squares residuals and sums them: larger values would overflow
 SHOWN = 20  # names or labels that one sentence can list
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """N examples: `features` [N, d], `target` [N] (0.0 or 1.0 for logistic), and the names of both.
+    """N examples: `features` [N, d], `target` [N], and the names of both.
 
-    `classes` is empty for the linear model; for the logistic one it holds the two labels, the first coded 0.
+    `classes` is empty for regression; for classification it holds the labels, which `target` counts from 0.0.
     """
 
     name: str
@@ -38,7 +44,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
 
 
-def load(source: str, target: str | None, model: str = "linear") -> Dataset:
+def load(source: str, target: str | None, model: str = "linear", task: str = "auto") -> Dataset:
     """Read `source` and check it: a CSV path, or `sklearn:NAME` with NAME one of `SKLEARN`.
 
     The first line of a CSV names the columns; the separator (comma, semicolon or tab) is found out. `target` names
@@ -47,13 +53,17 @@ def load(source: str, target: str | None, model: str = "linear") -> Dataset:
     index of the program that wrote the file, not a measurement, and is left out. Empty cells, `?`, `NA` and pandas'
     other markers are missing values.
 
-    The logistic model wants exactly two labels, sorted (numbers by value, text alphabetically) into classes 0 and 1.
+    linear predicts numbers, logistic one of exactly two labels, softmax one of two or more; an mlp as `task` says:
+    labels where the target is text, True/False or classes that scikit-learn names, else numbers (`auto`). Labels are
+    sorted (numbers by value, text alphabetically) into classes 0, 1, ..
 
     Raises DataError: unreadable file, absent or duplicate column, missing, non-numeric, infinite or huge (above
-    1e100) value, not two classes, fewer rows than weights (features + 1).
+    1e100) value, not two classes, one or too many, fewer rows than features + 1 (but for an mlp).
     """
     if model not in MODELS:
         raise DataError(str(unknown("model", model, MODELS)))
+    if task not in TASKS:
+        raise DataError(str(unknown("task", task, TASKS)))
     name = Path(source).stem
     if source.startswith("sklearn:"):
         name = source.removeprefix("sklearn:")
@@ -77,13 +87,16 @@ def load(source: str, target: str | None, model: str = "linear") -> Dataset:
         raise DataError(f"{table.label} has a header but no rows")
     _refuse_missing(table)
     classes: tuple[str, ...] = ()
-    if model == "logistic":
-        values, classes = _two_classes(table, target)
+    if _classifies(table, target, model, task):
+        values, classes = _classes(table, target, model)
     else:
-        values = _numbers(table, target, "the linear model needs a numeric target (two labels fit model logistic)")
+        advice = "regression needs a numeric target (two labels fit model logistic, more of them softmax)"
+        if model == "linear":
+            advice = "the linear model needs a numeric target (two labels fit model logistic, more of them softmax)"
+        values = _numbers(table, target, advice)
     advice = "only numeric columns are supported: drop the column or encode it as numbers"
     features = np.column_stack([_numbers(table, column, advice) for column in feature_names])
-    if rows < len(feature_names) + 1:
+    if model != "mlp" and rows < len(feature_names) + 1:
         raise DataError(
             f"{table.label} has {rows} rows for {len(feature_names) + 1} weights ({len(feature_names)} features and "
             "the intercept): add rows or drop features"
@@ -92,11 +105,13 @@ def load(source: str, target: str | None, model: str = "linear") -> Dataset:
 
 
 def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) -> Dataset:
-    """Shift and scale every feature: `center` x - mean, `scale` x / std, `standardize` (x - mean) / std, or `raw`.
+    """Shift and scale every feature, or leave them `raw`.
 
-    The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it is. Mean and
-    deviation are those of the examples `fitted_on`, a mask `[N]`; of all without it.
-    Raises DataError for an unknown name, and for a constant column that would have to be divided by 0.
+    `center` x - mean, `scale` x / std, `standardize` (x - mean) / std, `minmax` (x - min) / (max - min), and `whiten`:
+    the principal components of the standardised features, each divided by its deviation, so that their covariance is
+    the identity. The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it
+    is. All is fitted on the examples `fitted_on`, a mask `[N]`; on all without it.
+    Raises DataError for an unknown name, and for a direction without variance that would have to be divided by 0.
     """
     if how not in PREPROCESSINGS:
         raise DataError(str(unknown("preprocessing", how, PREPROCESSINGS)))
@@ -118,10 +133,41 @@ def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) 
         column = int(np.argmax(constant))
         raise DataError(
             f"{dataset.name}: column '{dataset.feature_names[column]}' is constant (always "
-            f"{dataset.features[0, column]:g}), so '{how}' would divide it by 0: drop the column, or use raw or center"
+            f"{dataset.features[fitted][0, column]:g}), so '{how}' would divide it by 0: drop the column, or use raw "
+            "or center"
         )
+    if how == "minmax":
+        lowest = values[fitted].min(axis=0)
+        return replace(dataset, features=(values - lowest) / np.ptp(values[fitted], axis=0))
     spread = np.sqrt(np.mean(centered[fitted] ** 2, axis=0))
+    if how == "whiten":
+        white = _whitened(dataset, centered / spread, fitted)
+        return replace(dataset, features=white, feature_names=tuple(f"pc{k}" for k in range(white.shape[1])))
     return replace(dataset, features=(values if how == "scale" else centered) / spread)
+
+
+def _whitened(dataset: Dataset, standard: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """The principal components [N, d] of `standard` features, by falling variance, each divided by its deviation."""
+    n, d = int(fitted.sum()), standard.shape[1]
+    for turn in range(
+        2
+    ):  # what rounding leaves correlated after a nearly dependent direction, the second one takes out
+        singular, directions = np.linalg.svd(standard[fitted], full_matrices=False)[1:]
+        rank = int(np.sum(singular > singular[0] * 10 * np.finfo(float).eps * max(d, np.sqrt(n))))
+        if rank < d:
+            last = np.linalg.svd(standard[fitted], full_matrices=True)[2][-1]
+            column = dataset.feature_names[int(np.argmax(np.abs(last)))]
+            raise DataError(
+                f"{dataset.name}: the features are linearly dependent (rank {rank} of {d}; '{column}' is a sum of "
+                "others), so 'whiten' would divide a direction without variance by 0: drop columns, or use standardize"
+            )
+        # of two opposite directions the one whose largest part is positive, on every machine
+        directions = directions * np.sign(directions[np.arange(d), np.abs(directions).argmax(axis=1)])[:, None]
+        onto = directions.T * (np.sqrt(n) / singular)
+        # white already but for rounding: no turn, as any direction is a principal one
+        standard = standard @ (onto @ directions if turn else onto)
+        standard = standard - standard[fitted].mean(axis=0)
+    return standard
 
 
 def design_matrix(dataset: Dataset) -> np.ndarray:
@@ -137,11 +183,22 @@ def _from_sklearn(name: str, target: str | None) -> Table:
         from sklearn import datasets
     except ImportError:
         raise DataError(f"sklearn:{name} needs scikit-learn: pip install 'gdbench[sklearn]'") from None
-    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+    bunch = _moons(datasets.make_moons) if name == "moons" else getattr(datasets, f"load_{name}")(as_frame=True)
     own = target in (None, "target")
-    frame = bunch.frame if own else bunch.frame.drop(columns="target")
+    frame = bunch["frame"] if own else bunch["frame"].drop(columns="target")
     labels = tuple(str(label) for label in bunch.get("target_names", ())) if own else ()
     return Table(f"sklearn:{name}", frame, lambda row: (row + 1, {}), labels)
+
+
+def _moons(generator: Callable[..., tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """Two noisy half circles that reach into each other, one the upper, `outer` one."""
+    import pandas as pd
+
+    points, target = generator(**MOONS)
+    return {
+        "frame": pd.DataFrame({"x0": points[:, 0], "x1": points[:, 1], "target": target}),
+        "target_names": CRESCENTS,
+    }
 
 
 def _listed(names: list[str]) -> str:
@@ -198,8 +255,19 @@ def _numbers(table: Table, column: str, advice: str) -> np.ndarray:
     return values
 
 
-def _two_classes(table: Table, column: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The column coded 0.0 / 1.0 [N], and the two labels in that order."""
+def _classifies(table: Table, column: str, model: str, task: str) -> bool:
+    """Whether the model predicts labels."""
+    import pandas as pd
+
+    if model != "mlp" or task != "auto":
+        return model in ("logistic", "softmax") or task == "classification"
+    series = table.frame[column]
+    numeric = pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series)
+    return not numeric or bool(table.labels)
+
+
+def _classes(table: Table, column: str, model: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The column coded 0.0, 1.0, .. [N], and the labels in that order."""
     import pandas as pd
 
     series = table.frame[column]
@@ -212,12 +280,17 @@ def _two_classes(table: Table, column: str) -> tuple[np.ndarray, tuple[str, ...]
     else:
         labels, codes = np.unique(series.astype(str).str.strip().to_numpy(dtype=object), return_inverse=True)
         names = [str(label) for label in labels]
-    if len(names) != 2:
-        many = f"{len(names)} classes" if len(names) > 1 else "only one class"
+    found = f"found {len(names)} classes" if len(names) > 1 else "found only one class"
+    where = f"{table.label}, column '{column}'"
+    if model == "logistic" and len(names) != 2:
+        advice = "; more than two fit model softmax" if len(names) > 2 else ""
         raise DataError(
-            f"{table.label}, column '{column}': the logistic model needs a target of exactly two classes, found {many} "
-            f"({_listed(names)})"
+            f"{where}: the logistic model needs a target of exactly two classes, {found} ({_listed(names)}){advice}"
         )
-    if len(table.labels) == 2:
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise DataError(
+            f"{where}: classification needs a target of 2 to {MOST_CLASSES} classes, {found} ({_listed(names)})"
+        )
+    if len(table.labels) == len(names):
         names = list(table.labels)
     return codes.astype(np.float64), tuple(names)

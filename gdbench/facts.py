@@ -14,7 +14,8 @@ from gdbench import compiler
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, require_number
 
-CHUNK = 2048
+# points that are evaluated at once: so many, or fewer where there are more examples than these numbers allow
+CHUNK, EXAMPLES = 2048, 2**21
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def _call(surface: Surface, what: str, points: np.ndarray) -> np.ndarray:
 def values(surface: Surface, points: np.ndarray) -> np.ndarray:
     """f at `points` `[p, n]` in float64, `[p]`; padded to whole chunks, so that any number of points compiles once."""
     points = np.asarray(points, dtype=np.float64)
-    padded = np.zeros((-(-max(len(points), 1) // CHUNK) * CHUNK, points.shape[1]))
+    examples = len(surface.data[0]) if surface.data and surface.data[0].ndim else 1
+    chunk = max(1, min(CHUNK, EXAMPLES // examples))
+    padded = np.zeros((-(-max(len(points), 1) // chunk) * chunk, points.shape[1]))
     padded[: len(points)] = points
-    found = [_call(surface, "value", padded[first : first + CHUNK]) for first in range(0, len(padded), CHUNK)]
+    found = [_call(surface, "value", padded[first : first + chunk]) for first in range(0, len(padded), chunk)]
     joined = np.concatenate(found)[: len(points)]
     require_number(surface.name, joined.shape[1:])
     if np.iscomplexobj(joined):

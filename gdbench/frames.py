@@ -10,6 +10,7 @@ import pandas as pd
 
 from gdbench.block import NOISE, NOISE_DECAY, Block, Problem
 from gdbench.engine import STATUSES, Records, Trajectory
+from gdbench.metrics import scores_of
 from gdbench.table_frame import COLUMNS, ordered, target_column
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
@@ -58,6 +59,8 @@ def runs_of_rows(
         frame["rate_observed"], frame["rate_predicted"] = empty, empty
         if records.held_out_loss is not None:
             frame["held_out_loss"], frame["held_out_step"] = records.held_out_loss, records.held_out_step
+        for name, scores in scores_of(block.surface, records.x).items():
+            frame[name] = scores
     numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in known])
     prints = np.array([item.facts.fingerprint if item.facts else "" for item in known], dtype=object)
     frame["condition_number"], frame["fingerprint"], frame["message"] = numbers[problem], prints[problem], messages

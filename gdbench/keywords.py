@@ -13,8 +13,8 @@ from gdbench.errors import UsageError
 _COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
-    "held_out_loss held_out_step tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
-    "tuning_steps_to_target starts success rate_note"
+    "held_out_loss held_out_step train_r2 test_r2 train_accuracy test_accuracy tuned trials tuning_runs tuning_steps "
+    "tuning_edge tuning_starts tuning_success tuning_steps_to_target starts success rate_note"
 ).split()
 RESERVED = {
     "solver": {

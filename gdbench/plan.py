@@ -12,8 +12,8 @@ import numpy as np
 from gdbench.axes import Axis
 from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.config import RunSpec, validated
-from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.holdout import held_out_rows, with_held_out
+from gdbench.errors import SpecError, UsageError
+from gdbench.holdout import with_held_out
 from gdbench.scheduling import with_schedules
 from gdbench.searches import draws_at_random, searches_of
 from gdbench.settings import (
@@ -27,7 +27,6 @@ from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.surfaces.linear import regression
 from gdbench.sweep_spec import SweepSpec
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
@@ -76,7 +75,7 @@ def make_sweep_plan(
     """
     surfaces = _named(SURFACES, "surface", spec, surfaces or ())
     solvers = _named(SOLVERS, "solver", spec, solvers or ())
-    for made in data_surfaces(spec):
+    for made in _of_data(spec):
         if any(made.name == surface.name for surface in surfaces):
             raise SpecError(
                 f"surface '{made.name}' is made of the data, and named already; rename the table's file or the other",
@@ -84,6 +83,10 @@ def make_sweep_plan(
             )
         surfaces.append(made)
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
+    if spec.data is not None:
+        from gdbench.data_surfaces import give_to_data
+
+        give_to_data(spec, surfaces, given_surfaces)
     given_solvers = [
         with_schedules(solver, own, spec.learning_rate)
         for solver, own in zip(solvers, assign(solvers, spec.set, spec.solver, "set"), strict=True)
@@ -210,52 +213,10 @@ def _held_out(surface: Surface, spec: SweepSpec) -> Surface:
         raise SpecError(f"surface '{surface.name}': {error}", ("holdout",)) from None
 
 
-def data_surfaces(spec: SweepSpec) -> list[Surface]:
-    """One error surface for each preprocessing of the table that `spec` names; none without a table."""
+def _of_data(spec: SweepSpec) -> list[Surface]:
+    """The surfaces that are made of the table that `spec` names; none without one."""
     if spec.data is None:
         return []
-    from gdbench import data  # pandas and scipy load only for a table
-    from gdbench import regression as solutions
+    from gdbench.data_surfaces import data_surfaces  # pandas and scipy load only for a table
 
-    try:
-        table = data.load(spec.data, spec.target, spec.model)
-    except DataError as error:
-        raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
-    made = []
-    for index, how in enumerate(spec.preprocess):
-        mask = np.zeros(len(table.target), bool)
-        try:
-            if spec.holdout is not None:
-                mask = held_out_rows(len(table.target), spec.holdout, spec.seed)
-            prepared = data.preprocess(table, how, ~mask)
-        except DataError as error:
-            raise SpecError(str(error), ("preprocess", index)) from None
-        except UsageError as error:
-            raise SpecError(str(error), ("holdout",)) from None
-        inputs, targets = data.design_matrix(prepared), prepared.target
-        held_out = (inputs[mask], targets[mask]) if mask.any() else ()
-        inputs, targets = inputs[~mask], targets[~mask]
-        if spec.model == "linear":
-            solution = solutions.linear_solution(inputs, targets)
-            if spec.batch_size is None:
-                # the examples may be rotated into as many as there are weights: same E, far cheaper
-                inputs, targets = solutions.reduce_examples(inputs, targets)
-        else:
-            solution = solutions.logistic_solution(inputs, targets)
-        rows, columns = prepared.features.shape
-        made.append(
-            regression(
-                f"{table.name}-{how}",
-                spec.model,
-                inputs,
-                targets,
-                solution.minimiser,
-                labels=(*prepared.feature_names, "intercept"),
-                summary=f"{spec.model.capitalize()} regression of {table.target_name} in {table.name}, {how} features.",
-                source=f"{rows - mask.sum()} examples, {columns} features and an intercept"
-                + (f"; {mask.sum()} examples held out" if mask.any() else ""),
-                note=solution.note,
-                held_out=held_out,
-            )
-        )
-    return made
+    return data_surfaces(spec)

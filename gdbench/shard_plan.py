@@ -27,8 +27,8 @@ ROWS = 32_768
 NUMBERS = 4_000_000
 # what a number depends on besides surface and solver: a change here makes every stored shard another one
 ENGINE = (
-    "block carry compiler engine facts frames lanes layout oracle program records scalars schedules shards step "
-    "stochastic surfaces/base solvers/base threshold"
+    "block carry compiler engine facts frames lanes layout metrics oracle program records scalars schedules shards "
+    "step stochastic surfaces/base solvers/base threshold"
 ).split()
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
 
@@ -88,12 +88,15 @@ def block_digest(block: Block) -> str:
         "code": [
             code_digest(item)
             for item in (surface.function, surface.minimisers, surface.goal, solver.function, solver.init)
-        ],
+        ]
+        + ([] if surface.metric is None else [surface.metric.name, code_digest(surface.metric.function)]),
         "names": [list(block.parameters), [list(axis) for axis in block.axes]],
         "tuning_starts": block.tuning_starts,
     }
     digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
     arrays = [*block.parameters.values(), *(values for axis in block.axes for values in axis.values())]
+    if surface.metric is not None:
+        arrays += [array for part in surface.metric.parts.values() for array in part]
     for array in [*arrays, block.starts, block.seeds, *surface.data, *surface.held_out]:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from gdbench.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
-from gdbench.config import Names, Rates, named_once, require_consistent
+from gdbench.config import Model, Names, Rates, Task, named_once, require_consistent
 from gdbench.schedule_spec import SETTING_SCHEMA, AnySetting, scheduled_axis
 from gdbench.things import Solvers, Start, Starts, Surfaces
 
@@ -94,8 +94,18 @@ class SweepSpec(BaseModel):
     solver: Solvers = Field(default_factory=dict, description="solvers: names, or names with settings")
     data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
     target: str | None = Field(default=None, description="the column of the data to predict")
-    model: Literal["linear", "logistic"] = Field(default="linear", description="the regression on the data")
-    preprocess: Names = Field(default_factory=lambda: ["raw"], description="raw, center, scale, standardize")
+    model: Model = Field(default="linear", description="what is fitted to the data")
+    hidden: AnyAxis | None = Field(default=None, description="units of the mlp's hidden layers, such as 8,4 [8]")
+    activation: AnyAxis | None = Field(
+        default=None, description="of the mlp's hidden units, of jax.nn or jax.numpy [tanh]"
+    )
+    task: Task = Field(default="auto", description="what an mlp does: regression, classification, or as the target is")
+    weight_decay: number_axis("weight_decay", low=0) | None = Field(  # type: ignore[valid-type]
+        default=None, description="λ: the loss of the data plus λ/2 times the sum of squared weights"
+    )
+    preprocess: Names = Field(
+        default_factory=lambda: ["raw"], description="raw, center, scale, standardize, minmax, whiten"
+    )
     learning_rate: scheduled_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
         default=None, description="of every solver; `rates` when absent"
     )

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import hyperparameters
+from gdbench.chosen import SCORES, hyperparameters
 from gdbench.tuning import SCORED, group_edges, grouped_median, score_groups, setting_codes
 
 COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
     "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
 ).split()
-# where examples are held out
+# where examples are held out, and where a model predicts
 HELD_OUT = ("held_out_loss", "held_out_step")
+WATCHED = (*HELD_OUT, *SCORES)
 AT = "steps_at_"
 FIXED = (
     "surface solver tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
@@ -32,8 +33,9 @@ NOT_REPLAYED, STARTS_DIFFER = "not replayed", "starts differ"
 
 def ordered(names: Iterable[str]) -> list[str]:
     """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
-    watched = [name for name in names if name in HELD_OUT]
-    others = [name for name in names if name not in (*COLUMNS, *HELD_OUT)]
+    names = list(names)
+    watched = [name for name in WATCHED if name in names]
+    others = [name for name in names if name not in (*COLUMNS, *WATCHED)]
     targets = [name for name in others if name.startswith(AT)]
     starts = [name for name in others if name.startswith("start.")]
     parameters = [name for name in others if name.startswith("surface.")]
@@ -139,9 +141,10 @@ def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     at = [name for name in table.columns if name.startswith(AT)]
-    settings = [name for name in table.columns if name not in (*FIXED, *at, *LAST)]
+    scores = [name for name in SCORES if name in table.columns]
+    settings = [name for name in table.columns if name not in (*FIXED, *at, *scores, *LAST)]
     between = [name for name in FIXED[2:] if name in table.columns]
-    return table[[*FIXED[:2], *settings, *between, *at, *LAST]]
+    return table[[*FIXED[:2], *settings, *between, *at, *scores, *LAST]]
 
 
 def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
@@ -154,11 +157,19 @@ def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
         found[name] = grouped_median(_steps(chosen[name]), groups).tolist()
     for name in ("loss_final", "gap", "distance"):
         found[name] = grouped_median(_floats(chosen[name]), groups).tolist()
+    for name in (name for name in SCORES if name in chosen.columns):
+        found[name] = _median_score(_floats(chosen[name]), groups).tolist()
     found["minimum"] = _most_frequent(chosen["minimum"], groups)
     theory = _theory(chosen, groups)
     message = theory.pop("message")
     condition_number = _floats(chosen["condition_number"])[first].tolist()
     return {**found, **theory, "condition_number": condition_number, "message": message}
+
+
+def _median_score(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """By group, the median of scores, of which the larger are the better: a run without one counts as the worst."""
+    medians = grouped_median(np.where(np.isnan(scores), -np.inf, scores), groups)
+    return np.where(np.bincount(groups, ~np.isnan(scores)) > 0, medians, np.nan)
 
 
 def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:

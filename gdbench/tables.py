@@ -19,6 +19,7 @@ SCHEDULE = ".schedule"
 MOST_CONDITIONS = 12
 # combinations whose best rate lies on the edge of the grid, likewise
 MOST_EDGES = 12
+SCORE_NAMES = {"test_r2": "test R²", "test_accuracy": "test accuracy"}
 STATUS_STYLES = {
     "reached": "green",
     "diverged": "red",
@@ -62,6 +63,8 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     names = ["solver", "learning rate", *(["settings"] if has_settings else []), "steps to target"]
     tuned_on = "tuning_steps_to_target" in table.columns
     names += [*(["reached"] if several_starts else []), *(["on tuning starts"] if tuned_on else []), "outcome", "loss"]
+    scores = [name for name in ("test_r2", "test_accuracy") if name in table.columns and table[name].notna().any()]
+    names += [SCORE_NAMES[name] for name in scores]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
         # of a row that is too wide the settings take a second line, rather than cut a number
@@ -87,6 +90,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
                 *([_tuning(row)] if tuned_on else []),
                 _outcome(str(row["status"]), row["minimum"]),
                 number(row["loss_final"]),
+                *(number(row[name]) for name in scores),
                 number(row["rate_observed"], 6),
                 number(row["rate_predicted"], 6),
                 *([signs.get(str(row["rate_note"]), "")] if signs else []),

@@ -12,8 +12,7 @@ import pytest
 import gdbench
 from gdbench.chosen import CONTRACT, chosen_runs, hyperparameters, label_problems, problem_labels
 from gdbench.errors import ResultError
-from gdbench.frames import COLUMNS
-from gdbench.table_frame import HELD_OUT
+from gdbench.table_frame import COLUMNS, WATCHED
 
 
 def cells_equal(left, right):
@@ -68,7 +67,7 @@ TABLE = pd.DataFrame(
 
 
 def test_hyperparameters_are_what_no_contract_names():
-    assert {*COLUMNS, *HELD_OUT} == CONTRACT
+    assert {*COLUMNS, *WATCHED} == CONTRACT
     assert hyperparameters(example()) == ["learning_rate", "momentum", "memory", "nesterov", "option"]
 
 

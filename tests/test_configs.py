@@ -167,6 +167,21 @@ def test_wine(here):
     assert losses["wine-standardize", "sgd"] < losses["wine-raw", "sgd"]
 
 
+def test_moons(here):
+    flags = ["--set", "solver=[sgd, momentum]", "--set", "learning_rate=[0.01, 0.5]", "--set", "seeds=2"]
+    runs, table = small("moons", *flags, "--set", "steps=300")
+    assert len(runs) == 2 * 2 * 2
+    assert set(runs["surface.batch_size"]) == {15}
+    assert set(runs["surface.holdout"]) == {0.25}
+    # a line has the moons right but for their horns
+    assert ((table["test_accuracy"] > 0.8) & (table["test_accuracy"] < 1)).all()
+    # the loss has a minimum, and mini-batches come near it
+    assert (table["success"] > 0).all()
+    assert (runs.loc[runs["status"] == "reached", "distance"] < 3).all()
+    steps = table.set_index("solver")["steps_to_target"]
+    assert steps["momentum"] < steps["sgd"]
+
+
 @pytest.mark.slow
 def test_ruder(here, capsys):
     assert call(["sweep", str(CONFIGS / "ruder.yaml"), "--dry-run", "--json"]) == 0

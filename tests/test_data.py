@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gdbench import data, regression
+from gdbench import column_basis, data, regression, separation
 from gdbench.errors import DataError
 
 GOOD = "x1,x2,y\n1,2,3\n4,5,6.5\n7,1,0\n2,2,1\n"
@@ -287,7 +287,7 @@ def test_a_mutated_file_is_read_rightly_or_refused(write, mutations, model):
         return
     assert np.isfinite(table.features).all()
     assert np.isfinite(table.target).all()
-    assert len(table.target) > len(table.feature_names)
+    assert len(table.target) > len(table.feature_names) or model == "mlp"  # more weights than examples are usual there
     # an independent reading of the same text finds the same numbers
     separator = max(",;\t", key=lambda one: len(next(csv.reader([text.strip().splitlines()[0]], delimiter=one))))
     rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=separator) if "".join(row).strip()]
@@ -464,8 +464,8 @@ def test_what_newton_proves_is_what_the_linear_program_finds(seed):
     inputs = np.column_stack([rng.integers(-3, 4, size=(n, d)) * 10.0 ** rng.integers(-6, 7, size=d), np.ones(n)])
     score = rng.integers(0, 3) * (inputs / np.abs(inputs).max(axis=0).clip(1e-9)).sum(axis=1) + rng.normal(size=n) / 2
     targets = (score > 0) * 1.0
-    signed = np.where(targets > 0.5, 1.0, -1.0)[:, None] * regression._basis(inputs).columns
-    verdict = regression._separation(signed)
+    signed = np.where(targets > 0.5, 1.0, -1.0)[:, None] * column_basis.basis_of(inputs).columns
+    verdict = separation.separation(signed)
     assert regression._newton(signed)[1] in (verdict, "unknown")
     assert (regression.logistic_solution(inputs, targets).minimiser is None) == (verdict != "overlap")
 
@@ -487,7 +487,7 @@ def test_breast_cancer_is_separable_however_it_is_scaled(how):
     assert solution.minimiser is None
     assert "are linearly separable" in solution.note
     # the proof, in rational arithmetic: a plane with every example on its side
-    basis = regression._basis(inputs)
+    basis = column_basis.basis_of(inputs)
     signs = np.where(table.target > 0.5, 1, -1)
     weights = [Fraction(w) for w in (basis.weights @ regression._newton(signs[:, None] * basis.columns)[0]).tolist()]
     for sign, row in zip(signs.tolist(), inputs.tolist(), strict=True):

@@ -14,11 +14,11 @@ import gdbench
 ROOT = Path(gdbench.__file__).parent
 FLOORS = {
     0: "errors registry keywords config yaml_file axes schedule_kinds schedule_spec things sweep_spec",
-    1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data regression flags compiler "
-    "threshold stochastic schedules closed_forms rate_fit",
+    1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data column_basis separation regression "
+    "multinomial activations flags compiler threshold stochastic schedules closed_forms rate_fit",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
-    "holdout",
-    3: "plan searches block carry lanes layout engine theory landscape records conventions",
+    "holdout models",
+    3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
@@ -30,6 +30,14 @@ NEIGHBOURS = {
     ("keywords", "errors"): "a wrong number is an error for the user",
     ("config", "errors"): "a wrong key is an error for the user",
     ("data", "csv_table"): "data chooses columns of the table that csv_table reads",
+    ("separation", "column_basis"): "what rounding leaves is said in one place",
+    ("regression", "column_basis"): "minimisers are found in coordinates that cost no digits",
+    ("regression", "separation"): "separable classes have no minimiser",
+    ("multinomial", "column_basis"): "minimisers are found in coordinates that cost no digits",
+    ("multinomial", "regression"): "a minimiser of several classes is told like any other",
+    ("multinomial", "separation"): "separable classes have no minimiser",
+    ("activations", "compiler"): "an activation is tried in a program that runs once",
+    ("models", "surfaces.*"): "models of a table are made of the neurons and networks that are surfaces already",
     ("surfaces", "surfaces.*"): "importing the package registers its members",
     ("solvers", "solvers.*"): "importing the package registers its members",
     ("optax_rule", "optax_factories"): "the package is imported in one place, when it is first used",
@@ -58,6 +66,7 @@ NEIGHBOURS = {
     ("sweep_spec", "config"): "a sweep has the rates of a run",
     ("plan", "block"): "a plan is made of blocks",
     ("plan", "searches"): "what is tried of every solver stands in a file of its own",
+    ("plan", "data_surfaces"): "a table is surfaces like any other",
     ("frames", "table_frame"): "runs name their targets as the table does",
     ("table_frame", "tuning"): "the table speaks of the settings that won",
     ("table_frame", "chosen"): "which columns are settings",
@@ -170,7 +179,7 @@ def reached(name):
 
 
 def test_the_reader_of_imports_sees_them():
-    assert {"config", "errors", "block", "solvers", "surfaces", "surfaces.linear", "data"} <= IMPORTS["plan"][0]
+    assert {"config", "errors", "block", "solvers", "surfaces", "settings", "data_surfaces"} <= IMPORTS["plan"][0]
     assert {"itertools", "numpy", "dataclasses"} <= IMPORTS["plan"][1]
     assert "plots" in IMPORTS["benchmark"][0]  # inside a function
     assert IMPORTS["__main__"][0] == {"cli"}

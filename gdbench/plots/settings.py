@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from gdbench.chosen import hyperparameters
 from gdbench.statistics import floats
 
-# The columns of runs.csv that describe a run or its outcome; what is left are hyperparameters.
-CONTRACT = {"run", "surface", "solver", "start", "seed", "status", "steps", "steps_to_target", "loss_start"}
-CONTRACT |= {"loss_final", "loss_best", "gap", "distance", "grad_norm", "minimum", "value_evals", "grad_evals"}
-CONTRACT |= {"hess_evals", "rate_observed", "rate_predicted", "condition_number", "fingerprint", "message"}
-NO_SETTING = re.compile(r"start\.|steps_at_|surface\.")
 # how a run can fail, in the order in which a tie is decided
 FAILURES = ("diverged", "stationary", "budget", "error", "stopped")
-
-
-def hyperparameters(runs: pd.DataFrame) -> list[str]:
-    """The columns that hold a hyperparameter."""
-    return [name for name in runs.columns if name not in CONTRACT and not NO_SETTING.match(name)]
 
 
 def swept(runs: pd.DataFrame) -> list[str]:

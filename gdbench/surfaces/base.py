@@ -19,6 +19,23 @@ Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
 ANY = range(1, sys.maxsize)
 
 
+# as the lower limit of a parameter: 0 itself is allowed
+FROM_ZERO = float(np.nextafter(0.0, -1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """How well a model predicts: `function(x, *examples, **options)`, a number, larger being better.
+
+    name : of its columns, behind that of the part: `train_r2`. parts : the arrays of the examples "train", which f is a
+    mean over, and "test", where some are held out.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parts: Mapping[str, tuple[np.ndarray, ...]]
+
+
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A scalar function `function(x, *data, **parameters)` of `x` `[n]`, and its facts.
@@ -34,6 +51,7 @@ class Surface:
     dimensions : which numbers of weights make sense where `any_dimension` says that there is a choice.
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
+    metric : how well the model predicts, where the surface is one of predictions.
     goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it.
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
     follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, and the
@@ -53,6 +71,7 @@ class Surface:
     dimensions: range = ANY
     data: tuple[np.ndarray, ...] = ()
     held_out: tuple[np.ndarray, ...] = ()
+    metric: Metric | None = None
     goal: Callable[[Any], Any] | None = None
     bounds: tuple[Any, Any] | None = None
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
@@ -122,7 +141,8 @@ class Surface:
         number = as_number(value, what)
         low, high = self.limits.get(name, (-np.inf, np.inf))
         if not low < number < high:
-            bounds = f"above {low:g}" if np.isinf(high) else f"between {low:g} and {high:g}"
+            least = "at least 0" if low == FROM_ZERO else f"above {low:g}"
+            bounds = least if np.isinf(high) else f"between {low:g} and {high:g}"
             raise UsageError(f"{what} must be {bounds}, not {number:g}")
         return number
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -130,44 +129,3 @@ def _contradiction(options: Mapping[str, Any]) -> dict[str, Any]:
 def contradictory(x: Array, inputs: Array, targets: Array, *, examples: int = 2) -> Array:
     """A linear unit of one weight, on examples that pull it two ways."""
     return linear_neuron(x, inputs, targets)  # `examples` is in the data
-
-
-NEURONS: dict[str, Callable[..., Array]] = {"linear": linear_neuron, "logistic": logistic_neuron}
-
-
-def regression(
-    name: str,
-    model: str,
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    minimiser: np.ndarray | None,
-    *,
-    labels: tuple[str, ...],
-    summary: str,
-    source: str,
-    note: str,
-    held_out: tuple[np.ndarray, ...] = (),
-) -> Surface:
-    """The error surface of a user's own regression; `inputs` `[N, n]` hold a column of ones for the intercept.
-
-    It is not registered: it belongs to one run. The start is 0; the box spans 0 and twice the minimiser.
-    """
-    dimension = inputs.shape[1]
-    reach = np.ones(dimension)
-    if minimiser is not None:
-        reach = 2 * np.maximum(np.abs(minimiser), 1e-3 * max(1e-12, float(np.max(np.abs(minimiser)))))
-    formula = FORMULA if model == "linear" else "mean over examples of log(1 + exp(w·i)) - t w·i"
-    made = surface(
-        name=name,
-        start=tuple(np.zeros(dimension)),
-        minimisers=None if minimiser is None else [minimiser],
-        box=(-reach, reach),
-        data=(inputs, targets),
-        labels=labels,
-        summary=summary,
-        formula=formula,
-        source=source,
-        note=note,
-        register=False,
-    )(NEURONS[model])
-    return replace(made, held_out=held_out)

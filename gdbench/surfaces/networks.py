@@ -16,9 +16,10 @@ from gdbench.errors import UsageError
 from gdbench.surfaces.base import surface
 
 MOST_WEIGHTS = 1_000_000
+Kind = str | Callable[[Array], Array]
 
 # by name, a unit's activation y of its net input, and dy/dnet as a function of y
-UNITS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+UNITS: dict[Kind, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "sigmoid": (jax.nn.sigmoid, lambda y: y * (1 - y)),
     "tanh": (jnp.tanh, lambda y: 1 - y * y),
     "relu": (jax.nn.relu, lambda y: jnp.where(y > 0, jnp.ones_like(y), jnp.zeros_like(y))),
@@ -26,20 +27,25 @@ UNITS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
 }
 
 
+def unit(kind: Kind) -> Callable[[Array], Array]:
+    """The activation of a `kind` of unit: itself, where it is a function."""
+    return UNITS[kind][0] if isinstance(kind, str) else kind
+
+
 @dataclass(frozen=True)
 class Network:
     """Units in layers, each unit joined to all of the layer before: y_j = unit(Σ_i y_i w_ij).
 
     sizes : units by layer, from the inputs to the outputs. biases : whether a constant 1 is joined to each unit as
-    well. hidden, output : the kind of unit, of `UNITS`.
+    well. hidden, output : the kind of unit, of `UNITS`, or any function of its net input.
     The weights lie in one vector `[dimension]`: layer after layer the matrix `[from, to]`, row after row, its last row
     the biases.
     """
 
     sizes: tuple[int, ...]
     biases: bool = False
-    hidden: str = "sigmoid"
-    output: str = "sigmoid"
+    hidden: Kind = "sigmoid"
+    output: Kind = "sigmoid"
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -59,7 +65,7 @@ class Network:
             first += rows * columns
         return found
 
-    def kinds(self) -> list[str]:
+    def kinds(self) -> list[Kind]:
         """The kind of unit of every layer above the inputs."""
         return [*[self.hidden] * (len(self.sizes) - 2), self.output]
 
@@ -67,7 +73,7 @@ class Network:
         """What the units of every layer put out, `[N, units]` each: first the inputs, last the outputs."""
         layers = [inputs]
         for matrix, kind in zip(self.matrices(x), self.kinds(), strict=True):
-            layers.append(UNITS[kind][0](self._joined(layers[-1]) @ matrix))
+            layers.append(unit(kind)(self._joined(layers[-1]) @ matrix))
         return layers
 
     def outputs(self, x: Array, inputs: Array) -> Array:

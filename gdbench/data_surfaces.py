@@ -1,0 +1,178 @@
+"""A user's table as error surfaces: one for each preprocessing, of the model that the specification names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdbench.data import Dataset, design_matrix, load, preprocess
+from gdbench.errors import DataError, SpecError, UsageError
+from gdbench.holdout import held_out_rows
+from gdbench.models import Architecture, Multilayer, Score, Softmax, linear, linear_outputs, logistic
+from gdbench.multinomial import decayed_logistic_solution, softmax_solution
+from gdbench.regression import Solution, linear_solution, logistic_solution, reduce_examples
+from gdbench.settings import Given
+from gdbench.surfaces.base import FROM_ZERO, Metric, Surface
+from gdbench.sweep_spec import SweepSpec
+
+LIMITS = {"weight_decay": (FROM_ZERO, float("inf"))}
+DECAY = " + ½ weight_decay |w|²"
+SOURCES = {
+    "linear": "mean over examples of (w·i - t)²" + DECAY,
+    "logistic": "mean over examples of log(1 + exp(w·i)) - t w·i" + DECAY,
+    "softmax": "mean over examples of log Σ exp(w_c·i) - w_t·i, w of the first class 0, + ½ weight_decay Σ |w_c - w̄|²",
+}
+# keys of a specification that are settings of the surfaces made of data
+SETTINGS = ("weight_decay", "hidden", "activation")
+
+
+def data_surfaces(spec: SweepSpec) -> list[Surface]:
+    """One error surface for each preprocessing of the table that `spec` names; none without a table."""
+    if spec.data is None:
+        return []
+    try:
+        table = load(spec.data, spec.target, spec.model, spec.task)
+    except DataError as error:
+        raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
+    made = []
+    for index, how in enumerate(spec.preprocess):
+        mask = np.zeros(len(table.target), bool)
+        try:
+            if spec.holdout is not None:
+                mask = held_out_rows(len(table.target), spec.holdout, spec.seed)
+            prepared = preprocess(table, how, ~mask)
+        except DataError as error:
+            raise SpecError(str(error), ("preprocess", index)) from None
+        except UsageError as error:
+            raise SpecError(str(error), ("holdout",)) from None
+        made.append((_network if spec.model == "mlp" else _regression)(prepared, how, mask, spec))
+    return made
+
+
+def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[dict[str, Given]]) -> None:
+    """Add to what each of the `surfaces` that are made of the data is given the keys that speak of them alone."""
+    for surface, own in zip(surfaces, given, strict=True):
+        for name in SETTINGS if surface.metric is not None else ():
+            axis = getattr(spec, name)
+            if axis is None:
+                continue
+            if name in own:
+                raise SpecError(f"'{name}' is given twice, also as '{own[name].name}'", (name,))
+            own[name] = Given(axis, (name,))
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """The minimiser of a regression at any weight decay; `plain` is the one without, None where there is none."""
+
+    model: str
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: int
+    plain: np.ndarray | None
+
+    def __call__(self, dimension: int, weight_decay: float) -> np.ndarray:
+        """The minimiser `[1, n]`, `[0, n]` where there is none."""
+        found = self.plain
+        if weight_decay:
+            found = _solution(self.model, self.inputs, self.targets, self.classes, weight_decay).minimiser
+        return np.zeros((0, dimension)) if found is None else found[None]
+
+
+def _solution(model: str, inputs: np.ndarray, targets: np.ndarray, classes: int, weight_decay: float = 0.0) -> Solution:
+    if model == "linear":
+        return linear_solution(inputs, targets, weight_decay)
+    if model == "softmax":
+        return softmax_solution(inputs, targets, classes, weight_decay)
+    if weight_decay:
+        return decayed_logistic_solution(inputs, targets, weight_decay)
+    return logistic_solution(inputs, targets)
+
+
+def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Surface:
+    """Linear, logistic or softmax regression; it starts at 0, and its box spans 0 and twice the minimiser."""
+    model, classes = spec.model, len(table.classes)
+    inputs, targets = design_matrix(table), table.target
+    held_out = (inputs[mask], targets[mask]) if mask.any() else ()
+    inputs, targets = inputs[~mask], targets[~mask]
+    solution = _solution(model, inputs, targets, classes)
+    minimum = Minimum(model, inputs, targets, classes, solution.minimiser)
+    variance = targets.var()
+    if model == "linear" and spec.batch_size is None:
+        # the examples may be rotated into as many as there are weights: same E, far cheaper
+        inputs, targets = reduce_examples(inputs, targets)
+    names = [*table.feature_names, "intercept"]
+    function: Any = {"linear": linear, "logistic": logistic, "softmax": Softmax(classes)}[model]
+    outputs = function.outputs if isinstance(function, Softmax) else linear_outputs
+    labels = [f"{name}:{label}" for name in names for label in table.classes[1:]] if model == "softmax" else names
+    reach = np.ones(len(labels))
+    if solution.minimiser is not None:
+        size = np.abs(solution.minimiser)
+        reach = 2 * np.maximum(size, 1e-3 * max(1e-12, float(size.max())))
+    note = solution.note
+    if note and (spec.weight_decay is not None or any(key.endswith("weight_decay") for key in spec.param)):
+        note = f"without weight decay {note}"
+    return Surface(
+        name=f"{table.name}-{how}",
+        function=function,
+        start=tuple(np.zeros(len(labels))),
+        parameters={"weight_decay": 0.0},
+        limits=LIMITS,
+        minimisers=minimum,
+        box=(-reach, reach),
+        dimension=len(labels),
+        data=(inputs, targets),
+        held_out=held_out,
+        metric=_metric(Score(outputs, model != "linear"), (inputs, targets), held_out, variance),
+        labels=tuple(labels),
+        summary=f"{model.capitalize()} regression of {table.target_name} in {table.name}, {how} features.",
+        formula=SOURCES[model],
+        source=_source(table, mask, "features and an intercept"),
+        note=note,
+    )
+
+
+def _network(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Surface:
+    """A multilayer perceptron with `hidden` layers of units with an `activation`, both options."""
+    features, targets = table.features, table.target
+    held_out = (features[mask], targets[mask]) if mask.any() else ()
+    features, targets = features[~mask], targets[~mask]
+    model = Multilayer(features.shape[1], len(table.classes))
+    task = f"Classification by {table.target_name}" if table.classes else f"Regression of {table.target_name}"
+    of_class = "log(1 + exp(y)) - t y" if len(table.classes) == 2 else "log Σ exp(y_c) - y_t"
+    return Surface(
+        name=f"{table.name}-{how}",
+        function=model,
+        start=(),
+        parameters={"weight_decay": 0.0},
+        options={"hidden": "8", "activation": "tanh"},
+        limits=LIMITS,
+        dimension=0,
+        data=(features, targets),
+        held_out=held_out,
+        metric=_metric(Score(model.outputs, bool(table.classes)), (features, targets), held_out, targets.var()),
+        follows=Architecture(model, spec.seed),
+        summary=f"{task} in {table.name}, {how} features, by a network with hidden units.",
+        formula=f"mean over examples of {of_class if table.classes else '(y - t)²'}{DECAY}, y the network's outputs",
+        source=_source(table, mask, "features"),
+    ).settled()
+
+
+def _metric(
+    score: Score, train: tuple[np.ndarray, np.ndarray], held_out: Sequence[np.ndarray], variance: float
+) -> Metric:
+    """`variance` is that of the training targets before examples were reduced to fewer."""
+    parts: Mapping[str, tuple[np.ndarray, ...]] = {"train": (*train, np.asarray(variance))}
+    if held_out:
+        parts = {**parts, "test": (*held_out, np.asarray(held_out[1].var()))}
+    return Metric("accuracy" if score.classifies else "r2", score, parts)
+
+
+def _source(table: Dataset, mask: np.ndarray, what: str) -> str:
+    rows, columns = table.features.shape
+    kinds = f"; classes {', '.join(table.classes)}" if table.classes else ""
+    held_out = f"; {mask.sum()} examples held out" if mask.any() else ""
+    return f"{rows - mask.sum()} examples, {columns} {what}{kinds}{held_out}"
