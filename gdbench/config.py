@@ -54,7 +54,8 @@ def require_consistent(spec: Any) -> None:
     for key, needed in (("noise_decay", "noise"), ("patience", "holdout")):
         if getattr(spec, key) is not None and getattr(spec, needed) is None:
             raise ValueError(f"{key} needs {needed}")
-    if not spec.shuffle and spec.batch_size is None:
+    of_surfaces = spec.surface.values() if isinstance(spec.surface, Mapping) else ()
+    if not spec.shuffle and spec.batch_size is None and not any("batch_size" in block for block in of_surfaces):
         raise ValueError("shuffle needs batch_size: without mini-batches every step sees all examples")
     require_data(spec)
 

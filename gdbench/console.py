@@ -91,10 +91,17 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     for sentence in tables.condition_sentences(result.table):
         show(sentence)
     show(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
+    for sentence in tables.other_target_sentences(result.table, goals_of(plan)):
+        show(sentence)
     show(tables.budget_sentence(result.table))
     for surface in plan.surfaces:
         if surface.note and spec.data:
             show(f"{surface.name}: {surface.note}")
+
+
+def goals_of(plan: Plan) -> dict[str, str]:
+    """By surface, what its goal is in words; a plug-in's may have none."""
+    return {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
 
 
 def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None:

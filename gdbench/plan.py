@@ -97,7 +97,6 @@ def make_sweep_plan(
     )
     require_few(spec, surfaces, solvers, of_surfaces, of_solvers, CONDITIONS)
     ladder = tuple(spec.targets) if targets is None else targets
-    conditions = list(_conditions(spec, ladder))
     searches = searches_of(spec, solvers, given_solvers)
     require_effect(spec, surfaces, solvers, given_solvers)
     seeds = np.array(spec.seed_list)
@@ -109,6 +108,7 @@ def make_sweep_plan(
     first = 0
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
+        conditions = list(_conditions(spec, ladder, spec.surface.get(surface.name, {})))
         for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
             # after the options, which may decide the examples
             variant = _held_out(variant, spec)
@@ -118,7 +118,7 @@ def make_sweep_plan(
             parameters, noise = _with_noise(parameters, spec)
             noisy = bool(noise[NOISE]) or NOISE in parameters
             for condition, swept in conditions:
-                _require_examples(variant, condition)
+                _require_examples(variant, condition, "batch_size" in spec.surface.get(surface.name, {}))
                 for search in searches:
                     for options in search.options:
                         block = Block(
@@ -157,9 +157,11 @@ def _named(registry: Any, kind: str, spec: SweepSpec, objects: Sequence[Any]) ->
     return found
 
 
-def _conditions(spec: SweepSpec, targets: tuple[float, ...]) -> Iterator[tuple[Conditions, dict[str, Any]]]:
-    """Every combination of conditions, and those of them that are swept."""
-    axes: dict[str, Axis] = {name: getattr(spec, name) or Axis("values", (0,)) for name in CONDITIONS}
+def _conditions(
+    spec: SweepSpec, targets: tuple[float, ...], own: Mapping[str, Any]
+) -> Iterator[tuple[Conditions, dict[str, Any]]]:
+    """Every combination of conditions, of which a surface may have its `own`, and those of them that are swept."""
+    axes: dict[str, Axis] = {name: own.get(name) or getattr(spec, name) or Axis("values", (0,)) for name in CONDITIONS}
     lists: dict[str, list[Any]] = {}
     for name, axis in axes.items():
         numbers = axis.values if name == "dtype" else values_of(Given(axis, (name,)), spec.seed)
@@ -170,7 +172,7 @@ def _conditions(spec: SweepSpec, targets: tuple[float, ...]) -> Iterator[tuple[C
         chosen |= {name: int(chosen[name]) for name in WHOLE}
         # what makes gradients or their end random is told, also where it has one value
         swept |= {name: chosen[name] for name in WHOLE if name in swept or (name != "steps" and chosen[name])}
-        if not spec.shuffle:
+        if not spec.shuffle and chosen["batch_size"]:
             swept["shuffle"] = False
         if spec.holdout is not None:
             swept["holdout"] = spec.holdout
@@ -196,9 +198,10 @@ def _with_noise(
     return crossed, single
 
 
-def _require_examples(surface: Surface, conditions: Conditions) -> None:
+def _require_examples(surface: Surface, conditions: Conditions, own: bool) -> None:
+    path = ("surface", surface.name, "batch_size") if own else ("batch_size",)
     if conditions.batch_size and not surface.data:
-        raise SpecError(f"surface '{surface.name}' has no examples to draw mini-batches from", ("batch_size",))
+        raise SpecError(f"surface '{surface.name}' has no examples to draw mini-batches from", path)
 
 
 def _held_out(surface: Surface, spec: SweepSpec) -> Surface:

@@ -51,6 +51,10 @@ def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
     _report(frames, as_json=as_json)
     if as_json:
         return
+    from gdbench import tables
+
+    for sentence in tables.other_target_sentences(frames.table, console.goals_of(plan)):
+        console.show(sentence)
     for surface in plan.surfaces:
         if surface.note and plan.spec.data:
             console.show(f"{surface.name}: {surface.note}")

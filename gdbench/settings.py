@@ -17,6 +17,10 @@ from gdbench.schedule_kinds import Schedules, is_number, is_scheduled
 from gdbench.solvers.base import CONVENTION, PAPER, Solver
 from gdbench.surfaces.base import Surface
 from gdbench.sweep_spec import SweepSpec
+from gdbench.things import UNDER_SURFACE
+
+
+STARTS = {"start", "starts"}
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,11 @@ def assign(
     for i, thing in enumerate(things):
         known = [*settable(thing), *(["learning_rate"] if _has_rate(thing) else [])]
         for name, value in own.get(thing.name, {}).items():
-            if name in ("start", "starts") and kind == "surface":
+            if name in UNDER_SURFACE and kind == "surface":
                 continue
             where: tuple[Any, ...] = (kind, thing.name, name)
             if name not in known:
-                more = [*known, "start", "starts"] if kind == "surface" else known
+                more = [*known, *UNDER_SURFACE] if kind == "surface" else known
                 raise SpecError(str(unknown(what, name, more, f"of {kind} '{thing.name}'")), where)
             assigned[i][name] = Given(value, where)
     used = {item.path for given in assigned for item in given.values()}
@@ -111,9 +115,9 @@ def require_effect(
     rated = [own for solver, own in zip(solvers, given, strict=True) if _has_rate(solver)]
     if spec.learning_rate is not None and rated and not any(_takes_rate_of_all(spec, own) for own in rated):
         raise SpecError("'learning_rate' has no effect: every solver sets its own", ("learning_rate",))
-    for key in ("start", "starts"):
+    for key, own in (("start", STARTS), ("starts", STARTS), ("batch_size", {"batch_size"})):
         if getattr(spec, key) is not None and all(
-            {"start", "starts"} & set(spec.surface.get(surface.name, {})) for surface in surfaces
+            own & set(spec.surface.get(surface.name, {})) for surface in surfaces
         ):
             raise SpecError(f"'{key}' has no effect: every surface sets its own", (key,))
 

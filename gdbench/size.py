@@ -35,7 +35,7 @@ def require_few(
     conditions: Collection[str],
 ) -> None:
     """Raise `UsageError` where the sweep has more runs, programs, problems or weights than can be meant."""
-    under = math.prod(len(axis) for name in conditions if (axis := getattr(spec, name)) is not None)
+    under = {name: len(axis) for name in conditions if (axis := getattr(spec, name)) is not None}
     options, settings = 0, 0
     for solver, given in zip(solvers, of_solvers, strict=True):
         variants = _product(given, solver.options)
@@ -59,8 +59,10 @@ def require_few(
                 f"weights; all starts together may have {_many(MOST_NUMBERS)} numbers",
                 _path(spec, surface, "dimension" in given),
             )
-        programs += variants * under * options
-        runs += variants * problems * under * settings * starts * len(spec.seed_list)
+        own = spec.surface.get(surface.name, {})
+        conditioned = variants * math.prod({**under, **_lengths(own, conditions)}.values())
+        programs += conditioned * options
+        runs += conditioned * problems * settings * starts * len(spec.seed_list)
     if programs > MOST_PROGRAMS:
         raise UsageError(
             f"{_many(programs)} programs to compile are more than {_many(MOST_PROGRAMS)}: shorten an axis of steps, "
@@ -110,9 +112,14 @@ def _settings(spec: SweepSpec, solver: Solver, given: Axes) -> int:
     return count * (len(own) if own is not None else rates)
 
 
+def _lengths(given: Axes, names: Collection[str]) -> dict[str, int]:
+    """How many values those of the axes have that are among `names`."""
+    return {name: len(given[name]) for name in names if name in given}
+
+
 def _product(given: Axes, names: Collection[str]) -> int:
     """How many combinations the axes among `names` have."""
-    return math.prod(len(given[name]) for name in names if name in given)
+    return math.prod(_lengths(given, names).values())
 
 
 def _many(count: int) -> str:

@@ -198,6 +198,21 @@ def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps:
     return f"Target: loss - f* <= atol + rtol × the gap at the start; {'; '.join(swept)}."
 
 
+def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> list[str]:
+    """What `reached` means where no lowest loss says it; `goals` in words by surface, whose name problems begin with.
+
+    Where neither a goal nor the minimum is known, that nothing there can be reached.
+    """
+    said = [f"On {name} `reached` means: {goal}." for name, goal in goals.items() if goal]
+    ran = table[(table["status"] != "error") & ~table["surface"].astype(str).str.partition(" ")[0].isin(goals)]
+    without = ran.groupby("surface", observed=True, sort=False)["gap"].agg(lambda gaps: bool(gaps.isna().all()))
+    names = [str(name) for name, unknown in without.items() if unknown]
+    if names:
+        shown = ", ".join(names[:MOST_CONDITIONS]) + (" .." if len(names) > MOST_CONDITIONS else "")
+        said.append(f"The lowest loss is not known on {shown}: nothing there is `reached`, the lower loss is better.")
+    return said
+
+
 def budget_sentence(
     table: pd.DataFrame, metric: str = "steps_to_target", trial: str = "learning rate", each: str = "start"
 ) -> str:

@@ -8,27 +8,31 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from gdbench.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, plain, shown
+from gdbench.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, numbers_of, plain, shown
 from gdbench.schedule_kinds import Schedules
 from gdbench.schedule_spec import SETTING_SCHEMA, setting_of
 
 Points = list[list[float]]
 Block = dict[str, Any]
+# keys below a surface that are no settings of its own, but conditions of the runs on it
+UNDER_SURFACE = ("start", "starts", "batch_size")
+BATCH_SIZE = numbers_of("batch_size", low=1, whole=True)
 
 
 def _block(kind: str, name: str, given: Any) -> Block:
-    """The settings of one surface or solver: axes, of a solver also schedules, of a surface `start` or `starts`."""
+    """The settings of one surface or solver: axes, of a solver also schedules, of a surface conditions."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise Problem(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
     made: Block = {}
-    read = setting_of if kind == "solver" else axis_of
+    read: dict[str, Any] = dict.fromkeys(given, setting_of if kind == "solver" else axis_of)
+    read |= {"start": _point, "starts": _starts, "batch_size": BATCH_SIZE} if kind == "surface" else {}
     for key, value in given.items():
-        if kind == "solver" and key in ("start", "starts"):
-            raise Problem(f"unknown hyperparameter '{key}' of solver '{name}'; starts go below a surface", name, key)
+        if kind == "solver" and key in UNDER_SURFACE:
+            raise Problem(f"unknown hyperparameter '{key}' of solver '{name}'; {key} goes below a surface", name, key)
         try:
-            made[str(key)] = _starts(value) if key == "starts" else _point(value) if key == "start" else read(value)
+            made[str(key)] = read[key](value)
         except Problem as problem:
             raise Problem(str(problem), name, key, *problem.path) from None
     if "start" in made and "starts" in made:
@@ -117,10 +121,10 @@ _STARTS_SCHEMA: dict[str, Any] = {
 
 
 def _things_schema(kind: str) -> dict[str, Any]:
-    starts = {"start": {"type": "array", "items": {"type": "number"}}, "starts": _STARTS_SCHEMA}
+    conditions = {"start": {"type": "array", "items": {"type": "number"}}, "starts": _STARTS_SCHEMA}
     setting = AXIS_SCHEMA if kind == "surface" else SETTING_SCHEMA
     block: dict[str, Any] = {"type": "object", "additionalProperties": setting}
-    block |= {"properties": starts} if kind == "surface" else {}
+    block |= {"properties": conditions} if kind == "surface" else {}
     return {
         "anyOf": [
             {"type": "string"},

@@ -253,6 +253,22 @@ SWEEPS = {
         4,
         "'starts' has no effect: every surface sets its own",
     ),
+    "batch size of a formula": (
+        OWN_SURFACE + "  ellipse: {batch_size: 1}",
+        3,
+        "surface 'ellipse' has no examples to draw mini-batches from",
+    ),
+    "batch size of no example": (
+        OWN_SURFACE + "  scaled: {batch_size: [0, 1]}",
+        3,
+        "batch_size must be at least 1, not 0",
+    ),
+    "batch size of a solver": (OWN_SOLVER + "  sgd: {batch_size: 1}", 3, "'sgd'; batch_size goes below a surface"),
+    "batch size without effect": (
+        OWN_SURFACE + "  scaled: {batch_size: 1}\nbatch_size: 2",
+        4,
+        "'batch_size' has no effect: every surface sets its own",
+    ),
     "hyperparameter impossible": (S + "set: {momentum: 2}", 3, "must be at least 0 and below 1, not 2"),
     "model without data": (S + "model: logistic", 0, "model needs data"),
     "preprocess without data": (S + "preprocess: center", 0, "preprocess needs data"),

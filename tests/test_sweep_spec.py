@@ -55,6 +55,17 @@ holdout: 0.25
 patience: [100, 200]
 learning_rate: {random: {log_uniform: [1e-4, 1]}, num: 3}
 """
+NETWORKS = """
+surface: {contradictory: {batch_size: [1, 2]}}
+data: sklearn:moons
+model: mlp
+hidden: [2, "3,2"]
+activation: [tanh, relu]
+task: classification
+weight_decay: [0, 1e-3]
+solver: sgd
+learning_rate: 0.1
+"""
 TUNED = """
 surface: [ellipse, rosenbrock]
 solver: [sgd, adam]
@@ -78,7 +89,7 @@ rates: {num: 3}
 steps: 30
 """
 # what files of people hold, and what nobody should write
-SEEDS = [path.read_text() for path in sorted(CONFIGS.glob("*.yaml"))] + [EVERYTHING, DATA, TUNED, SCHEDULED]
+SEEDS = [path.read_text() for path in sorted(CONFIGS.glob("*.yaml"))] + [EVERYTHING, DATA, NETWORKS, TUNED, SCHEDULED]
 NASTY = """
 ~|true|no|0|-1|1|2|3|0.5|1e-6|1e400|-0.0|.nan|.inf|-.inf|10000000|16777217|99999999999999999999999|
 0x7fffffffffffffff|''|x|ellipse|sgd|float16|raw|[]|[[]]|[[1, 1], [1, 1]]|[1, 1]|[1, 1.0]|[~]|{}|

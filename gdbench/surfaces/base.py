@@ -52,7 +52,8 @@ class Surface:
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
     metric : how well the model predicts, where the surface is one of predictions.
-    goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it.
+    goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it;
+    `goal_text` says the same in words: "|x1| > 1".
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
     follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, and the
     options themselves in one spelling; it raises `UsageError` for options that are wrong.
@@ -73,6 +74,7 @@ class Surface:
     held_out: tuple[np.ndarray, ...] = ()
     metric: Metric | None = None
     goal: Callable[[Any], Any] | None = None
+    goal_text: str = ""
     bounds: tuple[Any, Any] | None = None
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     labels: tuple[str, ...] = ()
@@ -202,6 +204,7 @@ def surface(
     dimensions: range = ANY,
     data: Sequence[Any] = (),
     goal: Callable[[Any], Any] | None = None,
+    goal_text: str = "",
     bounds: tuple[Any, Any] | None = None,
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
     labels: Sequence[str] = (),
@@ -243,6 +246,7 @@ def surface(
             dimensions=dimensions,
             data=tuple(np.asarray(array, dtype=np.float64) for array in data),
             goal=goal,
+            goal_text=goal_text,
             bounds=bounds,
             follows=follows,
             labels=tuple(labels),

@@ -89,6 +89,7 @@ def beale(x: Array) -> Array:
 @surface(
     start=(1.0, 0.001),
     goal=lambda x: jnp.abs(x[1]) > 1.0,  # the saddle is left behind
+    goal_text="|x1| > 1",
     box=(-1.5, 1.5),
     formula="x0² - x1²",
     source="the simplest strict saddle; Dauphin et al. 2014, arXiv:1406.2572, on why they slow descent down",
@@ -105,6 +106,7 @@ def saddle(x: Array) -> Array:
     start=(1.0, 0.001),
     # a valley is reached: there are three of them, at the angles 60, 180 and 300 degrees
     goal=lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 < -1.0,
+    goal_text="the loss is below -1",
     box=(-1.5, 1.5),
     formula="x0³ - 3 x0 x1²",
     source="Hilbert and Cohn-Vossen 1932, Anschauliche Geometrie, on the monkey saddle",

@@ -163,6 +163,7 @@ def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
     box=(-1.0, 1.0),
     data=(INPUTS, TARGETS),
     follows=_follows,
+    goal_text="every output is on the right side of ½",
     formula="mean over examples of (y - t)²,  y_j = 1/(1 + exp(-Σᵢ yᵢ wᵢⱼ)) layer by layer",
     source="Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors, "
     "doi:10.1038/323533a0; the network is the course's, the examples are exclusive or",
