@@ -19,7 +19,6 @@ from gdbench.surfaces.base import Surface
 from gdbench.sweep_spec import SweepSpec
 from gdbench.things import UNDER_SURFACE
 
-
 STARTS = {"start", "starts"}
 
 
