@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from gdbench.errors import GdbenchError, UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gdbench.benchmark import Result
     from gdbench.plan import Plan
 
 WIDE = 200
+# surfaces of which each gets a line
+MOST_FINDINGS = 24
 
 
 def load_plugins(files: list[str]) -> None:
@@ -88,6 +92,7 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     spec = plan.spec
     show(tables.results_table(result.table), wide=True)
     show("")
+    tell_findings(result.table)
     for sentence in tables.condition_sentences(result.table):
         show(sentence)
     show(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
@@ -97,6 +102,17 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     for surface in plan.surfaces:
         if surface.note and spec.data:
             show(f"{surface.name}: {surface.note}")
+
+
+def tell_findings(table: pd.DataFrame) -> None:
+    """Print what the table shows, in one line for each of a few surfaces."""
+    from gdbench.findings import finding
+
+    if len(table) < 2 or table["solver"].nunique() < 2 or table["surface"].nunique() > MOST_FINDINGS:
+        return
+    for surface, rows in table.groupby("surface", observed=True, sort=False):
+        show(f"{surface}: {finding(rows)}.")
+    show("")
 
 
 def goals_of(plan: Plan) -> dict[str, str]:

@@ -76,6 +76,7 @@ def _report(frames: Frames, *, as_json: bool) -> None:
     if scores is not None and len(scores) > 1 and len(frames.table["surface"].unique()) > 1:
         console.show(tables.scores_table(scores))
         console.show("")
+    console.tell_findings(frames.table)
     for sentence in tables.condition_sentences(frames.table):
         console.show(sentence)
     spec = getattr(frames, "spec", None)

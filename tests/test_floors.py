@@ -20,7 +20,7 @@ FLOORS = {
     "holdout models",
     3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape records conventions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
-    5: "derived comparison paired verdicts statistics statistics.* tables plots plots.*",
+    5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
     "console describe influence __init__ __main__",
 }
@@ -79,6 +79,8 @@ NEIGHBOURS = {
     ("comparison", "verdicts"): "a comparison ends in verdicts",
     ("verdicts", "paired"): "a verdict names the level of its test",
     ("verdicts", "tables"): "numbers look alike in every table",
+    ("findings", "tables"): "numbers look alike in every sentence",
+    ("findings", "statistics"): "columns are read in one way",
     ("plots.*", "verdicts"): "pictures show verdicts",
     ("engine", "records"): "the engine ends with records",
     ("plots.*", "statistics"): "pictures show statistics",

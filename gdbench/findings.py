@@ -1,0 +1,103 @@
+"""What a table shows, in one line for each surface: who arrives first, and how plain descent fares beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from gdbench.statistics import floats
+from gdbench.tables import number
+
+PLAIN = "sgd"  # what the others are compared with
+# of solvers that one line names
+MOST_NAMED = 3
+# one that needs at most so many times the steps of the first is about as fast
+NEARLY = 1.05
+
+
+def finding(rows: pd.DataFrame) -> str:
+    """One line on the `rows` of a table that speak of one surface.
+
+    A solver arrives where its median of steps over the starts is finite, which is where most starts reached the target.
+    """
+    steps = dict(zip(rows["solver"].astype(str), floats(rows, "steps_to_target"), strict=True))
+    arrived = {solver: own for solver, own in steps.items() if math.isfinite(own)}
+    if not arrived:
+        return _nobody(rows)
+    best = min(arrived.values())
+    first = [solver for solver, own in arrived.items() if own <= max(best * NEARLY, best + 0.5)]
+    if len(steps) == 1:
+        return f"{first[0]} arrives in {_steps(best)}"
+    missing = [solver for solver in steps if solver not in arrived]
+    late = [solver for solver in arrived if solver not in first]
+    whole = "every solver arrives" if not late and not missing else f"{_listed(first)} {_verb(first)} first"
+    shares = dict(zip(steps, floats(rows, "success"), strict=True))
+    share = min(shares[solver] for solver in first)
+    partly = f", from {_percent(share)} of the starts" if share < 1 else ""
+    said = [f"{whole}, in {_span([arrived[solver] for solver in first])}{partly}"]
+    if PLAIN in late:
+        said.append(f"{PLAIN} needs {_times(arrived[PLAIN], best)}")
+    never = [solver for solver in missing if not shares[solver]]
+    seldom = [solver for solver in missing if shares[solver]]
+    if never:
+        said.append(f"{_listed(never)} never {'do' if len(never) > 1 else 'does'}")
+    if seldom:
+        said.append(f"{_listed(seldom)} from at most {_percent(max(shares[solver] for solver in seldom))}")
+    slowest = max(late, key=lambda solver: arrived[solver], default=PLAIN)
+    if not missing and slowest != PLAIN:
+        said.append(f"{slowest} takes longest, {_times(arrived[slowest], best)}")
+    return "; ".join(said)
+
+
+def change(before: pd.DataFrame, after: pd.DataFrame, what: str, solver: str = PLAIN) -> str:
+    """What a change of the surface, in words `what`, did to the steps of one solver: from `before` to `after`."""
+    old, new = (floats(rows[rows["solver"] == solver], "steps_to_target") for rows in (before, after))
+    ends = [own[0] if len(own) else math.inf for own in (old, new)]
+    first, last = (_steps(end) if math.isfinite(end) else "not reached" for end in ends)
+    return f"{what} took {solver} from {number(ends[0]) if last != 'not reached' != first else first} to {last}"
+
+
+def _nobody(rows: pd.DataFrame) -> str:
+    """Where no solver arrives: how the runs ended, and whose loss is lowest."""
+    some = rows[rows["success"] > 0]
+    if len(some):
+        best = some.sort_values("success", ascending=False, kind="stable").iloc[0]
+        return f"no solver arrives from most starts; {best['solver']} does from {_percent(best['success'])}"
+    losses = rows.dropna(subset=["loss_final"])
+    if not len(losses):
+        return "no solver arrives"
+    best = losses.sort_values("loss_final", kind="stable").iloc[0]
+    return f"no solver arrives; {best['solver']} ends lowest, at a loss of {number(best['loss_final'])}"
+
+
+def _steps(count: float) -> str:
+    """`1 step`, `274 steps`, `35.5 steps`."""
+    return f"{number(count)} step{'' if count == 1 else 's'}"
+
+
+def _span(counts: Sequence[float]) -> str:
+    """Steps of solvers that are about as fast."""
+    low, high = min(counts), max(counts)
+    return _steps(low) if number(low) == number(high) else f"{number(low)} to {_steps(high)}"
+
+
+def _times(count: float, best: float) -> str:
+    """A number of steps, with how many times the fewest they are."""
+    return f"{number(count)}" + (f" ({number(count / best, 2)} times as many)" if best > 0 else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "arrive" if len(names) > 1 else "arrives"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and 4 more`."""
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
