@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gdbench.block import Block
+from gdbench.drift import SENTENCE, drifts, last_inside
 from gdbench.engine import Trajectory, trace
 from gdbench.errors import describe
 from gdbench.facts import Facts
@@ -60,6 +61,8 @@ def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Tr
                 if path is not None and not block.is_stochastic:
                     gaps = path.loss - floor
                     seen[index] = rate_observed(gaps, resolution)
+                    if status[index] == "budget" and drifts_off(path, facts, block.surface):
+                        messages[index] = SENTENCE
                     one = program.take(np.array([place]))
                     look = Seen(one, point, hessian, path, gaps, resolution, status[index], bool(arrived[index]))
                 rates = seen[index], predicted[index]
@@ -68,16 +71,23 @@ def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Tr
     return pd.DataFrame(found, index=runs.index)
 
 
+def drifts_off(path: Trajectory, facts: Facts, surface: Surface) -> bool:
+    """Whether a run that did not reach its target moves away from every known minimum, out of the box."""
+    return drifts(path.x, path.loss, facts.minimisers, *surface.box_bounds(surface.dimension), facts.f_star)
+
+
 def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]]) -> Landscape:
     """What a picture of `surface` needs, framed around `paths`, each with whether it reached the target.
 
     A path that diverges or swings without end leaves the frame rather than setting it: of a run that did not arrive,
-    start and end count.
+    start and end count, of one that drifts off its last point near the box.
     """
     all_paths = list(paths)
     shown: list[tuple[Any, Any]] = []
-    for path, _ in all_paths:
+    for path, reached in all_paths:
         ends = [0] if path.loss[-1] > path.loss[0] or not np.isfinite(path.loss[-1]) else [0, -1]
+        if surface.dimension <= 2 and not reached and drifts_off(path, facts, surface):
+            ends = [0, last_inside(path.x, *surface.box_bounds(surface.dimension))]
         shown.append((path.x[ends], path.loss[ends]))
     shown += [(path.x, path.loss) for path, reached in all_paths if reached]
     start = max((float(path.loss[0]) for path, _ in all_paths), default=np.nan)

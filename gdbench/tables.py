@@ -10,6 +10,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.drift import DRIFTS
 from gdbench.schedule_kinds import KINDS
 from gdbench.tuning import rule
 
@@ -88,7 +89,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
                 number(steps) if math.isfinite(steps) else "never",
                 *([f"{round(row['success'] * row['starts'])}/{row['starts']}"] if several_starts else []),
                 *([_tuning(row)] if tuned_on else []),
-                _outcome(str(row["status"]), row["minimum"]),
+                _outcome(str(row["status"]), row["minimum"], str(row["message"])),
                 number(row["loss_final"]),
                 *(number(row[name]) for name in scores),
                 number(row["rate_observed"], 6),
@@ -156,10 +157,12 @@ def condition_sentences(table: pd.DataFrame) -> list[str]:
     return [f"Condition number at the minimum: {', '.join(pairs)}."]
 
 
-def _outcome(status: str, minimum: object) -> Text:
+def _outcome(status: str, minimum: object, message: str) -> Text:
     text = Text(status, style=STATUS_STYLES.get(status, ""))
     if not pd.isna(minimum) and int(minimum) > 0:  # type: ignore[call-overload]
         text.append(", local minimum")
+    if message.startswith(DRIFTS):
+        text.append(f", {DRIFTS}")
     return text
 
 

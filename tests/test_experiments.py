@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gdbench
+from gdbench.drift import drifts
 from gdbench.facts import values
 from gdbench.surfaces import SURFACES
 
@@ -114,3 +115,46 @@ def test_adam_ends_at_the_worst_point_and_amsgrad_at_the_best():
     for solver, path in found.items():
         plain = reddis_example(solver == "amsgrad", len(path) - 1)
         np.testing.assert_allclose(path, plain, rtol=1e-9, atol=1e-9)
+
+
+def test_a_minimum_at_infinity_is_never_reached():
+    result = swept("minimum-at-infinity")
+    runs, table = result.runs.set_index("solver"), result.table.set_index("solver")
+    assert table["status"].to_dict() == {"sgd": "reached", "rmsprop": "budget", "adam": "budget"}
+    assert table["message"]["sgd"] == ""
+    infimum = 14.203125 - 13.875**2 / 14
+    paths = result.trajectory.set_index("run")
+    for solver in ("rmsprop", "adam"):
+        path = paths.loc[runs["run"][solver]]
+        assert infimum < path["loss"].iloc[-1] < 0.6
+        assert path["x0"].iloc[-1] < -9
+        assert abs(path["x1"].iloc[-1] - 1) < 0.15
+        # it has not come to rest
+        assert path["x0"].iloc[-1] < path["x0"].iloc[-1000] < path["x0"].iloc[-2000]
+        assert table["message"][solver].startswith("drifts off")
+
+
+def walk(way, steps=400):
+    """Iterates along the first of two weights, away from a minimiser at 0, and a falling loss."""
+    k = np.arange(steps + 1)
+    return np.column_stack([way(k), np.zeros(steps + 1)]), 1 + 1 / (1 + k)
+
+
+@pytest.mark.parametrize(
+    ("way", "drifting"),
+    [
+        (lambda k: np.log(1 + k), True),
+        (lambda k: 0.1 * k, True),
+        (lambda k: 0.2 * np.log(1 + k), False),  # within the box
+        (lambda k: 5 - 4 * 0.99**k, False),  # towards 5
+        (lambda k: 20 - np.log(1 + k), False),  # towards the minimiser
+        (lambda k: 3 + np.sin(k), False),  # to and fro
+    ],
+)
+def test_what_drifts_off(way, drifting):
+    x, loss = walk(way)
+    ends = np.zeros((1, 2)), np.full(2, -2.0), np.full(2, 2.0)
+    assert drifts(x, loss, *ends, 0.5) == drifting
+    assert not drifts(x, loss, *ends, 2.0), "it has reached the target"
+    assert not drifts(x, loss[::-1], *ends, 0.5), "its loss rises"
+    assert not drifts(x, loss, np.zeros((0, 2)), *ends[1:], 0.5), "no minimiser is known"

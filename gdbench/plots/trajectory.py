@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.drift import DRIFTS
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
 from gdbench.plots.files import file_name
@@ -183,6 +184,8 @@ def _outcome(track: Track, ground: Ground) -> str:
         return f"raised an error after {count(steps)}"
     if track.status == "stopped":
         return f"stopped early after {count(steps)}{ending}{outside}"
+    if str(track.run.get("message")).startswith(DRIFTS):
+        return f"not reached in {count(steps)}{ending}, {DRIFTS}"
     return f"not reached in {count(steps)}{ending}{outside}"
 
 
