@@ -14,6 +14,7 @@ from gdbench.engine import Trajectory, trace
 from gdbench.errors import describe
 from gdbench.facts import Facts
 from gdbench.landscape import Landscape, landscape_of
+from gdbench.random_plane import random_plane_of
 from gdbench.rate_fit import rate_observed
 from gdbench.rate_notes import Seen, note_of
 from gdbench.surfaces.base import Surface
@@ -76,19 +77,22 @@ def drifts_off(path: Trajectory, facts: Facts, surface: Surface) -> bool:
     return drifts(path.x, path.loss, facts.minimisers, *surface.box_bounds(surface.dimension), facts.f_star)
 
 
-def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]]) -> Landscape:
-    """What a picture of `surface` needs, framed around `paths`, each with whether it reached the target.
+def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]], seed: int) -> Landscape:
+    """What pictures of `surface` need, framed around `paths`, each with whether it reached the target.
 
     A path that diverges or swings without end leaves the frame rather than setting it: of a run that did not arrive,
-    start and end count, of one that drifts off its last point near the box.
+    start and end count, of one that drifts off its last point near the box; of more than two weights, where components
+    are of whole paths, all of one that came down. Of those there is also a random plane, drawn with `seed`.
     """
     all_paths = list(paths)
+    many = surface.dimension > 2
     shown: list[tuple[Any, Any]] = []
     for path, reached in all_paths:
         ends = [0] if path.loss[-1] > path.loss[0] or not np.isfinite(path.loss[-1]) else [0, -1]
         if surface.dimension <= 2 and not reached and drifts_off(path, facts, surface):
             ends = [0, last_inside(path.x, *surface.box_bounds(surface.dimension))]
         shown.append((path.x[ends], path.loss[ends]))
-    shown += [(path.x, path.loss) for path, reached in all_paths if reached]
+    shown += [(path.x, path.loss) for path, reached in all_paths if reached or (many and path.loss[-1] < path.loss[0])]
     start = max((float(path.loss[0]) for path, _ in all_paths), default=np.nan)
-    return landscape_of(surface, facts, shown, start)
+    whole = [(path.x, path.loss) for path, _ in all_paths]
+    return landscape_of(surface, facts, shown, start) | random_plane_of(surface, facts, whole, seed, start)

@@ -213,7 +213,8 @@ def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExe
     def look(indices: Sequence[int]) -> dict[str, Any]:
         block = plan.blocks[indices[0]]
         assert block.facts is not None
-        return ground_of(block.surface, block.facts, [path for index in indices for path in finished[index].drawn()])
+        paths = [path for index in indices for path in finished[index].drawn()]
+        return ground_of(block.surface, block.facts, paths, plan.spec.seed)
 
     known = {name: indices for name, indices in of_surface.items() if plan.blocks[indices[0]].facts is not None}
     return dict(zip(known, pool.map(look, known.values()), strict=True))

@@ -108,6 +108,9 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> 
     function: Any = {"linear": linear, "logistic": logistic, "softmax": Softmax(classes)}[model]
     outputs = function.outputs if isinstance(function, Softmax) else linear_outputs
     labels = [f"{name}:{label}" for name in names for label in table.classes[1:]] if model == "softmax" else names
+    # the columns of the softmax's matrix go into one output each, and the last row holds the intercepts
+    columns = classes - 1 if model == "softmax" else 1
+    filters = np.append(np.tile(np.arange(columns), len(names) - 1), np.full(columns, -1))
     reach = np.ones(len(labels))
     if solution.minimiser is not None:
         size = np.abs(solution.minimiser)
@@ -127,6 +130,7 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> 
         data=(inputs, targets),
         held_out=held_out,
         metric=_metric(Score(outputs, model != "linear"), (inputs, targets), held_out, variance),
+        filters=filters,
         labels=tuple(labels),
         summary=f"{model.capitalize()} regression of {table.target_name} in {table.name}, {how} features.",
         formula=SOURCES[model],

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.facts import Facts, values
+from gdbench.facts import CHUNK, Facts, values
 from gdbench.surfaces.base import Surface
 
 GRID = 128
 LINE = 1024
+# of many weights and examples a coarser grid will do: so many products of an example with a weight take seconds
+COARSEST, PRODUCTS = 32, 2e10
+# weights of the points of a plane that are laid out at once
+NUMBERS = 2**22
 MARGIN = 0.08
 # how far beyond a minimiser a frame goes, relative to the distance from which the paths come: closes the contours
 BEYOND = 0.4
@@ -28,7 +32,8 @@ def landscape_of(
 
     `paths` are iterates `[steps + 1, n]` with their losses `[steps + 1]`. One weight gives a "line", two a "plane".
     More give "pca": the plane through the best minimiser along the two largest principal components of all iterates,
-    each path weighing the same, with the share of variance that each component holds.
+    each path weighing the same, with the share of variance that each component holds. Of one or two weights no point
+    lies beyond the surface's bounds, where no iterate comes.
     """
     n = surface.dimension
     low, high = surface.box_bounds(n)
@@ -41,27 +46,51 @@ def landscape_of(
         "loss_start": float(loss_start),
         "labels": surface.axis_labels(n),
     }
-    inside = [_inside(x, loss, low, high, facts.f_star, loss_start) for x, loss in paths]
-    # without a minimum to look at, the box is what there is to see
-    points = np.concatenate([*inside, facts.minimisers if len(facts.minimisers) else np.stack([low, high])])
+    inside = [calm_iterates(surface, facts, x, loss, loss_start) for x, loss in paths]
+    # without a minimum to look at, the box is what there is to see; of many weights its corners are far off
+    seen = [np.stack([low, high])] if n <= 2 or not inside else []
+    points = np.concatenate([*inside, *([facts.minimisers] if len(facts.minimisers) else seen)])
     if len(facts.minimisers):
         best = facts.minimisers[0]
         points = np.concatenate([points, best - BEYOND * (points - best)])
     if n == 1:
-        u = np.linspace(*_extent(np.concatenate([points[:, 0], low, high])), LINE)
+        u = np.linspace(*_within(surface, 0, extent(np.concatenate([points[:, 0], low, high]))), LINE)
         return {**made, "kind": "line", "u": u, "v": np.zeros(0), "loss": values(surface, u[:, None])}
     if n == 2:
-        u, v = (np.linspace(*_extent(points[:, i], high[i] - low[i]), GRID) for i in range(2))
+        ends = (extent(points[:, i], high[i] - low[i]) for i in range(2))
+        u, v = (np.linspace(*_within(surface, i, end), GRID) for i, end in enumerate(ends))
         grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
         return {**made, "kind": "plane", "u": u, "v": v, "loss": values(surface, grid).reshape(GRID, GRID)}
     axes, share = _principal_axes(inside or [np.stack([low, high, surface.start_point(n)])])
     origin = facts.minimisers[0] if len(facts.minimisers) else points.mean(axis=0)
     flat = (points - origin) @ axes.T
-    u, v = (np.linspace(*_extent(flat[:, i]), GRID) for i in range(2))
-    first, second = np.meshgrid(u, v)
-    grid = origin + first.reshape(-1, 1) * axes[0] + second.reshape(-1, 1) * axes[1]
-    loss = values(surface, grid).reshape(GRID, GRID)
+    u, v, loss = on_plane(surface, origin, axes, [extent(flat[:, i]) for i in range(2)])
     return {**made, "kind": "pca", "u": u, "v": v, "loss": loss, "origin": origin, "axes": axes, "share": share}
+
+
+def on_plane(
+    surface: Surface, origin: np.ndarray, axes: np.ndarray, ends: Sequence[tuple[float, float]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coordinates `u` and `v` between their `ends`, and the loss `[v, u]` at origin + u axes[0] + v axes[1]."""
+    examples = len(surface.data[0]) if surface.data and surface.data[0].ndim else 1
+    side = int(np.clip(np.sqrt(PRODUCTS / (examples * len(origin))), COARSEST, GRID))
+    u, v = (np.linspace(low, high, side) for low, high in ends)
+    along, up = (grid.reshape(-1, 1) for grid in np.meshgrid(u, v))
+    # in parts, for all the points of a large network would not fit in memory
+    part = max(CHUNK, NUMBERS // len(origin) // CHUNK * CHUNK)
+    spans = [slice(first, first + part) for first in range(0, side * side, part)]
+    found = [values(surface, origin + along[span] * axes[0] + up[span] * axes[1]) for span in spans]
+    return u, v, np.concatenate(found).reshape(side, side)
+
+
+def _within(surface: Surface, weight: int, ends: tuple[float, float]) -> tuple[float, float]:
+    """The interval `ends` of a weight, cut to its bounds."""
+    bounds = surface.bounds_of(surface.dimension)
+    if bounds is None:
+        return ends
+    low, high = max(ends[0], bounds[0][weight]), min(ends[1], bounds[1][weight])
+    # bounds that hold a weight at one number leave no interval
+    return (low, high) if low < high else ends
 
 
 def _eigenvalues(facts: Facts) -> np.ndarray:
@@ -71,14 +100,14 @@ def _eigenvalues(facts: Facts) -> np.ndarray:
     return np.linalg.eigvalsh(facts.hessians[0])
 
 
-def _inside(
-    path: np.ndarray, loss: np.ndarray, low: np.ndarray, high: np.ndarray, f_star: float, loss_start: float
-) -> np.ndarray:
+def calm_iterates(surface: Surface, facts: Facts, path: np.ndarray, loss: np.ndarray, loss_start: float) -> np.ndarray:
     """The iterates that set the frame: not wildly high, and not more than a box's width outside the box.
 
     Of many weights some always leave their box: there the height alone decides.
     """
+    low, high = surface.box_bounds(surface.dimension)
     width = high - low if path.shape[1] <= 2 else np.inf
+    f_star = facts.f_star
     floor = f_star if np.isfinite(f_star) else float(np.min(loss, where=np.isfinite(loss), initial=loss_start))
     with np.errstate(invalid="ignore"):
         kept = np.all(np.isfinite(path) & (path >= low - width) & (path <= high + width), axis=1)
@@ -87,7 +116,7 @@ def _inside(
     return path[kept]
 
 
-def _extent(numbers: np.ndarray, least: float = 0.0) -> tuple[float, float]:
+def extent(numbers: np.ndarray, least: float = 0.0) -> tuple[float, float]:
     """An interval around `numbers`, with a margin; of at least a fifth of `least`, so that no ravine fills it."""
     low, high = float(numbers.min()), float(numbers.max())
     width = max(high - low, 0.2 * least, 1e-9 * (1 + abs(low)))

@@ -148,7 +148,7 @@ def hidden_sizes(hidden: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What follows from the options of a `Multilayer`: weights, start and box.
+    """What follows from the options of a `Multilayer`: weights and the units that they go into, start and box.
 
     The start is Glorot and Bengio's (2010, PMLR 9:249, eq. 16): weights uniform within √(6 / (from + to)) of 0, drawn
     with `seed`, biases 0. The box, of random starts, has those bounds for weights and biases.
@@ -174,6 +174,7 @@ class Architecture:
         return {
             "options": {**options, "hidden": hidden},
             "dimension": network.dimension,
+            "filters": network.filters,
             "start": np.concatenate(start),
             "box": (-box, box),
         }

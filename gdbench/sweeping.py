@@ -225,7 +225,7 @@ class SweepFolder:
         for label, (block, problem, drawn) in grounds.items():
             known = block.problems[problem]
             if known.facts is not None:
-                looked.contours[label] = ground_of(known.surface, known.facts, drawn)
+                looked.contours[label] = ground_of(known.surface, known.facts, drawn, self.spec.seed)
         return looked
 
 

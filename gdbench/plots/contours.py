@@ -14,6 +14,8 @@ from gdbench.plots.style import INK, human, note, set_ticks
 
 GREYS = LinearSegmentedColormap.from_list("greys", ["#ffffff", "#eef0f2", "#cfd5da"])
 LEVELS = 12
+NEAR = 1e-2  # a minimiser so near to a random plane, relative to its size, is shown in it
+SPAN = 10.0  # without a known minimum, positive heights that differ by more than this factor are log-spaced
 LONG = 2.5  # width over height, or height over width, of the longest frame that is drawn to scale
 
 
@@ -28,12 +30,13 @@ class Ground:
     minimisers: np.ndarray  # in the coordinates of the frame, [m, 2]
     is_global: np.ndarray  # [m]
     origin: np.ndarray | None = None
-    directions: np.ndarray | None = None  # [2, n]
+    dual: np.ndarray | None = None  # [2, n]: the coordinates of a move from the origin are its products with these
+    share: float = np.nan  # of the paths' variance, what lies in a random plane
 
     def place(self, x: np.ndarray, loss: np.ndarray) -> np.ndarray:
-        """Weights `[k, n]` with their losses `[k]` as points of the frame `[k, 2]`."""
-        if self.kind == "pca" and self.origin is not None and self.directions is not None:
-            return (x - self.origin) @ self.directions.T
+        """Weights `[k, n]` with their losses `[k]` as points of the frame `[k, 2]`: of many, the nearest ones in it."""
+        if self.origin is not None and self.dual is not None:
+            return (x - self.origin) @ self.dual.T
         if self.kind == "line" or x.shape[1] == 1:
             return np.column_stack([x[:, 0], loss])
         return x[:, :2]
@@ -82,14 +85,30 @@ def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray
     if kind == "plane":
         return Ground(kind, (names[0], names[1]), *corners, minimisers=minimisers, is_global=is_global)
     origin, axes = np.asarray(surface["origin"], dtype=float), np.asarray(surface["axes"], dtype=float)
+    # the axes of a random plane are not orthogonal: coordinates by least squares
+    dual = np.linalg.solve(axes @ axes.T, axes) if kind == "random" else axes
+    places = (minimisers - origin) @ dual.T
+    if kind == "random":
+        first, second = (f"random direction {i + 1} (1 = {surface.get('unit', 'its length')})" for i in (0, 1))
+        off = np.linalg.norm(minimisers - origin - places @ axes, axis=1)
+        near = off <= NEAR * (1 + np.linalg.norm(minimisers, axis=1))
+        return Ground(
+            kind,
+            (first, second),
+            *corners,
+            minimisers=places[near],
+            is_global=is_global[near],
+            origin=origin,
+            dual=dual,
+            share=float(surface.get("share", np.nan)),
+        )
     shares = np.resize(np.asarray(surface.get("share", np.nan), dtype=float), 2)
     labels = [
         f"principal component {i + 1}" + (f" ({100 * share:.0f} % of variance)" if np.isfinite(share) else "")
         for i, share in enumerate(shares)
     ]
-    places = (minimisers - origin) @ axes.T
     return Ground(
-        kind, (labels[0], labels[1]), *corners, minimisers=places, is_global=is_global, origin=origin, directions=axes
+        kind, (labels[0], labels[1]), *corners, minimisers=places, is_global=is_global, origin=origin, dual=dual
     )
 
 
@@ -127,7 +146,7 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
     loss = np.asarray(surface.get("loss", []), dtype=float)
     if ground.kind == "line" and loss.size:
         axes.plot(np.asarray(surface["u"], dtype=float), loss, color="#9aa3ab", linewidth=2.2, zorder=1)
-    elif ground.kind in ("plane", "pca") and loss.size:
+    elif ground.kind in ("plane", "pca", "random") and loss.size:
         remark = _contours(axes, surface, loss)
     for place, is_global in zip(ground.minimisers, ground.is_global, strict=True):
         face = INK if is_global else "white"
@@ -139,21 +158,24 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
 def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
     """Contours from the lowest height of the frame to the start's and beyond.
 
-    They are log-spaced above the minimum; without one, no height is the zero of a logarithm, and they are even.
+    They are log-spaced above the minimum. Without one, heights that are all positive are taken for errors, log-spaced
+    above 0 where they differ much; else no height is the zero of a logarithm, and they are even.
     """
     finite = loss[np.isfinite(loss)]
     if not finite.size or np.ptp(finite) == 0:
         note(axes, "the surface is flat or not finite here", 0.08)
         return ""
     f_star, start = (float(surface.get(name, np.nan)) for name in ("f_star", "loss_start"))
-    if np.isfinite(f_star):
-        base = f_star
+    positive = finite.min() > 0 and start > SPAN * finite.min()
+    if np.isfinite(f_star) or positive:
+        base = f_star if np.isfinite(f_star) else 0.0
         levels, step = _log_levels(finite - base, start - base)
         least = 10.0 ** (levels[0] - step / 2)
         heights = np.nan_to_num(loss, nan=np.inf, posinf=np.inf) - base
         # Logarithms are contoured, not losses: interpolation between grid points is then true to the spacing.
         drawn = np.log10(np.clip(heights, least, 10.0 ** (levels[-1] + step)))
-        ends = f"loss − f* from {human(10.0 ** levels[0], 2)} to {human(10.0 ** levels[-1], 2)}, log-spaced"
+        what = "loss − f*" if np.isfinite(f_star) else "loss"
+        ends = f"{what} from {human(10.0 ** levels[0], 2)} to {human(10.0 ** levels[-1], 2)}, log-spaced"
     else:
         levels, step = _even_levels(finite, start)
         drawn = np.clip(np.nan_to_num(loss, nan=np.inf, posinf=np.inf), levels[0] - step / 2, levels[-1] + step)

@@ -58,15 +58,35 @@ def figures(
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
     surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
-    order = names(runs, "solver")
-    pages = sheets("trajectory", surfaces)
-    scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in pages for name in shown])
+    yield from pages("trajectory", "Paths on every surface", surfaces, runs, table, trajectory, contours)
+
+
+def pages(
+    kind: str,
+    title: str,
+    surfaces: Sequence[str],
+    runs: pd.DataFrame,
+    table: pd.DataFrame,
+    trajectory: pd.DataFrame,
+    contours: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Figure]]:
+    """The pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
+    sheet = sheets(kind, surfaces)
+    scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in sheet for name in shown])
     if len(surfaces) > 1:
-        for file, shown, remark in pages:
-            yield file, _grid(contours, {name: scenes[name] for name in shown}, order, remark)
+        for file, shown, remark in sheet:
+            own = {name: scenes[name] for name in shown}
+            yield file, _grid(kind, title, contours, own, names(runs, "solver"), remark)
     for name, scene in list(scenes.items())[:PANELS]:
-        file = "trajectory.png" if len(surfaces) == 1 else file_name("trajectory", name)
+        file = f"{kind}.png" if len(surfaces) == 1 else file_name(kind, name)
         yield file, _single(name, contours.get(name, {}), scene)
+
+
+def _title(name: str, ground: Ground) -> str:
+    """What is drawn: of many weights, in which plane."""
+    if ground.kind == "random":
+        return f"Paths on {name}: a random plane with {percent(ground.share)} of their variance"
+    return f"Paths on {name}" + (": the plane of their principal components" if ground.kind == "pca" else "")
 
 
 def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
@@ -85,9 +105,11 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     elif ground.kind == "line":
         size = (side * 1.15, side * 1.1)
     entries += signs([ground], tracks, any(leaves(track, ground) for track in tracks))
-    figure, (axes,) = page(1, size, entries, f"Paths on {name}", " ")
+    figure, (axes,) = page(1, size, entries, _title(name, ground), " ")
     remark = _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5)
-    figure.texts[-1].set_text("; ".join(filter(None, [remark, CROWDED if crowded else ""])))
+    around = "around the end of the best run" if ground.kind == "random" else ""
+    around = f"filter-normalised, {around}" if "filter" in ground.labels[0] else around
+    figure.texts[-1].set_text("; ".join(filter(None, [around, remark, CROWDED if crowded else ""])))
     return figure
 
 
@@ -103,7 +125,12 @@ def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: n
 
 
 def _grid(
-    contours: Mapping[str, Mapping[str, Any]], scenes: Mapping[str, Scene], order: Sequence[str], remark: str
+    kind: str,
+    title: str,
+    contours: Mapping[str, Mapping[str, Any]],
+    scenes: Mapping[str, Scene],
+    order: Sequence[str],
+    remark: str,
 ) -> Figure:
     """All surfaces side by side, with one legend."""
     tracks = [track for _, own, _ in scenes.values() for track in own]
@@ -115,13 +142,12 @@ def _grid(
     crowded = any(not track.stride for track in tracks)
     subtitle = f"{CROWDED}; " if crowded else ""
     subtitle += "contours log-spaced above the minimum, darker is higher; "
-    subtitle += f"settings and outcomes{of}: trajectory-NAME.png"
+    subtitle += f"settings and outcomes{of}: {kind}-NAME.png"
     size = (3.9, 3.0) if crowded else (2.9, 2.6)
-    title = f"Paths on every surface{remark}"
-    figure, panels = page(len(scenes), size, entries, title, subtitle, tiled=crowded)
+    figure, panels = page(len(scenes), size, entries, title + remark, subtitle, tiled=crowded)
     for axes, (surface, (ground, own, _)) in zip(panels, scenes.items(), strict=True):
         _panel(axes, contours.get(surface, {}), ground, own, 0.9 if crowded else 1.2)
-        axes.set_title(surface)
+        axes.set_title(surface + (f": {percent(ground.share)} of variance" if ground.kind == "random" else ""))
         axes.set_xlabel(_short(axes.get_xlabel()))
         axes.set_ylabel(_short(axes.get_ylabel()))
     return figure
@@ -129,7 +155,16 @@ def _grid(
 
 def _short(label: str) -> str:
     """An axis label that fits a small panel."""
+    if label.startswith("random direction"):
+        return label.split(" (")[0]
     return label.replace("principal component", "PC").replace(" of variance", "")
+
+
+def percent(share: float) -> str:
+    """A share as people write it; a small one with its first digits, for it is not nothing."""
+    if not np.isfinite(share):
+        return "an unknown share"
+    return f"{human(100 * share, 2) if share < 0.1 else f'{100 * share:.0f}'} %"
 
 
 def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:

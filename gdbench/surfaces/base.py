@@ -16,6 +16,7 @@ from gdbench.keywords import as_number, as_option, refuse_reserved, split_keywor
 from gdbench.registry import Registry
 
 Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
+Filters = Sequence[int] | np.ndarray | Callable[[int], Sequence[int] | np.ndarray] | None
 ANY = range(1, sys.maxsize)
 
 
@@ -55,8 +56,10 @@ class Surface:
     goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it;
     `goal_text` says the same in words: "|x1| > 1".
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
-    follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, and the
-    options themselves in one spelling; it raises `UsageError` for options that are wrong.
+    filters : of every weight `[n]` the number of the unit that it goes into, -1 for a bias or an intercept, or a
+    function of the dimension; None where weights belong to no units. A picture scales random directions by it.
+    follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, filters, and
+    the options themselves in one spelling; it raises `UsageError` for options that are wrong.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Surface:
     goal: Callable[[Any], Any] | None = None
     goal_text: str = ""
     bounds: tuple[Any, Any] | None = None
+    filters: Filters = None
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     labels: tuple[str, ...] = ()
     summary: str = ""
@@ -85,6 +89,7 @@ class Surface:
 
     def __post_init__(self) -> None:
         refuse_reserved("surface", self.name, (*self.parameters, *self.options))
+        self.filter_numbers()  # wrong ones are told before anything runs
 
     def start_point(self, dimension: int) -> np.ndarray:
         """The default start `[n]`."""
@@ -112,6 +117,18 @@ class Surface:
             return None
         low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.bounds)
         return tuple(low.tolist()), tuple(high.tolist())
+
+    def filter_numbers(self) -> np.ndarray:
+        """Of every weight the filter that it belongs to, `[n]`, -1 for none; one for all where none are known."""
+        filters = self.filters(self.dimension) if callable(self.filters) else self.filters
+        if filters is None:
+            return np.zeros(self.dimension, np.int64)
+        numbers = np.asarray(filters)
+        if numbers.shape != (self.dimension,) or numbers.dtype.kind not in "iu" or numbers.min(initial=0) < -1:
+            raise UsageError(
+                f"surface '{self.name}': filters must be {self.dimension} whole numbers from -1, one for each weight"
+            )
+        return numbers.astype(np.int64)
 
     def axis_labels(self, dimension: int) -> list[str]:
         """A name for every weight."""
@@ -206,6 +223,7 @@ def surface(
     goal: Callable[[Any], Any] | None = None,
     goal_text: str = "",
     bounds: tuple[Any, Any] | None = None,
+    filters: Filters = None,
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
     labels: Sequence[str] = (),
     summary: str = "",
@@ -248,6 +266,7 @@ def surface(
             goal=goal,
             goal_text=goal_text,
             bounds=bounds,
+            filters=filters,
             follows=follows,
             labels=tuple(labels),
             summary=summary or (inspect.getdoc(function) or "").split("\n")[0],

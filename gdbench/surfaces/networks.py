@@ -57,6 +57,18 @@ class Network:
         """The number of weights."""
         return sum(rows * columns for rows, columns in self.shapes)
 
+    @property
+    def filters(self) -> np.ndarray:
+        """Which unit every weight goes into `[dimension]`, numbered from the first above the inputs; -1 for biases."""
+        found, first = [], 0
+        for rows, columns in self.shapes:
+            own = np.tile(np.arange(first, first + columns), (rows, 1))
+            if self.biases:
+                own[-1] = -1
+            found.append(own.reshape(-1))
+            first += columns
+        return np.concatenate(found)
+
     def matrices(self, x: Array) -> list[Array]:
         """The weights `[dimension]` as a matrix `[from, to]` for every layer."""
         found, first = [], 0
@@ -154,7 +166,12 @@ class Learned:
 def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
     network = network_of(options["layout"], options["biases"], 2, 1, "backprop")
     layout = ",".join(map(str, network.sizes))
-    return {"options": {**options, "layout": layout}, "dimension": network.dimension, "goal": Learned(network)}
+    return {
+        "options": {**options, "layout": layout},
+        "dimension": network.dimension,
+        "filters": network.filters,
+        "goal": Learned(network),
+    }
 
 
 @surface(

@@ -1,0 +1,85 @@
+"""The loss on a plane of two random directions, each filter of them as long as that of the weights in the middle.
+
+Li, Xu, Taylor, Studer and Goldstein 2018, Visualizing the Loss Landscape of Neural Nets, arXiv:1712.09913, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gdbench.facts import Facts
+from gdbench.landscape import Landscape, calm_iterates, extent, on_plane
+from gdbench.surfaces.base import Surface
+
+# apart from other draws with the same seed
+STREAM = 0xD12
+# weights shorter than this part of the way to them have no length of their own: a minimiser at 0 is a choice of origin
+NEAR_ZERO = 1e-2
+FILTERS = "norm of each filter"
+
+
+def random_directions(centre: np.ndarray, filters: np.ndarray, seed: int) -> np.ndarray:
+    """Two Gaussian directions `[2, n]`, every filter rescaled: d ← d |θ| / |d|, θ the same filter of `centre` `[n]`.
+
+    filters : of every weight the number of its filter `[n]`; where it is -1, at biases, the direction is 0, as in the
+    authors' code. With biases in a filter, a network whose layers are rescaled without changing what it computes would
+    get another picture. The directions are not made orthogonal, as there; of a filter of one weight both are ± it.
+    """
+    directions = np.random.default_rng([seed, STREAM]).standard_normal((2, len(centre)))
+    moved = filters >= 0
+    own = filters[moved]
+    directions[:, ~moved] = 0.0
+    length = np.sqrt(np.bincount(own, centre[moved] ** 2))
+    for direction in directions:
+        drawn = np.sqrt(np.bincount(own, direction[moved] ** 2))
+        direction[moved] *= (length / np.where(drawn > 0, drawn, 1.0))[own]
+    return directions
+
+
+def dual_of(axes: np.ndarray) -> np.ndarray:
+    """The basis `[2, n]` that gives coordinates by least squares: (x - origin) @ dual.T, for any two `axes`."""
+    return np.linalg.solve(axes @ axes.T, axes)
+
+
+def random_plane_of(
+    surface: Surface, facts: Facts, paths: Sequence[tuple[np.ndarray, np.ndarray]], seed: int, loss_start: float
+) -> Landscape:
+    """What the picture of a random plane needs, by `random_NAME`; nothing where there is no such plane.
+
+    The plane lies around the end of the best of the `paths`, the one that ends lowest (of equals the first): `origin`.
+    Where none ends below its start there is no such end.
+    `u`, `v`, `loss`, `axes` as in `landscape_of`; the frame is -1 to 1, as in the paper, or more where a path needs it.
+    `share` : of the variance of all iterates about the origin, each path weighing the same, what lies in the plane.
+    `unit` : which length a coordinate of 1 has.
+    """
+    ends = np.array([loss[-1] if np.isfinite(x[-1]).all() and loss[-1] <= loss[0] else np.inf for x, loss in paths])
+    if surface.dimension <= 2 or not np.isfinite(ends).any():
+        return {}
+    origin = np.asarray(paths[int(ends.argmin())][0][-1], dtype=np.float64)
+    moves = [calm_iterates(surface, facts, x, loss, loss_start) - origin for x, loss in paths]
+    reach = max(float(np.linalg.norm(move, axis=1).max()) for move in moves)
+    filters, unit = surface.filter_numbers(), FILTERS if surface.filters is not None else "norm of the weights"
+    axes = random_directions(origin, filters, seed)
+    length = np.linalg.norm(origin[filters >= 0])
+    if length <= NEAR_ZERO * reach:
+        spread = np.where(filters >= 0, reach / np.sqrt(max((filters >= 0).sum(), 1)), 0.0)
+        axes, unit = random_directions(spread, np.minimum(filters, 0), seed), "distance to the farthest iterate"
+    gram = axes @ axes.T
+    # of a single filter of one weight there is no second direction
+    if not np.linalg.det(gram) > 1e-6 * gram[0, 0] * gram[1, 1]:
+        return {}
+    flat = [move @ dual_of(axes).T for move in moves]
+    held = sum(np.mean(np.sum((part @ axes) ** 2, axis=1)) for part in flat)
+    total = sum(np.mean(np.sum(move**2, axis=1)) for move in moves)
+    u, v, loss = on_plane(surface, origin, axes, [_frame(np.concatenate([p[:, i] for p in flat])) for i in range(2)])
+    share = float(held / total) if total > 0 else 1.0
+    found = {"u": u, "v": v, "loss": loss, "origin": origin, "axes": axes, "share": share, "unit": unit}
+    return {f"random_{name}": value for name, value in found.items()}
+
+
+def _frame(coordinates: np.ndarray) -> tuple[float, float]:
+    """-1 to 1, and beyond where `coordinates` leave it."""
+    low, high = extent(np.append(coordinates, [-1.0, 1.0]))
+    return (low if coordinates.min() < -1 else -1.0), (high if coordinates.max() > 1 else 1.0)
