@@ -18,7 +18,8 @@ FLOORS = {
     "multinomial activations flags drift compiler threshold stochastic schedules closed_forms rate_fit",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
     "holdout models",
-    3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape records conventions",
+    3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape random_plane records "
+    "conventions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
     5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
@@ -70,6 +71,7 @@ NEIGHBOURS = {
     ("frames", "table_frame"): "runs name their targets as the table does",
     ("table_frame", "tuning"): "the table speaks of the settings that won",
     ("table_frame", "chosen"): "which columns are settings",
+    ("random_plane", "landscape"): "every plane is framed and filled alike",
     ("analysis", "rate_notes"): "theory is compared with a word on why it differs",
     ("rate_notes", "table_frame"): "when rates differ is said in one place, for tables without JAX too",
     ("statistics", "statistics.*"): "the package offers what its files compute",

@@ -25,9 +25,18 @@ def test_a_frame_holds_the_path_and_every_minimiser(name):
     picture = landscape_of(surface, facts_of(surface), [(x, loss)], loss[0])
     u, v = picture["u"], picture["v"]
     for point in [*x, *picture["minimisers"]]:
-        assert u[0] < point[0] < u[-1]
+        # on the edge where a bound is
+        assert u[0] <= point[0] <= u[-1]
         if surface.dimension == 2:
-            assert v[0] < point[1] < v[-1]
+            assert v[0] <= point[1] <= v[-1]
+    if surface.bounds is not None and surface.dimension <= 2:
+        low, high = surface.bounds_of(surface.dimension)
+        for axis, least, most in zip((u, v), low, high, strict=False):
+            assert least <= axis.min(initial=least)
+            assert axis.max(initial=most) <= most
+    else:
+        assert u[0] < x[:, 0].min()
+        assert x[:, 0].max() < u[-1]
     if picture["kind"] == "plane":
         corner = values(surface, np.array([[u[0], v[-1]]]))[0]
         assert picture["loss"][-1, 0] == pytest.approx(corner, rel=1e-12)

@@ -23,7 +23,15 @@ def figures(
         surfaces = [
             name for name in in_order(names(table, "surface"), names(runs, "surface"), planes) if name in planes
         ]
-        yield from pages("plane", "Paths on random planes", surfaces, runs, table, trajectory, planes)
+        yield from pages(
+            "plane",
+            "Paths on random planes, and the share of their variance in each",
+            surfaces,
+            runs,
+            table,
+            trajectory,
+            planes,
+        )
 
 
 def plane_of(surface: Mapping[str, Any]) -> dict[str, Any]:
