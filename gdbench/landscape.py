@@ -13,7 +13,7 @@ from gdbench.surfaces.base import Surface
 GRID = 128
 LINE = 1024
 # of many weights and examples a coarser grid will do: so many products of an example with a weight take seconds
-COARSEST, PRODUCTS = 32, 2e10
+COARSEST, PRODUCTS = 32, 4e9
 # weights of the points of a plane that are laid out at once
 NUMBERS = 2**22
 MARGIN = 0.08
@@ -32,8 +32,8 @@ def landscape_of(
 
     `paths` are iterates `[steps + 1, n]` with their losses `[steps + 1]`. One weight gives a "line", two a "plane".
     More give "pca": the plane through the best minimiser along the two largest principal components of all iterates,
-    each path weighing the same, with the share of variance that each component holds. Of one or two weights no point
-    lies beyond the surface's bounds, where no iterate comes.
+    each path weighing the same, with the share of variance that each component holds. Where a surface has bounds,
+    beyond which no iterate comes, the frame ends there; on a plane through more weights the loss is NaN there.
     """
     n = surface.dimension
     low, high = surface.box_bounds(n)
@@ -71,7 +71,10 @@ def landscape_of(
 def on_plane(
     surface: Surface, origin: np.ndarray, axes: np.ndarray, ends: Sequence[tuple[float, float]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates `u` and `v` between their `ends`, and the loss `[v, u]` at origin + u axes[0] + v axes[1]."""
+    """Coordinates `u` and `v` between their `ends`, and the loss `[v, u]` at origin + u axes[0] + v axes[1].
+
+    It is NaN beyond the surface's bounds.
+    """
     examples = len(surface.data[0]) if surface.data and surface.data[0].ndim else 1
     side = int(np.clip(np.sqrt(PRODUCTS / (examples * len(origin))), COARSEST, GRID))
     u, v = (np.linspace(low, high, side) for low, high in ends)
@@ -79,7 +82,13 @@ def on_plane(
     # in parts, for all the points of a large network would not fit in memory
     part = max(CHUNK, NUMBERS // len(origin) // CHUNK * CHUNK)
     spans = [slice(first, first + part) for first in range(0, side * side, part)]
-    found = [values(surface, origin + along[span] * axes[0] + up[span] * axes[1]) for span in spans]
+    found, bounds = [], surface.bounds_of(len(origin))
+    for span in spans:
+        points = origin + along[span] * axes[0] + up[span] * axes[1]
+        loss = values(surface, points)
+        if bounds is not None:
+            loss = np.where(np.all((points >= bounds[0]) & (points <= bounds[1]), axis=1), loss, np.nan)
+        found.append(loss)
     return u, v, np.concatenate(found).reshape(side, side)
 
 

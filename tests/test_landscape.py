@@ -76,3 +76,25 @@ def test_principal_components_of_a_path_in_a_plane():
     np.testing.assert_allclose(axes @ plane.T @ plane, axes, atol=1e-10)
     point = picture["origin"] + picture["u"][5] * axes[0] + picture["v"][9] * axes[1]
     assert picture["loss"][9, 5] == pytest.approx(values(surface, point[None])[0], rel=1e-12)
+
+
+def test_a_frame_of_many_weights_is_that_of_the_path_and_not_of_far_corners():
+    surface = SURFACES["backprop"]
+    x, loss = path_to(surface)
+    picture = landscape_of(surface, facts_of(surface), [(x, loss)], loss[0])
+    flat = (x - picture["origin"]) @ picture["axes"].T
+    # 0.08 of its length on either side
+    assert np.ptp(picture["u"]) == pytest.approx(1.16 * np.ptp(flat[:, 0]), rel=1e-9)
+
+
+def test_a_plane_through_bounds_ends_there():
+    surface = SURFACES["michalewicz"].with_parameters(dimension=3)
+    x, loss = path_to(surface)
+    corner = np.array([[3.0, 0.1, 3.1], [0.1, 3.0, 0.2]])
+    paths = [(x, loss), (corner, values(surface, corner))]
+    picture = landscape_of(surface, facts_of(surface), paths, loss[0] + 100)
+    u, v = np.meshgrid(picture["u"], picture["v"])
+    points = picture["origin"] + u[..., None] * picture["axes"][0] + v[..., None] * picture["axes"][1]
+    beyond = ((points < 0) | (points > np.pi)).any(axis=-1)
+    assert 0 < beyond.mean() < 1
+    np.testing.assert_array_equal(np.isnan(picture["loss"]), beyond)

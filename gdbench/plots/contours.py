@@ -151,7 +151,10 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
     for place, is_global in zip(ground.minimisers, ground.is_global, strict=True):
         face = INK if is_global else "white"
         edge = "white" if is_global else INK
-        axes.plot(*place, "*", markersize=12, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.9, zorder=6)
+        look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 0.9, "zorder": 6}
+        # a minimiser on a bound lies on the edge, and is shown whole
+        outside = bool(np.any((place < ground.low) | (place > ground.high)))
+        axes.plot(*place, "*", markersize=12, clip_on=outside, **look)
     return remark
 
 
@@ -183,9 +186,13 @@ def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
     u, v = np.asarray(surface["u"], dtype=float), np.asarray(surface["v"], dtype=float)
     bounds = np.concatenate([[levels[0] - step], levels, [levels[-1] + 2 * step]])
     axes.contourf(u, v, drawn, levels=bounds, cmap=GREYS, zorder=0)
+    nowhere = np.isnan(loss)
+    if nowhere.any():
+        hatched = axes.contourf(u, v, nowhere * 1.0, levels=[0.5, 1.5], colors=["white"], hatches=["////"], zorder=0.7)
+        hatched.set(edgecolor="#cfd5da", linewidth=0.0)
     if drawn.min() < levels[-1] and drawn.max() > levels[0]:
         axes.contour(u, v, drawn, levels=levels, colors="#9aa3ab", linewidths=0.5, linestyles="solid", zorder=0.5)
-    return f"contours: {ends}, darker is higher"
+    return f"contours: {ends}, darker is higher{'; hatched: no loss there' if nowhere.any() else ''}"
 
 
 def _log_levels(heights: np.ndarray, start: float) -> tuple[np.ndarray, float]:
