@@ -71,8 +71,8 @@ def random_plane_of(
     if not np.linalg.det(gram) > 1e-6 * gram[0, 0] * gram[1, 1]:
         return {}
     flat = [move @ dual_of(axes).T for move in moves]
-    held = sum(np.mean(np.sum((part @ axes) ** 2, axis=1)) for part in flat)
-    total = sum(np.mean(np.sum(move**2, axis=1)) for move in moves)
+    held = sum(np.einsum("ki,ij,kj->", part, gram, part) / len(part) for part in flat)
+    total = sum(np.einsum("ki,ki->", move, move) / len(move) for move in moves)
     u, v, loss = on_plane(surface, origin, axes, [_frame(np.concatenate([p[:, i] for p in flat])) for i in range(2)])
     share = float(held / total) if total > 0 else 1.0
     found = {"u": u, "v": v, "loss": loss, "origin": origin, "axes": axes, "share": share, "unit": unit}
