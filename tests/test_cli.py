@@ -137,7 +137,8 @@ def test_plot_draws_the_same_again_without_jax(here):
     surfaces = ["-f", "ellipse", "-f", "double-well", "--param", "dimension=3"]
     assert call(["run", *surfaces, "-s", "sgd", "-s", "adam", "--rates", "1e-3,1,8", "--name", "a"]) == 0
     pictures = {path: path.read_bytes() for path in Path("results/a").glob("*.png")}
-    assert len(pictures) == 7
+    assert len(pictures) == 8
+    assert Path("results/a/plane.png") in pictures
     for path in pictures:
         path.unlink()
     program = (
