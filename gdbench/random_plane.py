@@ -29,7 +29,7 @@ def random_directions(centre: np.ndarray, filters: np.ndarray, seed: int) -> np.
     """
     directions = np.random.default_rng([seed, STREAM]).standard_normal((2, len(centre)))
     moved = filters >= 0
-    own = filters[moved]
+    own = np.unique(filters[moved], return_inverse=True)[1]  # numbered without gaps
     directions[:, ~moved] = 0.0
     length = np.sqrt(np.bincount(own, centre[moved] ** 2))
     for direction in directions:
@@ -43,20 +43,23 @@ def dual_of(axes: np.ndarray) -> np.ndarray:
     return np.linalg.solve(axes @ axes.T, axes)
 
 
+# a run that falls without end may be too far away for its distance to be a number: then there is no plane
+@np.errstate(over="ignore", invalid="ignore")
 def random_plane_of(
     surface: Surface, facts: Facts, paths: Sequence[tuple[np.ndarray, np.ndarray]], seed: int, loss_start: float
 ) -> Landscape:
     """What the picture of a random plane needs, by `random_NAME`; nothing where there is no such plane.
 
     The plane lies around the end of the best of the `paths`, the one that ends lowest (of equals the first): `origin`.
-    Where none ends below its start there is no such end.
+    Where none ends lower than it starts, or as low, there is no such end.
     `u`, `v`, `loss`, `axes` as in `landscape_of`; the frame is -1 to 1, as in the paper, or more where a path needs it.
     `share` : of the variance of all iterates about the origin, each path weighing the same, what lies in the plane.
     `unit` : which length a coordinate of 1 has.
     """
-    ends = np.array([loss[-1] if np.isfinite(x[-1]).all() and loss[-1] <= loss[0] else np.inf for x, loss in paths])
-    if surface.dimension <= 2 or not np.isfinite(ends).any():
+    arrived = [bool(np.isfinite([*x[-1], loss[-1]]).all() and loss[-1] <= loss[0]) for x, loss in paths]
+    if surface.dimension <= 2 or not any(arrived):
         return {}
+    ends = np.where(arrived, [loss[-1] for _, loss in paths], np.inf)
     origin = np.asarray(paths[int(ends.argmin())][0][-1], dtype=np.float64)
     moves = [calm_iterates(surface, facts, x, loss, loss_start) - origin for x, loss in paths]
     reach = max(float(np.linalg.norm(move, axis=1).max()) for move in moves)

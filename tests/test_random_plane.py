@@ -55,7 +55,8 @@ def test_every_filter_of_a_direction_is_as_long_as_that_of_the_weights_and_biase
                 np.linalg.norm(matrix[:-1], axis=0), np.linalg.norm(weights[:-1], axis=0), rtol=1e-6
             )
             assert not matrix[-1].any()
-    again = random_directions(centre, NETWORK.filters, 3)
+    # whatever the numbers of the filters are
+    again = random_directions(centre, np.where(NETWORK.filters < 0, -1, NETWORK.filters * 10**12), 3)
     assert np.array_equal(again, [first, second])
     assert not np.allclose(random_directions(centre, NETWORK.filters, 4), again)
 
@@ -135,6 +136,9 @@ def test_no_plane_is_made_where_there_is_none():
     x, loss = descent(np.ones(26), 0.5)
     # one weight alone may move: both directions are ± it
     assert random_plane_of(network, UNKNOWN, [(x, loss)], 0, 2.0) == {}
+    # a run that falls without end, and one that is too far away
+    assert random_plane_of(relu_surface(None), UNKNOWN, [(x, np.append(loss[:-1], -np.inf))], 0, 2.0) == {}
+    assert random_plane_of(relu_surface(None), UNKNOWN, [(x * 1e200, loss)], 0, 2.0) == {}
     # and no run came down
     assert random_plane_of(relu_surface(None), UNKNOWN, [(x, loss[::-1])], 0, 2.0) == {}
     assert random_plane_of(SURFACES["ellipse"], facts_of(SURFACES["ellipse"]), [(x[:, :2], loss)], 0, 2.0) == {}

@@ -47,6 +47,7 @@ from gdbench.statistics import floats
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]
 SIDE = 4.6  # inches of the longer side of a panel that stands alone
+LONGEST = "contours: loss − f* from 1.2e-10 to 3.4e-10, log-spaced, darker is higher"
 CROWDED = "marked after 1, 10, 100, .. steps"
 
 
@@ -105,11 +106,14 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     elif ground.kind == "line":
         size = (side * 1.15, side * 1.1)
     entries += signs([ground], tracks, any(leaves(track, ground) for track in tracks))
-    figure, (axes,) = page(1, size, entries, _title(name, ground), " ")
-    remark = _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5)
     around = "around the end of the best run" if ground.kind == "random" else ""
     around = f"filter-normalised, {around}" if "filter" in ground.labels[0] else around
-    figure.texts[-1].set_text("; ".join(filter(None, [around, remark, CROWDED if crowded else ""])))
+    words = [around, CROWDED if crowded else ""]
+    # room for the words; those on the levels are known once these are drawn
+    room = "; ".join(filter(None, [*words, LONGEST])) if around else " "
+    figure, (axes,) = page(1, size, entries, _title(name, ground), room)
+    words.insert(1, _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5))
+    figure.texts[-1].set_text("; ".join(filter(None, words)))
     return figure
 
 
