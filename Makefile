@@ -36,12 +36,18 @@ gallery: $(VENV)/.installed-test
 	$(BIN)/gdbench run --config configs/wine.yaml --out results/gallery --name wine --force
 	$(BIN)/gdbench sweep configs/course.yaml --out results/gallery --name course-tuned --force
 	$(BIN)/gdbench sweep configs/momentum-map.yaml --out results/gallery --name momentum-map --force
+	$(BIN)/gdbench sweep configs/moons.yaml --out results/gallery --name moons --force
+	$(BIN)/gdbench sweep configs/minimum-at-infinity.yaml --out results/gallery --name minimum-at-infinity --force
 	$(BIN)/gdbench sweep configs/ruder.yaml --out results/gallery --name ruder --force
 	$(BIN)/gdbench animate results/gallery/ruder --fps 15 --seconds 8
 	$(BIN)/gdbench theory -f ellipse -s momentum --out results/gallery --name theory-ellipse-momentum --force
 	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
 	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
-	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence.png data_profile.png sensitivity.png
+	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence*.png data_profile.png sensitivity*.png
+	cd results/gallery/course-tuned && rm -f tuning*.png plane.png plane-wine*.png regions*.png batches.png
+	cd results/gallery/wine && rm -f plane*.png
+	cd results/gallery/moons && find . -type f ! -name regions.png ! -name learning.png ! -name table.csv ! -name config.yaml -delete
+	cd results/gallery/minimum-at-infinity && find . -type f ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/ruder && find . -type f ! -name animation.gif ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/theory-ellipse-momentum && find . -type f ! -name theory.png ! -name config.yaml -delete
 	cd results/gallery/momentum-map && rm -f .lock [c-gi-z]*.png heatmap-*.png

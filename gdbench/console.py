@@ -100,7 +100,7 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
         show(sentence)
     show(tables.budget_sentence(result.table))
     for surface in plan.surfaces:
-        if surface.note and spec.data:
+        if surface.note and surface.metric is not None:  # of a table: what its own examples give
             show(f"{surface.name}: {surface.note}")
 
 

@@ -32,7 +32,10 @@ def finding(rows: pd.DataFrame) -> str:
         return f"{first[0]} arrives in {_steps(best)}"
     missing = [solver for solver in steps if solver not in arrived]
     late = [solver for solver in arrived if solver not in first]
-    whole = "every solver arrives" if not late and not missing else f"{_listed(first)} {_verb(first)} first"
+    if late or (missing and len(first) > 1):
+        whole = f"{_listed(first)} {_verb(first)} first"
+    else:
+        whole = f"only {first[0]} arrives" if missing else "every solver arrives"
     shares = dict(zip(steps, floats(rows, "success"), strict=True))
     share = min(shares[solver] for solver in first)
     partly = f", from {_percent(share)} of the starts" if share < 1 else ""

@@ -56,7 +56,7 @@ def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
     for sentence in tables.other_target_sentences(frames.table, console.goals_of(plan)):
         console.show(sentence)
     for surface in plan.surfaces:
-        if surface.note and plan.spec.data:
+        if surface.note and surface.metric is not None:  # of a table: what its own examples give
             console.show(f"{surface.name}: {surface.note}")
 
 

@@ -27,7 +27,7 @@ def rows(steps, success=None, loss=None, solvers=("sgd", "momentum", "adam")):
         (rows([9]), "sgd arrives in 9 steps"),
         (
             rows([NEVER, 30.5, NEVER], success=[0.25, 0.75, 0]),
-            "momentum arrives first, in 30.5 steps, from 75 % of the starts; adam never does; sgd from at most 25 %",
+            "only momentum arrives, in 30.5 steps, from 75 % of the starts; adam never does; sgd from at most 25 %",
         ),
         (rows([NEVER] * 3, loss=[3.0, 0.25, np.nan]), "no solver arrives; momentum ends lowest, at a loss of 0.25"),
         (

@@ -65,7 +65,7 @@ def figures(
     if BATCH not in runs.columns or "run" not in trajectory.columns:
         return
     single = [name for name in names(runs, "surface") if contours.get(name, {}).get("dimension") == 1]
-    drawn = runs[runs["run"].isin(trajectory["run"]) & runs["surface"].isin(single)]
+    drawn = runs[runs["run"].isin(trajectory["run"]) & runs["surface"].isin(single) & runs[BATCH].notna()]
     if {"surface", "solver"} <= {*table.columns}:
         drawn = chosen_runs(drawn, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False)))
