@@ -20,9 +20,12 @@ DOUBLE_ROOT = "double root"
 TRANSIENT = "not yet asymptotic"
 ELSEWHERE = "stopped elsewhere"
 REPELS = "minimum repels"
+CYCLE = "ends in a cycle"
 UNKNOWN = "unexplained"
 # a cause explains a difference of rates when it leaves no more than this share of it
 SHARE = 0.25
+# of a cycle: so many steps at most, after which the iterate is back, up to so much of the cycle's width
+PERIOD, BACK = 64, 1e-3
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
         return ELSEWHERE
     if predicted > 1:
         return REPELS
+    if _cycles(seen.path.x):
+        return CYCLE
     return TRANSIENT if _is_changing(seen, difference) else UNKNOWN
 
 
@@ -115,6 +120,16 @@ def _has_double_root(jacobian: np.ndarray, steps: int) -> bool:
     # equal eigenvalues of a symmetric matrix have directions of their own: no factor of k
     parallel = np.abs(vectors.conj().T @ vectors[:, first]) > 0.99
     return bool((close & parallel).sum() > 1)
+
+
+def _cycles(x: np.ndarray) -> bool:
+    """Whether the iterates `[steps + 1, n]` end by going round and round, for at least three rounds."""
+    for period in range(2, min(PERIOD, (len(x) - 1) // 3) + 1):
+        last = x[-3 * period - 1 :]
+        width = np.abs(last[-period:] - last[-1]).max()
+        if width > 0 and np.abs(last[period:] - last[:-period]).max() <= BACK * width:
+            return True
+    return False
 
 
 def _is_changing(seen: Seen, difference: float) -> bool:

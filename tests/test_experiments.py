@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gdbench
+from gdbench import rate_notes
 from gdbench.drift import drifts
 from gdbench.facts import values
 from gdbench.surfaces import SURFACES
@@ -43,6 +44,8 @@ def test_heavy_ball_ends_in_the_cycle_and_the_others_arrive():
     result = swept("heavy-ball-cycle")
     status = dict(zip(result.table["solver"], result.table["status"], strict=True))
     assert status == {"momentum": "budget", "sgd": "reached", "nesterov": "reached"}
+    notes = result.table.set_index("solver")["rate_note"]
+    assert notes["momentum"] == rate_notes.CYCLE
     path = paths(result)["momentum", 1000]
     last = path[-3:]
     cycle = np.array([792.0, -2208.0, 2592.0]) / 1225
