@@ -43,6 +43,86 @@ def test_every_file_has_its_test():
 
 def test_quick(here, capsys):
     runs, table = small("quick", "--set", "learning_rate.num=6", "--set", "starts=2", "--set", "steps=400")
+    problems = ["ellipse condition=10", "ellipse condition=100", "multi-minima"]
+    assert set(zip(table["surface"], table["solver"], strict=True)) == {
+        (problem, solver) for problem in problems for solver in ("sgd", "momentum", "adam")
+    }
+    assert len(runs) == 3 * (1 + 2 + 1) * 6 * 2
+    assert set(runs.loc[runs["solver"] == "momentum", "momentum"]) == {0.5, 0.9}
+    assert {"steps_at_1e-1", "steps_at_1e-3", "steps_at_1e-6"} <= set(table.columns)
+    assert (table["success"] > 0).sum() >= 6
+    assert "ellipse condition=100" in capsys.readouterr().out
+
+
+def test_momentum_map(here):
+    flags = ["--set", "set.momentum.num=21", "--set", "learning_rate.num=41", "--set", "starts=2", "--set", "steps=600"]
+    runs, table = small("momentum-map", *flags)
+    assert len(runs) == 2 * 2 * 21 * 41 * 2
+    table = table.set_index(["surface", "solver"])
+    rate, momentum = runs["learning_rate"], runs["momentum"]
+    for condition in (10, 100):
+        curvature = np.linalg.eigvalsh(facts_of(SURFACES["ellipse"].with_parameters(condition=condition)).hessians[0])
+        low, high = curvature[0], curvature[-1]
+        assert high / low == pytest.approx(condition)
+        # Polyak 1964: the heavy ball is fastest at m* = ((sqrt k - 1) / (sqrt k + 1))^2, a = (1 + sqrt m*)^2 / L, where
+        # each step shrinks the distance by sqrt m*
+        optimum = ((np.sqrt(condition) - 1) / (np.sqrt(condition) + 1)) ** 2
+        best = table.loc[f"ellipse condition={condition}", "momentum"]
+        assert best["success"] == 1
+        # the map has a momentum every 0.05 and four rates in each doubling, and its optimum is flat
+        assert best["momentum"] == pytest.approx(optimum, abs=0.11)
+        assert best["learning_rate"] == pytest.approx((1 + np.sqrt(optimum)) ** 2 / high, rel=0.35)
+        # 1e-6 of the loss at sqrt m* a step; the double eigenvalue costs a factor k at first
+        ideal = np.log(1e-6) / np.log(optimum)
+        assert ideal <= best["steps_to_target"] <= 2 * ideal
+        # no solver without momentum comes near: k / 2 steps for each factor e of the loss, at the best
+        plain = runs[(runs["surface.condition"] == condition) & (momentum == 0) & (runs["solver"] == "momentum")]
+        assert plain["steps_to_target"].min() > 1.2 * best["steps_to_target"]
+        # the edge of convergence: 2 (1 + m) / L of the heavy ball, 2 (1 + m) / (L (1 + 2 m)) of Nesterov's method
+        for solver, edge in (
+            ("momentum", 2 * (1 + momentum) / high),
+            ("nesterov", 2 * (1 + momentum) / (high * (1 + 2 * momentum))),
+        ):
+            own = (runs["surface.condition"] == condition) & (runs["solver"] == solver)
+            beyond = runs[own & (rate > 1.001 * edge)]
+            inside = runs[own & (rate < 0.9 * edge)]
+            assert len(beyond) > 100
+            assert len(inside) > 100
+            assert not (beyond["status"] == "reached").any()
+            assert (beyond["loss_final"] > beyond["loss_start"]).mean() > 0.9
+            assert not (inside["status"] == "diverged").any()
+            assert (inside["loss_final"] < inside["loss_start"]).all()
+
+
+@pytest.mark.slow
+def test_scale_and_center(here, capsys):
+    _, table = small("scale-and-center", "--set", "rates.num=13", "--set", "starts=2", "--set", "steps=2000")
+    out = capsys.readouterr().out
+    surfaces = ["unscaled", "scaled", "uncentered", "centered"]
+    surfaces += [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]
+    assert list(dict.fromkeys(table["surface"])) == surfaces
+    assert (table.groupby("surface")["solver"].agg(list) == pd.Series([COURSE] * 8, sorted(surfaces))).all()
+    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    assert condition["unscaled"] == pytest.approx(1e4)
+    assert condition["scaled"] == pytest.approx(1)
+    assert condition["uncentered"] > 100 * condition["centered"]
+    wine = load("sklearn:wine", None)
+    for how in ("raw", "center", "scale", "standardize"):
+        # E is a mean of squares: its Hessian is 2 X'X / N
+        singular = np.linalg.svd(design_matrix(preprocess(wine, how)), compute_uv=False)
+        assert condition[f"wine-{how}"] == pytest.approx((singular[0] / singular[-1]) ** 2, rel=1e-6)
+    assert condition["wine-standardize"] < min(condition[f"wine-{how}"] for how in ("raw", "center", "scale")) / 10
+    steps = table.set_index(["surface", "solver"])["steps_to_target"]
+    for mended, left in (("scaled", "unscaled"), ("centered", "uncentered"), ("wine-standardize", "wine-raw")):
+        assert steps[mended, "sgd"] < steps[left, "sgd"] / 3
+        assert np.isfinite(steps[mended, "sgd"])
+    assert "Condition number at the minimum" in out
+
+
+@pytest.mark.slow
+def test_course(here):
+    flags = ["--set", "tune.trials=8", "--set", "tune.holdout_starts=3", "--set", "starts=2", "--set", "steps=1000"]
+    runs, table = small("course", *flags)
     problems = set(table["surface"])
     named = {problem.partition(" ")[0] for problem in problems}
     prepared = {f"wine-{how}" for how in ("raw", "center", "scale", "standardize", "whiten")}
