@@ -18,10 +18,12 @@ from gdbench.block import Block
 from gdbench.carry import DRAWN
 from gdbench.chosen import chosen_runs
 from gdbench.config import RunSpec, dump_config
+from gdbench.curves import curves_frame
 from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
+from gdbench.regions import regions_of
 from gdbench.solvers import SOLVERS
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.sweep_spec import SweepSpec
@@ -90,6 +92,10 @@ class _Finished:
         reached = set(self.runs.loc[self.runs["status"] == "reached", "run"])
         return [(path, run in reached) for run, path in self.paths.items()]
 
+    def first_end(self) -> list[tuple[int, np.ndarray]]:
+        """The first drawn run and the weights that it ended with; empty where none is drawn."""
+        return [(run, path.x[-1]) for run, path in list(self.paths.items())[:1]]
+
 
 def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
     """What is known before the first step: the configuration and the environment."""
@@ -157,17 +163,13 @@ def benchmark(
     runs = tables_of.join_runs([item.runs for item in done])
     runs = runs[[name for name in runs.columns if not name.startswith(AT)]]
     paths = {run: path for item in done for run, path in item.paths.items()}
-    f_star = {
-        run: block.facts.f_star if block.facts else np.nan
-        for block, item in zip(plan.blocks, done, strict=True)
-        for run in item.paths
-    }
+    blocks = {run: block for block, item in zip(plan.blocks, done, strict=True) for run in item.paths}
     looked = time.perf_counter()
     return Result(
         runs=runs,
         table=join_tables([item.table for item in done]),
         trajectory=tables_of.trajectory_frame(paths),
-        curves=tables_of.curves_frame(runs, paths, f_star),
+        curves=curves_frame(runs, paths, blocks),
         contours=contours,
         spec=plan.spec,
         seconds={"runs": ran - began, "analysis": looked - ran},
@@ -214,7 +216,8 @@ def _contours(plan: Plan, finished: Mapping[int, _Finished], pool: ThreadPoolExe
         block = plan.blocks[indices[0]]
         assert block.facts is not None
         paths = [path for index in indices for path in finished[index].drawn()]
-        return ground_of(block.surface, block.facts, paths, plan.spec.seed)
+        ground = ground_of(block.surface, block.facts, paths, plan.spec.seed)
+        return {**ground, **regions_of(block.surface, dict(end for i in indices for end in finished[i].first_end()))}
 
     known = {name: indices for name, indices in of_surface.items() if plan.blocks[indices[0]].facts is not None}
     return dict(zip(known, pool.map(look, known.values()), strict=True))

@@ -11,11 +11,11 @@ import numpy as np
 from gdbench.data import Dataset, design_matrix, load, preprocess
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.holdout import held_out_rows
-from gdbench.models import Architecture, Multilayer, Score, Softmax, linear, linear_outputs, logistic
+from gdbench.models import Architecture, Chances, Multilayer, Score, Softmax, linear, linear_outputs, logistic
 from gdbench.multinomial import decayed_logistic_solution, softmax_solution
 from gdbench.regression import Solution, linear_solution, logistic_solution, reduce_examples
 from gdbench.settings import Given
-from gdbench.surfaces.base import FROM_ZERO, Metric, Surface
+from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
 from gdbench.sweep_spec import SweepSpec
 
 LIMITS = {"weight_decay": (FROM_ZERO, float("inf"))}
@@ -24,6 +24,14 @@ SOURCES = {
     "linear": "mean over examples of (w·i - t)²" + DECAY,
     "logistic": "mean over examples of log(1 + exp(w·i)) - t w·i" + DECAY,
     "softmax": "mean over examples of log Σ exp(w_c·i) - w_t·i, w of the first class 0, + ½ weight_decay Σ |w_c - w̄|²",
+}
+# what preprocessing has done to the features, in words
+DONE = {
+    "center": "centered",
+    "scale": "scaled",
+    "standardize": "standardized",
+    "minmax": "scaled to 0 .. 1",
+    "whiten": "whitened",
 }
 # keys of a specification that are settings of the surfaces made of data
 SETTINGS = ("weight_decay", "hidden", "activation")
@@ -131,6 +139,7 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> 
         held_out=held_out,
         metric=_metric(Score(outputs, model != "linear"), (inputs, targets), held_out, variance),
         filters=filters,
+        classifier=_classifier(Chances(outputs, True), table, how),
         labels=tuple(labels),
         summary=f"{model.capitalize()} regression of {table.target_name} in {table.name}, {how} features.",
         formula=SOURCES[model],
@@ -158,6 +167,7 @@ def _network(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Sur
         data=(features, targets),
         held_out=held_out,
         metric=_metric(Score(model.outputs, bool(table.classes)), (features, targets), held_out, targets.var()),
+        classifier=_classifier(Chances(model.outputs, False), table, how),
         follows=Architecture(model, spec.seed),
         summary=f"{task} in {table.name}, {how} features, by a network with hidden units.",
         formula=f"mean over examples of {of_class if table.classes else '(y - t)²'}{DECAY}, y the network's outputs",
@@ -173,6 +183,14 @@ def _metric(
     if held_out:
         parts = {**parts, "test": (*held_out, np.asarray(held_out[1].var()))}
     return Metric("accuracy" if score.classifies else "r2", score, parts)
+
+
+def _classifier(chances: Chances, table: Dataset, how: str) -> Classifier | None:
+    """What can be drawn in the plane of a table's two features; None where there is no such plane, or no classes."""
+    if not table.classes or len(table.feature_names) != 2:
+        return None
+    first, second = (f"{name} ({DONE[how]})" if how in DONE else name for name in table.feature_names)
+    return Classifier(chances, table.classes, (first, second))
 
 
 def _source(table: Dataset, mask: np.ndarray, what: str) -> str:

@@ -15,7 +15,6 @@ from gdbench.table_frame import COLUMNS, ordered, target_column
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2
-CURVE_POINTS_PER_DECADE = 20
 # of one path in trajectory.csv: ten thousand steps of a hundred weights
 PATH_NUMBERS = 1_000_000
 
@@ -132,36 +131,3 @@ def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) 
     joined = pd.concat(parts, ignore_index=True)
     weights = sorted((name for name in joined.columns if name[0] == "x"), key=lambda name: int(name[1:]))
     return joined[["run", "step", *weights, "loss", "grad_norm"]]
-
-
-def log_spaced(last: int) -> np.ndarray:
-    """Steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
-    if last <= 0:
-        return np.array([0])
-    decades = np.log10(last)
-    points = np.round(10 ** np.arange(0, decades, 1 / CURVE_POINTS_PER_DECADE)).astype(np.int64)
-    return np.unique(np.concatenate([[0], points, [last]]))
-
-
-def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], f_star: Mapping[int, float]) -> pd.DataFrame:
-    """The loss at log-spaced steps of the drawn runs: `run, surface, solver, start, step, loss, gap`."""
-    parts = []
-    for run, path in paths.items():
-        steps = log_spaced(len(path.loss) - 1)
-        row = runs.loc[run]
-        loss = path.loss[steps]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "run": run,
-                    "surface": row["surface"],
-                    "solver": row["solver"],
-                    "start": row["start"],
-                    "step": steps,
-                    "loss": loss,
-                    "gap": loss - f_star[run],
-                }
-            )
-        )
-    names = ["run", "surface", "solver", "start", "step", "loss", "gap"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)

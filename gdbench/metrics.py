@@ -1,8 +1,9 @@
-"""How well the model that a run ended with predicts: R² or accuracy, on training examples and on those held out."""
+"""How well a model predicts at given weights: R² or accuracy on training and held-out examples, and held-out loss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,29 +27,50 @@ def scores_of(surface: Surface, x: np.ndarray) -> dict[str, np.ndarray]:
     metric = surface.metric
     if metric is None:
         return {}
-    call = _compiled(metric.function, tuple(sorted(surface.options.items())))
+    return {
+        f"{part}_{metric.name}": _at_each(metric.function, surface, x, examples)
+        for part, examples in metric.parts.items()
+    }
+
+
+def held_out_losses(surface: Surface, x: np.ndarray) -> np.ndarray:
+    """The loss on the held-out examples of `surface` at each of the weights `x` `[runs, n]`, in float64."""
+    parameters = {name: np.float64(value) for name, value in surface.parameters.items()}
+    return _at_each(_Loss(surface.function), surface, x, (parameters, *surface.held_out))
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """A surface's function with its parameters among the traced arguments."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, x: Any, parameters: Mapping[str, Any], *data: Any, **options: Any) -> Any:
+        return self.function(x, *data, **parameters, **options)
+
+
+def _at_each(function: Callable[..., Any], surface: Surface, x: np.ndarray, given: tuple[Any, ...]) -> np.ndarray:
+    """`function(row, *given, **options)` of every row of `x` `[runs, n]`, `[runs]`."""
+    call = _compiled(function, tuple(sorted(surface.options.items())))
     most = max(1, min(MOST, NUMBERS // x.shape[1]))
-    found = {}
+    found = np.empty(len(x))
     with jax.enable_x64(True):
-        for part, examples in metric.parts.items():
-            scores = np.empty(len(x))
-            for first in range(0, len(x), most):
-                chunk = np.zeros((most, x.shape[1]))
-                rows = x[first : first + most]
-                chunk[: len(rows)] = rows
-                scores[first : first + most] = np.asarray(call(chunk, np.int32(len(rows)), examples))[: len(rows)]
-            found[f"{part}_{metric.name}"] = scores
+        for first in range(0, len(x), most):
+            chunk = np.zeros((most, x.shape[1]))
+            rows = x[first : first + most]
+            chunk[: len(rows)] = rows
+            found[first : first + most] = np.asarray(call(chunk, np.int32(len(rows)), given))[: len(rows)]
     return found
 
 
 @lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """`(points [most, n], count, examples) -> [most]`, of which the first `count` are scored."""
+    """`(points [most, n], count, given) -> [most]`, of which the first `count` are computed."""
 
-    def scores(points: Any, count: Any, examples: Any) -> Any:
+    def every(points: Any, count: Any, given: Any) -> Any:
         def one(row: Any, found: Any) -> Any:
-            return found.at[row].set(function(points[row], *examples, **dict(options)))
+            return found.at[row].set(function(points[row], *given, **dict(options)))
 
         return lax.fori_loop(0, count, one, jnp.zeros(len(points)))
 
-    return jax.jit(scores, compiler_options=compiler.known({**compiler.FAST, **compiler.QUICK}))
+    return jax.jit(every, compiler_options=compiler.known({**compiler.FAST, **compiler.QUICK}))

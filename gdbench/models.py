@@ -134,6 +134,24 @@ class Score:
         return 1 - jnp.where(jnp.isnan(error), jnp.inf, error) / jnp.where(variance > 0, variance, jnp.nan)
 
 
+@dataclass(frozen=True)
+class Chances:
+    """The probability of the second class `[p]`, of several outputs that of each `[p, k]`, by a model's `outputs`.
+
+    intercept : whether the outputs are of points with a last column of ones.
+    """
+
+    outputs: Callable[..., Array]
+    intercept: bool
+
+    def __call__(self, x: Array, points: Array, **options: Any) -> Array:
+        """At `points` `[p, features]`."""
+        if self.intercept:
+            points = jnp.concatenate([points, jnp.ones_like(points[:, :1])], axis=1)
+        outputs = self.outputs(x, points, **options)
+        return jax.nn.sigmoid(outputs) if outputs.ndim == 1 else jax.nn.softmax(outputs, axis=1)
+
+
 def hidden_sizes(hidden: str) -> tuple[int, ...]:
     """The units of every hidden layer in a text such as "8,4"."""
     words = [word.strip() for word in hidden.split(",")]

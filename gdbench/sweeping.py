@@ -18,11 +18,13 @@ from gdbench.benchmark import Result, write_preamble
 from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.config import dump_config
+from gdbench.curves import curves_frame
 from gdbench.engine import Advance, Trajectory
 from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.executors import Task, execute_tasks
-from gdbench.frames import curves_frame, trajectory_frame
+from gdbench.frames import trajectory_frame
 from gdbench.plan import Plan
+from gdbench.regions import regions_of
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
@@ -33,6 +35,8 @@ from gdbench.table_frame import table_with_theory
 DRAWN_STARTS = 3
 # problems whose ground and paths are kept: more than anyone looks at, and each costs a second
 DRAWN_PROBLEMS = 64
+# problems whose decision regions are kept: as many as have a picture of their own
+DRAWN_REGIONS = 20
 # what a result folder holds besides its configuration and shards
 DERIVED = (".csv", ".json", ".npz", ".parquet", ".png")
 # numbers of one path in trajectory.csv
@@ -168,7 +172,7 @@ class SweepFolder:
             runs=runs,
             table=table,
             trajectory=trajectory_frame(looked.paths, PATH_NUMBERS),
-            curves=curves_frame(drawn, looked.paths, looked.f_star),
+            curves=curves_frame(drawn, looked.paths, looked.blocks),
             contours=looked.contours,
             summaries=found,
             spec=self.spec,
@@ -193,6 +197,7 @@ class SweepFolder:
         chosen = chosen[["run", "surface", "solver", "status", "minimum"]]
         looked = _Looked()
         grounds: dict[str, tuple[Block, int, list[tuple[Trajectory, bool]]]] = {}
+        ends: dict[str, dict[int, np.ndarray]] = {}  # of the first run of each solver
         for (label, _), own in chosen.groupby(["surface", "solver"], sort=False, observed=True):
             index = int(np.searchsorted(firsts, int(own["run"].iloc[0]), side="right")) - 1
             block = blocks[index]
@@ -220,21 +225,25 @@ class SweepFolder:
                 reached = set(own.loc[own["status"] == "reached", "run"])
                 grounds[str(label)][2].extend((path, run in reached) for run, path in paths.items())
             looked.paths |= paths
-            looked.f_star |= {run: known.facts.f_star if known.facts else np.nan for run in paths}
+            looked.blocks |= dict.fromkeys(paths, block)
+            if paths and block.surface.classifier and (str(label) in ends or len(ends) < DRAWN_REGIONS):
+                first = next(iter(paths))
+                ends.setdefault(str(label), {})[first] = paths[first].x[-1]
             looked.parts.append(theory.assign(run=own["run"].to_numpy(np.int64)))
         for label, (block, problem, drawn) in grounds.items():
             known = block.problems[problem]
             if known.facts is not None:
-                looked.contours[label] = ground_of(known.surface, known.facts, drawn, self.spec.seed)
+                ground = ground_of(known.surface, known.facts, drawn, self.spec.seed)
+                looked.contours[label] = {**ground, **regions_of(known.surface, ends.get(label, {}))}
         return looked
 
 
 @dataclass
 class _Looked:
-    """What was looked at after the runs: paths and minima by run, theory in parts, grounds by problem."""
+    """What was looked at after the runs: paths and blocks by run, theory in parts, grounds by problem."""
 
     paths: dict[int, Trajectory] = field(default_factory=dict)
-    f_star: dict[int, float] = field(default_factory=dict)
+    blocks: dict[int, Block] = field(default_factory=dict)
     parts: list[pd.DataFrame] = field(default_factory=list)
     contours: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -19,8 +19,9 @@ FLOORS = {
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
     "holdout models",
     3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape random_plane records "
-    "conventions",
-    4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins",
+    "conventions regions",
+    4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins "
+    "curves",
     5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
     6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
     "console describe influence __init__ __main__",
@@ -72,6 +73,7 @@ NEIGHBOURS = {
     ("table_frame", "tuning"): "the table speaks of the settings that won",
     ("table_frame", "chosen"): "which columns are settings",
     ("random_plane", "landscape"): "every plane is framed and filled alike",
+    ("curves", "chosen"): "what the columns of a metric are called is said in one place",
     ("analysis", "rate_notes"): "theory is compared with a word on why it differs",
     ("rate_notes", "table_frame"): "when rates differ is said in one place, for tables without JAX too",
     ("statistics", "statistics.*"): "the package offers what its files compute",

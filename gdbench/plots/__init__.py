@@ -10,7 +10,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdbench.plots import batches, convergence, ecdf, grid, heatmap, plane, profile, sensitivity, trajectory, tuning
+from gdbench.plots import (
+    batches,
+    convergence,
+    ecdf,
+    grid,
+    heatmap,
+    learning,
+    plane,
+    profile,
+    regions,
+    sensitivity,
+    trajectory,
+    tuning,
+)
 from gdbench.plots.files import save
 from gdbench.plots.style import look
 
@@ -21,7 +34,8 @@ class Frames(Protocol):
     `contours` maps a surface to its frame: `dimension`, `kind` (plane, line, pca or none), `u` `[gu]`, `v` `[gv]`,
     `loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
     `eigenvalues` `[n]` of the Hessian at the first minimiser (empty where unknown), and for pca `origin` `[n]`,
-    `axes` `[2, n]`, `share` `[2]`; of more than two weights the same of a random plane, as `random_NAME`.
+    `axes` `[2, n]`, `share` `[2]`; of more than two weights the same of a random plane, as `random_NAME`. Keys that
+    begin with `regions.` are those of `gdbench.regions.regions_of`.
     """
 
     runs: pd.DataFrame
@@ -44,6 +58,8 @@ def draw(frames: Frames, folder: Path, axes: tuple[str, str] | None = None) -> l
 
     `trajectory.png` and `convergence.png` always (and `trajectory-NAME.png` for each of several surfaces),
     `plane.png` (and `plane-NAME.png`) of surfaces of more than two weights,
+    `learning.png` where a model predicts or examples are held out, `regions.png` where it tells classes apart by two
+    inputs (and `regions-NAME.png` for each of several such surfaces),
     `batches.png` when runs on a surface of one weight differ in their batch size, `sensitivity.png` when a solver ran
     at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when one ran at four values or more of two
     settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
@@ -70,6 +86,8 @@ def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tu
         yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from plane.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from convergence.figures(frames.runs, frames.table, frames.curves)
+        yield from learning.figures(frames.runs, frames.table, frames.curves)
+        yield from regions.figures(frames.runs, frames.contours)
         yield from batches.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
     yield from heatmap.figures(frames.runs, frames.table, frames.contours, axes)

@@ -30,15 +30,35 @@ from gdbench.plots.style import (
 )
 from gdbench.statistics import floats
 
+# columns of `curves`: of random steps, the losses since the step in the row before
+SPREAD = ("loss_low", "loss_median", "loss_high")
+RANGE = "lowest to highest of all\nsteps since the point before,\nwhose median is the line"
+
 
 @dataclass(frozen=True)
 class Curve:
-    """The finite part of one run: heights (gap, or loss where no minimum is known) at some steps, both `[k]`."""
+    """The finite part of one run: heights (gap, or loss where no minimum is known) at some steps, both `[k]`.
+
+    spread : of random steps the lowest, median and highest of the heights since the step before, `[3, k]`; None
+    where the line between two heights does not deceive.
+    """
 
     solver: str
     status: str
     steps: np.ndarray
     heights: np.ndarray
+    spread: np.ndarray | None = None
+
+    @property
+    def line(self) -> np.ndarray:
+        """The heights to join `[k]`: of random steps the medians, and at the end where the run ended."""
+        return self.heights if self.spread is None else np.append(self.spread[1, :-1], self.heights[-1])
+
+    @property
+    def reach(self) -> np.ndarray:
+        """All finite heights that are drawn."""
+        every = self.heights if self.spread is None else np.append(self.heights, self.spread)
+        return every[np.isfinite(every)]
 
 
 def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
@@ -92,6 +112,8 @@ def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> l
         entries.append((sign("o", MUTED, "white", 7), "target not met"))
     if "diverged" in ends:
         entries.append((sign("X", MUTED, size=7), "diverged"))
+    if np.isfinite(floats(curves, SPREAD[0])).any():
+        entries.append((Line2D([], [], color=MUTED, alpha=0.3, linewidth=9, solid_capstyle="butt"), RANGE))
     if np.isfinite(_rates(table)).any() and np.isfinite(floats(curves, "gap")).any():
         entries.append((Line2D([], [], color=MUTED, linestyle=":", linewidth=1.3), "predicted rate (slope)"))
     return entries
@@ -111,7 +133,13 @@ def _panel(
         return
     frame = curves.assign(height=heights, step=steps)[usable].sort_values("step", kind="stable")
     drawn = [
-        Curve(str(own["solver"].iloc[0]), status.get(run, ""), own["step"].to_numpy(), own["height"].to_numpy())
+        Curve(
+            str(own["solver"].iloc[0]),
+            status.get(run, ""),
+            own["step"].to_numpy(),
+            own["height"].to_numpy(),
+            _spread(own, known),
+        )
         for run, own in frame.groupby("run", sort=False)
     ]
     logarithmic = known or all((curve.heights > 0).all() for curve in drawn)
@@ -132,6 +160,14 @@ def _panel(
         axes.text(0.02, 0.03, "smaller gaps lie on the lower edge", transform=axes.transAxes, color=MUTED, fontsize=7.5)
 
 
+def _spread(curve: pd.DataFrame, known: bool) -> np.ndarray | None:
+    """The spread of one run's heights (see `Curve`), above its minimum where that is `known`."""
+    found = np.array([floats(curve, name) for name in SPREAD])
+    if not np.isfinite(found).all(axis=0).any():
+        return None
+    return found - (floats(curve, "loss") - floats(curve, "gap")) if known else found
+
+
 def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, width: float) -> None:
     """One curve, with a mark at its end; that of a diverged run stands where it leaves the panel."""
     style, (low, high) = style_of(curve.solver), limits
@@ -139,7 +175,11 @@ def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, wid
     # Markers of neighbouring curves would coincide if all stood at the same steps.
     every = max(len(curve.steps) // 6, 1)
     # A diverged height of 1e300 would overflow in the renderer.
-    shown = np.clip(curve.heights, low, 1e3 * high if low > 0 else high + 10 * (high - low))
+    far = 1e3 * high if low > 0 else high + 10 * (high - low)
+    shown = np.clip(curve.line, low, far)
+    if curve.spread is not None:
+        band = np.clip(curve.spread, low, far)
+        axes.fill_between(curve.steps, band[0], band[2], color=style.colour, alpha=0.12, linewidth=0, zorder=1.5)
     axes.plot(
         curve.steps,
         shown,
@@ -166,8 +206,8 @@ def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, wid
 
 def _limits(curves: Sequence[Curve], logarithmic: bool) -> tuple[float, float]:
     """The visible heights: all of them, but a diverged run, 1e6 times the start or more, leaves at the top."""
-    every = np.concatenate([curve.heights for curve in curves])
-    kept = [curve.heights for curve in curves if curve.status != "diverged"]
+    every = np.concatenate([curve.reach for curve in curves])
+    kept = [curve.reach for curve in curves if curve.status != "diverged"]
     start = max(float(curve.heights[0]) for curve in curves)
     if not logarithmic:
         low = float(every.min())

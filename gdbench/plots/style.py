@@ -251,15 +251,17 @@ def page(
     left: float = 0.8,
     above: float = 0.0,
     tiled: bool = False,
+    columns: int = 0,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with `panels` axes of `size` inches in a grid, title above, legend in a column of its own at the right.
 
     `grows` lets a lone panel become as high as a long legend; `below`, `left` and `above` keep so many inches free
     under the legend, beside the panels and over them. `tiled` puts the legend, in two columns, in the last cell of the
-    grid instead. All places are computed in inches, because matplotlib's layout engines draw the figure several times.
+    grid instead. Without `columns` their number follows from that of the panels. All places are computed in inches,
+    because matplotlib's layout engines draw the figure several times.
     """
     cells = panels + tiled
-    columns = cells if cells <= 3 else 2 if cells == 4 else 3 if cells <= 9 else 4
+    columns = columns or (cells if cells <= 3 else 2 if cells == 4 else 3 if cells <= 9 else 4)
     rows = math.ceil(cells / columns)
     gap_x, gap_y, bottom, top = 0.85, 0.85, 0.6, 0.75 + above
     if panels > 1:

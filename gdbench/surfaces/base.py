@@ -38,6 +38,20 @@ class Metric:
 
 
 @dataclass(frozen=True, eq=False)
+class Classifier:
+    """A model that tells classes apart by two inputs, the first two columns of the first array of a surface's data.
+
+    function : `function(x, points, **options)`, of points `[p, 2]` the probability of the second class `[p]`, or those
+    of all classes `[p, k]`. classes : their names, which the second array of the data counts from 0. labels : of the
+    two inputs.
+    """
+
+    function: Callable[..., Any]
+    classes: tuple[str, ...]
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
 class Surface:
     """A scalar function `function(x, *data, **parameters)` of `x` `[n]`, and its facts.
 
@@ -53,6 +67,7 @@ class Surface:
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
     metric : how well the model predicts, where the surface is one of predictions.
+    classifier : what the model predicts in the plane of its inputs, where it has two and tells classes apart.
     goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it;
     `goal_text` says the same in words: "|x1| > 1".
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
@@ -76,6 +91,7 @@ class Surface:
     data: tuple[np.ndarray, ...] = ()
     held_out: tuple[np.ndarray, ...] = ()
     metric: Metric | None = None
+    classifier: Classifier | None = None
     goal: Callable[[Any], Any] | None = None
     goal_text: str = ""
     bounds: tuple[Any, Any] | None = None

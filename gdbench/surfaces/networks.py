@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from gdbench.errors import UsageError
-from gdbench.surfaces.base import surface
+from gdbench.surfaces.base import Classifier, surface
 
 MOST_WEIGHTS = 1_000_000
 Kind = str | Callable[[Array], Array]
@@ -163,6 +163,14 @@ class Learned:
         return jnp.all(jnp.abs(outputs - jnp.asarray(TARGETS, x.dtype)) < 0.5)
 
 
+def _predicted(x: Array, points: Array, *, layout: str, biases: bool) -> Array:
+    """The output at `points` `[p, 2]`; from ½ up it stands for a 1, as the goal has it."""
+    return network_of(layout, biases, 2, 1, "backprop").outputs(x, points)[:, 0]
+
+
+CLASSIFIER = Classifier(_predicted, ("0", "1"), ("input 1", "input 2"))
+
+
 def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
     network = network_of(options["layout"], options["biases"], 2, 1, "backprop")
     layout = ",".join(map(str, network.sizes))
@@ -171,6 +179,7 @@ def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
         "dimension": network.dimension,
         "filters": network.filters,
         "goal": Learned(network),
+        "classifier": CLASSIFIER,
     }
 
 
