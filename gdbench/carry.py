@@ -10,8 +10,8 @@ SEGMENT = 64
 # runs that one call may take
 QUEUE = 4096
 DRAWN = 16
-# of one row of numbers
-LANE_BYTES = 2816
+# of one row of numbers, and of all that the lanes work on where there are data
+LANE_BYTES, WORK_BYTES = 2816, 2**19
 
 # arrays of JAX inside the compiled program, of numpy on their way in
 Numbers = Any
@@ -74,12 +74,21 @@ FULL, HALF, EVERY, LEAST = (
 )
 
 
-def lane_count(dimension: int, dtype: str) -> int:
+def lane_count(dimension: int, dtype: str, held: int = 0) -> int:
     """How many lanes a program advances side by side.
 
+    held : numbers that a lane's step works on at once where there are data, 0 without: see `Step.held`.
+
     Enough to spread what a segment costs besides its steps, few enough that what a step reads and writes stays in the
-    first cache: an odd multiple of 32, so that its rows do not compete for the same places there. It follows from
-    dimension and type alone: at another count XLA emits other code, whose last bits differ.
+    first cache: an odd multiple of 32, so that its rows do not compete for the same places there. Where the examples
+    make the work of a lane, a power of two of lanes whose work fits into the second cache, or one alone; two were
+    slower than one. The number follows from the surface, the type and the step, never from how many runs there are: at
+    another count XLA emits other code, whose last bits differ.
     """
-    blocks = min(LANE_BYTES // np.dtype(dtype).itemsize, 4096 // dimension**2) // 32
-    return 32 * max(3, blocks - (blocks + 1) % 2)
+    size = np.dtype(dtype).itemsize
+    blocks = min(LANE_BYTES // size, 4096 // dimension**2) // 32
+    lanes = 32 * max(3, blocks - (blocks + 1) % 2)
+    fit = WORK_BYTES // (size * held) if held else lanes
+    if fit >= lanes:
+        return lanes
+    return 1 if fit < 2 else max(4, 1 << fit.bit_length() - 1)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from gdbench import compiler
 from gdbench.errors import UsageError
+from gdbench.footprint import numbers_held
 from gdbench.surfaces.base import Surface, require_number
 
-# points that are evaluated at once: so many, or fewer where there are more examples than these numbers allow
-CHUNK, EXAMPLES = 2048, 2**21
+# points of one call, and, where there are data, numbers that it works on at once: as many as the second cache holds
+CHUNK, AT_ONCE = 2048, 2**16
 
 
 @dataclass(frozen=True)
@@ -45,35 +50,73 @@ class Facts:
 
 
 @lru_cache(maxsize=256)
-def _compiled(
-    function: Callable[..., Any], options: tuple[tuple[str, Any], ...], what: str
-) -> Callable[[np.ndarray, Any, Any], Any]:
-    """`what` ("value" or "hessian") of a surface's function, over points `[.., n]`; parameters and data are traced."""
-
-    def value(x: Any, parameters: Mapping[str, Any], data: Any) -> Any:
-        return function(x, *data, **parameters, **dict(options))
-
-    if what == "hessian":
-        return jax.jit(jax.hessian(value), compiler_options=compiler.known(compiler.ONCE))
-    return jax.jit(jax.vmap(value, (0, None, None)), compiler_options=compiler.known(compiler.QUICK))
+def _hessian(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    """The Hessian of a surface's function at a point `[n]`; parameters and data are traced."""
+    return jax.jit(jax.hessian(_of_x(function, options)), compiler_options=compiler.known(compiler.ONCE))
 
 
-def _call(surface: Surface, what: str, points: np.ndarray) -> np.ndarray:
-    options = tuple(sorted(surface.options.items()))
-    parameters = {name: np.float64(value) for name, value in surface.parameters.items()}
-    with jax.enable_x64(True):
-        return np.asarray(_compiled(surface.function, options, what)(points, parameters, surface.data))
+@lru_cache(maxsize=256)
+def _values(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    """A surface's function at points `[CHUNK, n]`; parameters and data are traced."""
+    every = jax.vmap(_of_x(function, options), (0, None, None))
+    return jax.jit(
+        lambda points, count, parameters, data: every(points, parameters, data),
+        compiler_options=compiler.known(compiler.QUICK),
+    )
+
+
+@lru_cache(maxsize=256)
+def _values_of_data(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    """The same where there are data: of `[CHUNK, n]` the first `count` points are computed, few enough at once that
+    what is worked on stays in the cache, on one thread, for the caller has threads of its own."""
+    value = _of_x(function, options)
+
+    def values(points: Any, count: Any, parameters: Any, data: Any) -> Any:
+        held = numbers_held(value, points[0], parameters, data)
+        # a power of two, as is the chunk
+        together = min(len(points), 1 << max(AT_ONCE // max(held, 1), 1).bit_length() - 1)
+        several = jax.vmap(value, (0, None, None))
+
+        def group(number: Any, found: Any) -> Any:
+            rows = lax.dynamic_slice_in_dim(points, number * together, together)
+            new = several(rows, parameters, data)
+            return lax.dynamic_update_slice_in_dim(found, new, number * together, 0)
+
+        found = jax.eval_shape(several, points, parameters, data)
+        return lax.fori_loop(0, (count + together - 1) // together, group, jnp.zeros(found.shape, found.dtype))
+
+    return jax.jit(values, compiler_options=compiler.known({**compiler.FAST, **compiler.QUICK}))
+
+
+def _of_x(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[[Any, Any, Any], Any]:
+    return lambda x, parameters, data: function(x, *data, **parameters, **dict(options))
+
+
+def _settings(surface: Surface) -> tuple[tuple[tuple[str, Any], ...], dict[str, np.float64]]:
+    """Options, to compile for, and parameters."""
+    return tuple(sorted(surface.options.items())), {name: np.float64(v) for name, v in surface.parameters.items()}
 
 
 def values(surface: Surface, points: np.ndarray) -> np.ndarray:
     """f at `points` `[p, n]` in float64, `[p]`; padded to whole chunks, so that any number of points compiles once."""
     points = np.asarray(points, dtype=np.float64)
-    examples = len(surface.data[0]) if surface.data and surface.data[0].ndim else 1
-    chunk = max(1, min(CHUNK, EXAMPLES // examples))
-    padded = np.zeros((-(-max(len(points), 1) // chunk) * chunk, points.shape[1]))
-    padded[: len(points)] = points
-    found = [_call(surface, "value", padded[first : first + chunk]) for first in range(0, len(padded), chunk)]
-    joined = np.concatenate(found)[: len(points)]
+    options, parameters = _settings(surface)
+    call = (_values_of_data if surface.data else _values)(surface.function, options)
+
+    def chunk(first: int) -> np.ndarray:
+        rows = points[first : first + CHUNK]
+        padded = np.zeros((CHUNK, points.shape[1]))
+        padded[: len(rows)] = rows
+        with jax.enable_x64(True):
+            return np.asarray(call(padded, np.int32(len(rows)), parameters, surface.data))[: len(rows)]
+
+    firsts = range(0, max(len(points), 1), CHUNK)
+    # the first compiles; of a surface without data all are done before a thread would have begun
+    found = [chunk(first) for first in (firsts[:1] if surface.data else firsts)]
+    if len(found) < len(firsts):
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found += pool.map(chunk, firsts[1:])
+    joined = np.concatenate(found)
     require_number(surface.name, joined.shape[1:])
     if np.iscomplexobj(joined):
         raise UsageError(f"surface '{surface.name}' returned a complex number, expected a real one")
@@ -100,7 +143,9 @@ def facts_of(surface: Surface) -> Facts:
 def hessian_at(surface: Surface, point: np.ndarray) -> np.ndarray:
     """The Hessian `[n, n]`, NaN where the surface has no second derivatives: it can be minimised all the same."""
     try:
-        return _call(surface, "hessian", point)
+        options, parameters = _settings(surface)
+        with jax.enable_x64(True):
+            return np.asarray(_hessian(surface.function, options)(point, parameters, surface.data))
     except Exception:
         return np.full((len(point), len(point)), np.nan)
 

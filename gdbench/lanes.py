@@ -63,9 +63,9 @@ class _Loop:
     def __init__(self, signature: Signature) -> None:
         self.step = Step(signature)
         self.n, self.dtype = signature.dimension, jnp.dtype(signature.dtype)
-        self.lanes = lane_count(self.n, signature.dtype)
-        self.drawn = min(DRAWN, self.lanes)
         self.template, self.evaluations = self.step.probe()
+        self.lanes = lane_count(self.n, signature.dtype, self.step.held(self.template))
+        self.drawn = min(DRAWN, self.lanes)
         self.layout = Layout(self.template, self.lanes, self.dtype)
         number = jax.ShapeDtypeStruct((), self.dtype)
         held_out = number if signature.held_out else None
@@ -276,13 +276,14 @@ def _ranks(mask: Array) -> Array:
     In two levels: bits counted within words of 32 lanes, and words before. `cumsum` is unrolled into a hundred
     operations, which took most of the compilation.
     """
-    bits = mask.reshape(-1, 32).astype(jnp.uint32)
+    lanes = len(mask)
+    bits = jnp.pad(mask, (0, -lanes % 32)).reshape(-1, 32).astype(jnp.uint32)
     words = lax.optimization_barrier(jnp.sum(bits << np.arange(32, dtype=np.uint32), axis=1, dtype=jnp.uint32))
     upto = (2 ** np.arange(1, 33, dtype=np.uint64) - 1).astype(np.uint32)
     within = lax.population_count(words[:, None] & upto)
     earlier = np.tri(len(bits), k=-1, dtype=np.uint32)
     before = jnp.sum(lax.population_count(words) * earlier, axis=1, dtype=jnp.uint32)
-    return (within + before[:, None]).reshape(-1).astype(jnp.int32) - 1
+    return (within + before[:, None]).reshape(-1)[:lanes].astype(jnp.int32) - 1
 
 
 _machines = Lock()

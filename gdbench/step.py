@@ -13,6 +13,7 @@ from jax import Array
 
 from gdbench import stochastic
 from gdbench.errors import UsageError
+from gdbench.footprint import numbers_held
 from gdbench.oracle import Evaluations, Oracle
 from gdbench.schedules import resolved, values_at
 from gdbench.solvers.base import Solver
@@ -253,6 +254,20 @@ class Step:
             # a sign that there are such; what the trace holds must not outlive it
             evaluations.looped = np.zeros(3, np.int32)
         return lane, evaluations
+
+    def held(self, template: Lane) -> int:
+        """How many numbers a step of one lane works on at once, 0 without data; `template` is of `probe`."""
+        signature, number = self.signature, jax.ShapeDtypeStruct((), self.dtype)
+        if not signature.data_shapes:
+            return 0
+
+        def one(own: tuple[Lane, Sequence[Any]], given: Arguments) -> Lane:
+            measured = self.measure(*own, given)
+            return self(own[0], measured, self.going(own[0], measured, own[1], given), own[1], given)
+
+        data = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in signature.data_shapes)
+        given = Arguments(dict.fromkeys(signature.shared, number), data, number, number, number)
+        return numbers_held(one, (template, [number] * (len(signature.swept) + 3)), given)
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

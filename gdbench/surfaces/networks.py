@@ -85,7 +85,8 @@ class Network:
         """What the units of every layer put out, `[N, units]` each: first the inputs, last the outputs."""
         layers = [inputs]
         for matrix, kind in zip(self.matrices(x), self.kinds(), strict=True):
-            layers.append(unit(kind)(self._joined(layers[-1]) @ matrix))
+            net = layers[-1] @ matrix[:-1] + matrix[-1] if self.biases else layers[-1] @ matrix
+            layers.append(unit(kind)(net))
         return layers
 
     def outputs(self, x: Array, inputs: Array) -> Array:
