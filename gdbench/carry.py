@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SEGMENT = 64
-# runs that one call may take
-QUEUE = 4096
+# runs that one call may take, fewer of them where they have more numbers than these in all
+QUEUE, QUEUED = 4096, 2**22
 DRAWN = 16
 # of one row of numbers, and of all that the lanes work on where there are data
 LANE_BYTES, WORK_BYTES = 2816, 2**19
@@ -72,6 +72,11 @@ FULL, HALF, EVERY, LEAST = (
     Pace(np.int32(turns), np.int32(pairs))
     for turns, pairs in ((1, SEGMENT // 2), (1, SEGMENT // 4), (SEGMENT // 2, 1), (1, 1))
 )
+
+
+def queue_length(dimension: int, lanes: int) -> int:
+    """How many runs one call of a program may take: what they end with has room set aside."""
+    return max(lanes, min(QUEUE, QUEUED // dimension))
 
 
 def lane_count(dimension: int, dtype: str, held: int = 0) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import cli_sweep, cli_theory, console, flags
+from gdbench import blas, cli_sweep, cli_theory, console, flags
 from gdbench.errors import GdbenchError, SpecError, UsageError
 from gdbench.errors import describe as describe_error
 
@@ -309,6 +309,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """The `gdbench` command."""
+    blas.one_thread_from_the_start()
     signal.signal(signal.SIGTERM, _interrupt)
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, _interrupt)

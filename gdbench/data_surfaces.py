@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.blas import one_thread
 from gdbench.data import Dataset, design_matrix, load, preprocess
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.holdout import held_out_rows
@@ -91,13 +92,14 @@ class Minimum:
 
 
 def _solution(model: str, inputs: np.ndarray, targets: np.ndarray, classes: int, weight_decay: float = 0.0) -> Solution:
-    if model == "linear":
-        return linear_solution(inputs, targets, weight_decay)
-    if model == "softmax":
-        return softmax_solution(inputs, targets, classes, weight_decay)
-    if weight_decay:
-        return decayed_logistic_solution(inputs, targets, weight_decay)
-    return logistic_solution(inputs, targets)
+    with one_thread():
+        if model == "linear":
+            return linear_solution(inputs, targets, weight_decay)
+        if model == "softmax":
+            return softmax_solution(inputs, targets, classes, weight_decay)
+        if weight_decay:
+            return decayed_logistic_solution(inputs, targets, weight_decay)
+        return logistic_solution(inputs, targets)
 
 
 def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Surface:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.carry import EVERY, FULL, HALF, LEAST, QUEUE, Pace, Queue
+from gdbench.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
 from gdbench.lanes import machine
 from gdbench.program import Program
 from gdbench.records import (
@@ -139,7 +139,7 @@ class Stream:
         )
         self.like = program
         # what is the same in every call is handed over once
-        self.arguments, self.no_ladder = jax.device_put((arguments, np.full((LEVELS, QUEUE), np.nan, dtype)))
+        self.arguments, self.no_ladder = jax.device_put((arguments, np.full((LEVELS, self.machine.queue), np.nan, dtype)))
         self.lanes, self.ended = self.machine.empty()
         self.open: list[_Open] = []
         self.added = 0  # runs
@@ -162,7 +162,7 @@ class Stream:
     @property
     def hungry(self) -> bool:
         """Whether fewer runs wait than one call can take."""
-        return self.added - self.fed < QUEUE
+        return self.added - self.fed < self.machine.queue
 
     def add(
         self, key: int, program: Program, thresholds: Thresholds | None = None, loss_start: np.ndarray | None = None
@@ -184,7 +184,7 @@ class Stream:
 
         Returns what was done and the records of the programs whose last run has ended.
         """
-        stop = min(self.fed + QUEUE, self.added)
+        stop = min(self.fed + self.machine.queue, self.added)
         queue, last = self._queue(stop), np.bool_(drain and stop == self.added)
         pace = self.pace or (HALF if self.ended_steps < SHORT * self.ended_runs else FULL)
         given = (queue, self.arguments, pace)
@@ -215,9 +215,9 @@ class Stream:
 
     def _queue(self, stop: int) -> Queue:
         """The runs at the places from `fed` to `stop`."""
-        columns = np.zeros((self.machine.columns, QUEUE), self.signature.dtype)
+        columns = np.zeros((self.machine.columns, self.machine.queue), self.signature.dtype)
         laddered = any(item.program.targets for item in self.open)
-        ladder = np.full((LEVELS, QUEUE), np.nan, self.signature.dtype) if laddered else self.no_ladder
+        ladder = np.full(self.no_ladder.shape, np.nan, self.signature.dtype) if laddered else self.no_ladder
         for item in self.open:
             low, high = max(item.first, self.fed), min(item.end, stop)
             if low < high:

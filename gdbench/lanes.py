@@ -20,7 +20,7 @@ import numpy as np
 from jax import Array, lax
 
 from gdbench import compiler
-from gdbench.carry import DRAWN, QUEUE, SEGMENT, Ended, Lanes, Pace, Queue, lane_count
+from gdbench.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
 from gdbench.records import LEVELS
@@ -42,6 +42,7 @@ class Machine:
     advance: Callable[..., tuple[Lanes, Ended]]
     empty: Callable[[], tuple[Lanes, Ended]]
     lanes: int
+    queue: int
     drawn: int
     columns: int
     evaluations: Evaluations
@@ -65,6 +66,7 @@ class _Loop:
         self.n, self.dtype = signature.dimension, jnp.dtype(signature.dtype)
         self.template, self.evaluations = self.step.probe()
         self.lanes = lane_count(self.n, signature.dtype, self.step.held(self.template))
+        self.queue = queue_length(self.n, self.lanes)
         self.drawn = min(DRAWN, self.lanes)
         self.layout = Layout(self.template, self.lanes, self.dtype)
         number = jax.ShapeDtypeStruct((), self.dtype)
@@ -96,7 +98,7 @@ class _Loop:
 
     def none_ended(self) -> Ended:
         """Room for what a call's runs end with."""
-        columns = QUEUE + 2 * self.lanes
+        columns = self.queue + 2 * self.lanes
         signature = self.step.signature
         rows = 4 + self.n + 3 * self.step.searches + 2 * bool(signature.held_out) + (signature.goal is not None)
         numbers, hits = (np.zeros((count, columns), self.dtype) for count in (rows, LEVELS))
@@ -131,7 +133,7 @@ class _Loop:
         idle = c.run < 0
         position = c.taken + _ranks(idle)
         take = idle & (position < queue.length)
-        column = jnp.minimum(position, QUEUE - 1)
+        column = jnp.minimum(position, self.queue - 1)
         new = queue.columns.at[:, column].get(mode="promise_in_bounds")
         started = self.layout.pack(jax.vmap(fresh, -1, -1)(new))
 
@@ -307,6 +309,7 @@ def _machine(signature: Signature) -> Machine:
         advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compiler.known(compiler.FAST)),
         empty=lambda: (loop.empty(), loop.none_ended()),
         lanes=loop.lanes,
+        queue=loop.queue,
         drawn=loop.drawn,
         columns=loop.n + loop.constants,
         evaluations=loop.evaluations,

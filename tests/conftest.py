@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gdbench.blas import one_thread_from_the_start
+
+# tests run side by side: threads of a BLAS in each of them would wait for each other
+one_thread_from_the_start()
 # compiled programs are shared by all test processes, and kept out of the user's own cache
 os.environ.setdefault("GDBENCH_CACHE", str(Path(tempfile.gettempdir()) / "gdbench-test-cache"))
 

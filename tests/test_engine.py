@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench import engine, executors, lanes, layout
+from gdbench import carry, engine, executors, lanes, layout
 from gdbench.engine import STATUSES, execute, trace
 from gdbench.executors import Task, execute_all, execute_tasks
 from gdbench.plan import LADDER
@@ -30,7 +30,7 @@ RANDOM = np.random.default_rng(5)
 @pytest.fixture(scope="module")
 def many():
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
-    runs = lanes.QUEUE + 1500
+    runs = carry.QUEUE + 1500
     program = program_of(
         "rosenbrock",
         "momentum",
@@ -50,7 +50,7 @@ def many():
 
 def test_many_end_in_every_way(many):
     program, records = many
-    assert len(program) > lanes.QUEUE + lanes.lane_count(2, "float64")
+    assert len(program) > carry.QUEUE + carry.lane_count(2, "float64")
     assert set(status_of(records)) == {"reached", "diverged", "stationary", "budget"}
     assert len(np.unique(records.steps)) > 200
 
@@ -227,7 +227,7 @@ def test_numbers_of_runs_start_again(many, monkeypatch):
     program, records = many
     # more than there are runs under way at once, fewer than there are runs
     monkeypatch.setattr(engine, "RING", 5000)
-    assert len(program) > engine.RING > lanes.QUEUE + lanes.lane_count(2, "float64")
+    assert len(program) > engine.RING > carry.QUEUE + carry.lane_count(2, "float64")
     assert_same_bits(execute(program), records)
 
 

@@ -15,7 +15,8 @@ ROOT = Path(gdbench.__file__).parent
 FLOORS = {
     0: "errors registry keywords config yaml_file axes schedule_kinds schedule_spec things sweep_spec",
     1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data column_basis separation regression "
-    "multinomial activations flags drift compiler threshold stochastic schedules closed_forms rate_fit",
+    "multinomial activations flags drift compiler threshold stochastic schedules closed_forms rate_fit blas "
+    "footprint",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
     "holdout models",
     3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape random_plane records "
