@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from gdbench.engine import Advance, Records, Stream
+from gdbench.lanes import machine
 from gdbench.program import Program
 from gdbench.step import Signature
 
@@ -20,6 +21,8 @@ from gdbench.step import Signature
 SLICE = 4096
 # and into slices of no more than this, so that no thread is left with much when the others have nothing more to do
 LARGEST_SLICE = 16384
+# where a lane is so much work that there are fewer than 96: of so many runs a lane, and so many slices a thread
+RUNS_A_LANE, SLICES, FEW = 4, 4, 96
 
 Outcome = Records | Exception
 
@@ -73,8 +76,9 @@ def execute_all(
     origins: list[tuple[int, int]] = []  # of every task, its program and its place there
     parts: dict[int, list[Outcome | None]] = {}
     for index, program in enumerate(programs):
-        wanted = max(workers, -(-len(program) // LARGEST_SLICE))
-        slices = max(1, min(wanted, len(program) // SLICE))
+        smallest = _smallest_slice(program)
+        wanted = max(workers * (SLICES if smallest < SLICE else 1), -(-len(program) // LARGEST_SLICE))
+        slices = max(1, min(wanted, len(program) // smallest))
         parts[index] = [None] * slices
         group = program.signature
         for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
@@ -86,6 +90,18 @@ def execute_all(
         parts[index][part] = outcome
         if all(outcome is not None for outcome in parts[index]):
             yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
+
+
+def _smallest_slice(program: Program) -> int:
+    """How many runs are worth a thread of their own."""
+    if not program.data:
+        return SLICE
+    try:
+        with jax.enable_x64(True):
+            lanes = machine(program.signature).lanes
+    except Exception:  # told by the thread that comes upon it
+        return SLICE
+    return SLICE if lanes >= FEW else RUNS_A_LANE * lanes
 
 
 def _slice(program: Program, rows: np.ndarray) -> Callable[[], Program]:
