@@ -20,6 +20,8 @@ from gdbench.step import Signature, Step, split_settings
 from gdbench.surfaces.base import Surface
 
 CHUNK = 64
+# numbers in the data that so many settings may pass over at once
+MANY = 2**14
 # above so many numbers in (x, state) the eigenvalues cost more than the runs
 LARGEST = 256
 # steps after which a memory, if there is one, holds something
@@ -79,7 +81,13 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 
         return Local(flat, moved(flat) - flat, jax.jacfwd(moved)(flat))
 
-    return jax.jit(jax.vmap(one, (0, None, 0, None)), compiler_options=compiler.known(compiler.ONCE))
+    def several(x: Any, warm: Any, settings: Any, data: Any) -> Any:
+        if sum(map(np.size, data)) <= MANY:
+            return jax.vmap(one, (0, None, 0, None))(x, warm, settings, data)
+        # a Jacobian takes as many passes over the examples as it has columns: one setting after the other
+        return lax.map(lambda own: one(own[0], warm, own[1], data), (x, settings))
+
+    return jax.jit(several, compiler_options=compiler.known(compiler.ONCE))
 
 
 def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> Prediction:
