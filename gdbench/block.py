@@ -145,14 +145,19 @@ class Block:
             found |= {name: values[cell] for name, values in axis.items()}
         return found
 
-    def take(self, rows: np.ndarray) -> Program:
-        """The program of `rows`; all programs of a block compile to the same XLA program."""
+    def take(self, rows: np.ndarray, *, measured: bool = True) -> Program:
+        """The program of `rows`; all programs of a block compile to the same XLA program.
+
+        measured : whether to find out what is known of the surface, and so the minimum that its runs are told.
+        """
         rows = np.asarray(rows, dtype=np.int64)
         problem = self.problem_index(rows)
         parameters: dict[str, Any] = {**self.surface.parameters, NOISE: self.noise, NOISE_DECAY: self.noise_decay}
         parameters |= {name: values[problem] for name, values in self.parameters.items()}
         noise = {name: parameters.pop(name) for name in (NOISE, NOISE_DECAY)}
-        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in self.problems])
+        f_star = np.full(self.shape[0], np.nan)
+        if measured:
+            f_star = np.array([item.facts.f_star if item.facts else np.nan for item in self.problems])
         return Program(
             surface=self.surface,
             solver=self.solver,

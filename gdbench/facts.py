@@ -52,7 +52,20 @@ class Facts:
 @lru_cache(maxsize=256)
 def _hessian(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
     """The Hessian of a surface's function at a point `[n]`; parameters and data are traced."""
-    return jax.jit(jax.hessian(_of_x(function, options)), compiler_options=compiler.known(compiler.ONCE))
+    value = _of_x(function, options)
+
+    def hessian(x: Any, parameters: Any, data: Any) -> Any:
+        gradient = jax.grad(value)
+        held = numbers_held(gradient, x, parameters, data) if data else 0
+        if held * len(x) <= AT_ONCE * CHUNK:
+            return jax.hessian(value)(x, parameters, data)
+
+        def column(direction: Any) -> Any:
+            return jax.jvp(lambda at: gradient(at, parameters, data), (x,), (direction,))[1]
+
+        return lax.map(column, jnp.eye(len(x)), batch_size=max(1, AT_ONCE // held))
+
+    return jax.jit(hessian, compiler_options=compiler.known(compiler.ONCE))
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.config import RunSpec, validated
 from gdbench.errors import SpecError, UsageError
 from gdbench.holdout import with_held_out
+from gdbench.memory import require_memory
 from gdbench.scheduling import with_schedules
 from gdbench.searches import draws_at_random, searches_of
 from gdbench.settings import (
@@ -141,6 +142,7 @@ def make_sweep_plan(
                         )
                         first += len(block)
                         blocks.append(block)
+    require_memory(blocks)
     return Plan(spec, resolved, list(solvers), blocks)
 
 

@@ -20,7 +20,7 @@ FLOORS = {
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
     "holdout models",
     3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape random_plane records "
-    "conventions regions",
+    "conventions memory regions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins "
     "curves",
     5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
@@ -48,6 +48,9 @@ NEIGHBOURS = {
     ("program", "step"): "a program knows the signature that it is compiled for",
     ("lanes", "layout"): "the loop stores its lanes in a layout",
     ("lanes", "carry"): "what the loop carries stands in a file of its own",
+    ("memory", "block"): "what a block would take is estimated before it runs",
+    ("memory", "carry"): "how many lanes there are decides what they take",
+    ("plan", "memory"): "a plan that does not fit is refused",
     ("engine", "carry"): "the engine hands the loop its queue and pace",
     ("lanes", "records"): "the loop keeps as many targets as a record has",
     ("engine", "lanes"): "the engine feeds the loop",
