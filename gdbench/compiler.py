@@ -12,6 +12,8 @@ import jax
 FAST: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 # XLA's newer fusion emitters give a tenth more speed and take twice the time to compile
 QUICK: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
+# where the caller computes on threads of its own
+QUICK_ALONE: dict[str, Any] = {**QUICK, "xla_cpu_multi_thread_eigen": False}
 ONCE: dict[str, Any] = {**QUICK, "xla_backend_optimization_level": 0}
 
 

@@ -139,7 +139,9 @@ class Stream:
         )
         self.like = program
         # what is the same in every call is handed over once
-        self.arguments, self.no_ladder = jax.device_put((arguments, np.full((LEVELS, self.machine.queue), np.nan, dtype)))
+        self.arguments, self.no_ladder = jax.device_put(
+            (arguments, np.full((LEVELS, self.machine.queue), np.nan, dtype))
+        )
         self.lanes, self.ended = self.machine.empty()
         self.open: list[_Open] = []
         self.added = 0  # runs

@@ -98,7 +98,7 @@ def _values_of_data(function: Callable[..., Any], options: tuple[tuple[str, Any]
         found = jax.eval_shape(several, points, parameters, data)
         return lax.fori_loop(0, (count + together - 1) // together, group, jnp.zeros(found.shape, found.dtype))
 
-    return jax.jit(values, compiler_options=compiler.known({**compiler.FAST, **compiler.QUICK}))
+    return jax.jit(values, compiler_options=compiler.known(compiler.QUICK_ALONE))
 
 
 def _of_x(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[[Any, Any, Any], Any]:

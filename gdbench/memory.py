@@ -84,9 +84,7 @@ def _of_loss(surface: Surface) -> int:
     try:
         with jax.enable_x64(True):
             data = tuple(jax.ShapeDtypeStruct(array.shape, np.float64) for array in surface.data)
-            return numbers_held(
-                jax.value_and_grad(loss), jax.ShapeDtypeStruct((surface.dimension,), np.float64), data
-            )
+            return numbers_held(jax.value_and_grad(loss), jax.ShapeDtypeStruct((surface.dimension,), np.float64), data)
     except Exception:
         return 0
 

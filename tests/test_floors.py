@@ -240,7 +240,7 @@ def test_statistics_and_pictures_never_need_jax(name):
         assert IMPORTS[other][1] <= allowed, f"{name} reaches {other}, which imports {IMPORTS[other][1] - allowed}"
 
 
-HEAVY = ("jax", "jaxlib", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn", "optax", "distributed")
+HEAVY = ("numpy", "jax", "jaxlib", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn", "optax", "distributed")
 
 
 def loaded_by(statement):
