@@ -1,4 +1,4 @@
-"""What a gradient step costs on every surface at its default, in time and memory; writes the tables of docs/surfaces.md.
+"""What a gradient step costs on every surface at its default, in time and memory; writes docs/surfaces.md's tables.
 
 `python benchmarks/surfaces.py` measures and prints; with `--write` the document is filled in; `--catalogue` leaves what
 was measured there as it is and renews the list of surfaces alone.
@@ -115,7 +115,7 @@ class Running:
         began = time.process_time()
         self.stream.advance(segments=self.segments)
         took = time.process_time() - began
-        assert self.stream.open and not self.stream.ended_runs, "a run has ended, and its lane stands still"
+        assert not self.stream.ended_runs, "a run has ended, and its lane stands still"
         return took
 
     def nanoseconds(self) -> float:

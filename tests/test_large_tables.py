@@ -1,4 +1,4 @@
-"""What is large costs no more than it must: lanes, grids and Hessians follow from what a step holds; the rest is refused."""
+"""Large tables: lanes, grids and Hessians follow from what is held at once, and what does not fit is refused."""
 
 from __future__ import annotations
 
