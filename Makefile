@@ -27,6 +27,7 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/surfaces.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/sweep.py --runs 131072 --rounds 1
 

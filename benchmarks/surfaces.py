@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--catalogue", action="store_true", help="renew its list of surfaces alone")
     chosen = parser.parse_args()
     jax.config.update("jax_enable_compilation_cache", False)
-    text = DOCUMENT.read_text()
+    made = ""
     if not chosen.catalogue:
         surfaces = {**{name: SURFACES[name] for name in SURFACES}, **models()}
         # a goal would end the run of a surface that starts in it, or comes near
@@ -197,9 +197,9 @@ def main() -> None:
             costs = measured(surfaces, chosen.rounds, print)
         made = table(COSTS, _rows_of_costs(costs))
         print(f"\n{cores()} cores, {chosen.rounds} rounds\n\n{made}")
-        text = filled(text, "costs", made)
     if (chosen.write and not chosen.only) or chosen.catalogue:
-        DOCUMENT.write_text(filled(text, "catalogue", table(CATALOGUE, _rows_of_catalogue())))
+        text = filled(DOCUMENT.read_text(), "catalogue", table(CATALOGUE, _rows_of_catalogue()))
+        DOCUMENT.write_text(filled(text, "costs", made) if made else text)
 
 
 if __name__ == "__main__":
