@@ -10,8 +10,10 @@ SEGMENT = 64
 # runs that one call may take, fewer of them where they have more numbers than these in all
 QUEUE, QUEUED = 4096, 2**22
 DRAWN = 16
-# of one row of numbers, and of all that the lanes work on where there are data
-LANE_BYTES, WORK_BYTES = 2816, 2**19
+# of one row of numbers
+LANE_BYTES = 2816
+# of all that the lanes work on where there are data: as many lanes as hold so much, four as long as they hold no more
+WORK_BYTES, FOUR_BYTES = 2**19, 2**22
 
 # arrays of JAX inside the compiled program, of numpy on their way in
 Numbers = Any
@@ -86,8 +88,8 @@ def lane_count(dimension: int, dtype: str, held: int = 0) -> int:
 
     Enough to spread what a segment costs besides its steps, few enough that what a step reads and writes stays in the
     first cache: an odd multiple of 32, so that its rows do not compete for the same places there. Where the examples
-    make the work of a lane, a power of two of lanes whose work fits into the second cache, or one alone; two were
-    slower than one. The number follows from the surface, the type and the step, never from how many runs there are: at
+    make the work of a lane, a power of two of lanes whose work fits into the second cache, four if few do, for they
+    share the passes over the table, and one alone where four would hold too much. The number follows from the surface, the type and the step, never from how many runs there are: at
     another count XLA emits other code, whose last bits differ.
     """
     size = np.dtype(dtype).itemsize
@@ -96,4 +98,6 @@ def lane_count(dimension: int, dtype: str, held: int = 0) -> int:
     fit = WORK_BYTES // (size * held) if held else lanes
     if fit >= lanes:
         return lanes
-    return 1 if fit < 2 else max(4, 1 << fit.bit_length() - 1)
+    if fit >= 4:
+        return 1 << fit.bit_length() - 1
+    return 4 if 4 * size * held <= FOUR_BYTES else 1
