@@ -80,7 +80,7 @@ def program_of(surface: Surface) -> Program:
         starts=surface.start_point(n)[None],
         seeds=np.zeros(1),
         f_star=np.full(1, np.nan),
-        steps=2**24,
+        steps=2**52,
         rtol=0.0,
         atol=0.0,
         gtol=0.0,
