@@ -89,8 +89,9 @@ def lane_count(dimension: int, dtype: str, held: int = 0) -> int:
     Enough to spread what a segment costs besides its steps, few enough that what a step reads and writes stays in the
     first cache: an odd multiple of 32, so that its rows do not compete for the same places there. Where the examples
     make the work of a lane, a power of two of lanes whose work fits into the second cache, four if few do, for they
-    share the passes over the table, and one alone where four would hold too much. The number follows from the surface, the type and the step, never from how many runs there are: at
-    another count XLA emits other code, whose last bits differ.
+    share the passes over the table, and one alone where four would hold too much. The number follows from the surface,
+    the type and the step, never from how many runs there are: at another count XLA emits other code, whose last bits
+    differ.
     """
     size = np.dtype(dtype).itemsize
     blocks = min(LANE_BYTES // size, 4096 // dimension**2) // 32
