@@ -28,7 +28,8 @@ class Facts:
     """Facts at a surface's parameters.
 
     minimisers : `[m, n]`, global ones first; minimum_losses : `[m]`; f_star : the lowest of them, NaN where none is
-    known; hessians : `[m, n, n]`; condition_number : largest over smallest eigenvalue of the first, NaN where none is.
+    known; hessians : `[m, n, n]`; condition_number : largest over smallest eigenvalue of the first, along
+    weights that no bound holds there; NaN where none is.
     """
 
     minimisers: np.ndarray
@@ -148,7 +149,7 @@ def facts_of(surface: Surface) -> Facts:
         minimum_losses=minimum_losses,
         f_star=float(minimum_losses.min()) if len(minimisers) else float("nan"),
         hessians=hessians,
-        condition_number=_condition(hessians[0]) if len(hessians) else float("nan"),
+        condition_number=_condition(_free(surface, minimisers[0], hessians[0])) if len(hessians) else float("nan"),
         fingerprint=surface.fingerprint(probes),
     )
 
@@ -163,8 +164,17 @@ def hessian_at(surface: Surface, point: np.ndarray) -> np.ndarray:
         return np.full((len(point), len(point)), np.nan)
 
 
+def _free(surface: Surface, point: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """The part of the Hessian along the weights that no bound holds at `point`: only along these can a step lead."""
+    bounds = surface.bounds_of(len(point))
+    if bounds is None:
+        return hessian
+    free = (point > np.asarray(bounds[0])) & (point < np.asarray(bounds[1]))
+    return hessian[np.ix_(free, free)]
+
+
 def _condition(hessian: np.ndarray) -> float:
-    if not np.all(np.isfinite(hessian)):
+    if not hessian.size or not np.all(np.isfinite(hessian)):
         return float("nan")
     eigenvalues = np.linalg.eigvalsh(hessian)
     low, high = eigenvalues[0], eigenvalues[-1]

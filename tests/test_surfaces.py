@@ -415,3 +415,14 @@ def test_a_taken_name_is_refused():
 def test_an_unknown_name_gets_the_nearest(name):
     with pytest.raises(UsageError, match=r"did you mean '(ellipse|double-well)'"):
         SURFACES[name]
+
+
+def test_the_condition_number_is_along_the_weights_that_no_bound_holds():
+    # the eggholder's minimum lies on the bound of its first weight: what is left is a parabola
+    assert facts_of(SURFACES["eggholder"]).condition_number == 1
+    made = surface(start=(2.0, 2.0, 2.0), minimisers=[(1.0, 3.0, 4.0)], bounds=(1.0, np.inf), register=False)(
+        lambda x: 100 * x[0] ** 2 + 2 * (x[1] - 3) ** 2 + 5 * (x[2] - 4) ** 2
+    )
+    assert facts_of(made).condition_number == pytest.approx(2.5, rel=1e-12)
+    corner = surface(start=(2.0,), minimisers=[(1.0,)], bounds=(1.0, np.inf), register=False)(lambda x: x[0])
+    assert np.isnan(facts_of(corner).condition_number), "nothing is free to move"
