@@ -354,6 +354,7 @@ def test_no_two_words_of_the_picture_overlap_and_none_is_cut(count):
         assert apart, (one, other)
 
 
+@pytest.mark.slow
 def test_of_very_many_rows_the_differences_are_drawn():
     frame = pictured(300)
     _, texts = drawn(frame)

@@ -161,6 +161,7 @@ def test_gallery(here):
     assert set(table["trials"]) == {7}
 
 
+@pytest.mark.slow
 def test_wine(here):
     runs, table = run_and_swept("wine")
     ways = [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]

@@ -254,6 +254,7 @@ for block in pickle.loads(sys.stdin.buffer.read()):
 """
 
 
+@pytest.mark.slow
 def test_a_solver_survives_a_journey():
     mine = gdbench.from_optax(lambda learning_rate, m=0.5: optax.sgd(learning_rate, m), name="mine", register=False)
     plug_in = make_sweep_plan(validated(SweepSpec, {**SWEEP, "solver": "mine"}), solvers=[mine]).blocks[0]

@@ -348,6 +348,8 @@ def after(solver, f, lane, settings, steps):
     return jax.lax.fori_loop(0, steps, step, lane)
 
 
+# every solver does on some surfaces, in test_solvers.py
+@pytest.mark.slow
 @every_variant
 def test_keeps_its_type_and_stays_finite(name, convention):
     solver = SOLVERS[name].variant(convention)

@@ -370,7 +370,14 @@ def surfaces_of(dimension):
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=[name for name, _ in OPTIONS])
-@pytest.mark.parametrize("dimension", sorted({surface.dimension for surface in SURFACES.values()}))
+# of the many surfaces of two weights a switch between all of them takes long to compile
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        pytest.param(dimension, marks=[pytest.mark.slow] if dimension == 2 else [])
+        for dimension in sorted({surface.dimension for surface in SURFACES.values()})
+    ],
+)
 def test_stays_finite_on_every_surface_with_other_options(name, options, dimension):
     solver = SOLVERS[name].variant("torch") if name == "rmsprop" else SOLVERS[name]
     settings = {**solver.options, **options, **solver.hyperparameters}

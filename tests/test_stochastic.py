@@ -191,13 +191,18 @@ def test_every_step_has_noise_of_its_own():
     np.testing.assert_allclose(moves, draws([4], range(150), size=2)[0], atol=1e-10)
 
 
-@pytest.mark.parametrize("what", ["value", "pair value", "hessian", "hvp"])
+def rarely(*values):
+    """Cases of the slow checks: each compiles a program of its own, and shows what its neighbours show."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize("what", ["pair value", "hvp", *rarely("value", "hessian")])
 def test_all_else_is_exact_under_noise(what):
     program = program_of("rosenbrock", tells, starts=[-1.0, 0.5], what=what)
     np.testing.assert_allclose(told(replace(program, noise=3.0)), told(program), rtol=1e-14)
 
 
-@pytest.mark.parametrize("what", ["value", "pair value", "hessian", "hvp", "grad", "pair"])
+@pytest.mark.parametrize("what", ["pair value", "hvp", "pair", *rarely("value", "hessian", "grad")])
 def test_all_is_that_of_the_batch(what):
     ground = table(10, 3)
     found = told(replace(program_of(ground, tells, seeds=np.arange(20.0), what=what), batch_size=4))
@@ -214,7 +219,7 @@ def test_all_is_that_of_the_batch(what):
         np.testing.assert_allclose(found[run], wanted[key], rtol=1e-12)
 
 
-@pytest.mark.parametrize("size", [1, 3, 6])
+@pytest.mark.parametrize("size", [3, *rarely(1, 6)])
 def test_an_epochs_mean_gradient_is_that_of_all_examples(size):
     found = table(12, 2)
     still = solver(register=False, name="still")(lambda oracle, x: x + oracle.grad(jnp.full_like(x, 0.5)))
@@ -304,8 +309,14 @@ def many(dimension, dtype="float64"):
     return replace(program, noise=np.linspace(0, 1, runs), batch_size=6)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("dimension", [2, 30])
+@pytest.mark.parametrize(
+    ("dimension", "dtype"),
+    [
+        (2, "float64"),
+        (30, "float32"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [(2, "float32"), (30, "float64")]),
+    ],
+)
 def test_neither_the_order_nor_the_company_changes_a_bit_and_the_trace_is_the_run(dimension, dtype):
     program = many(dimension, dtype)
     records = execute(program)

@@ -574,6 +574,7 @@ def test_the_schema_refuses_what_we_refuse(text):
         validated(SweepSpec, values)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.fixed_dictionaries({"surface": BLOCKS, "solver": OF_SOLVERS}, optional=OPTIONAL))
 def test_the_schema_accepts_whatever_we_accept(values):
