@@ -1,5 +1,7 @@
 import os
+import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,14 @@ from gdbench.blas import one_thread_from_the_start
 
 # tests run side by side: threads of a BLAS in each of them would wait for each other
 one_thread_from_the_start()
+# most of the time of these tests is XLA's: let it optimise less in all processes, which takes a third of the time and
+# gives programs that run slower (see `compiler.ONCE`); `compiled_for_speed` takes this back
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 # compiled programs are shared by all test processes, and kept out of the user's own cache
-os.environ.setdefault("GDBENCH_CACHE", str(Path(tempfile.gettempdir()) / "gdbench-test-cache"))
+CACHE = os.environ.setdefault("GDBENCH_CACHE", str(Path(tempfile.gettempdir()) / "gdbench-test-cache"))
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE) / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 @pytest.fixture
@@ -25,14 +33,36 @@ def here(tmp_path, monkeypatch):
             registry.discard(name)
 
 
-@pytest.fixture(scope="module")
-def quickly_compiled():
-    """Programs that compile in a third of the time and run slower, for a module that compiles much and runs little."""
+@pytest.fixture(autouse=True, scope="module")
+def no_programs_of_other_modules():
+    """Compiled programs are let go with the module: all of them together would take gigabytes."""
+    yield
+    if "gdbench.lanes" in sys.modules:
+        sys.modules["gdbench.lanes"].forget_machines()
+
+
+@contextmanager
+def _for_speed():
     from gdbench import compiler
     from gdbench.lanes import forget_machines
 
+    options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiler, "FAST", {**compiler.FAST, **compiler.ONCE})
+        patch.setattr(compiler, "FAST", {**compiler.FAST, **options})
         forget_machines()
         yield
     forget_machines()
+
+
+@pytest.fixture
+def compiled_for_speed():
+    """Programs compiled as users have them, for a test of what may depend on that: the last bits."""
+    with _for_speed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def all_compiled_for_speed():
+    """The same for a whole module."""
+    with _for_speed():
+        yield

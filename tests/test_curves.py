@@ -17,7 +17,6 @@ from gdbench.holdout import held_out_rows
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 REQUEST = {
     "data": "sklearn:moons",
     "model": "logistic",

@@ -28,7 +28,7 @@ RANDOM = np.random.default_rng(5)
 
 
 @pytest.fixture(scope="module")
-def many():
+def many(all_compiled_for_speed):
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
     runs = carry.QUEUE + 1500
     program = program_of(

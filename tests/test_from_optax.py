@@ -16,10 +16,7 @@ from gdbench.solvers import SOLVERS
 from gdbench.step import step_key
 from gdbench.surfaces import SURFACES
 
-pytestmark = [
-    pytest.mark.usefixtures("quickly_compiled"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:optax"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")
 ROTATED = {"condition": 50.0, "angle": 30.0}
 ELLIPSE = SURFACES["ellipse"].with_parameters(**ROTATED)
 STEPS = 200

@@ -103,7 +103,6 @@ def plain(rate, steps, examples):
     return x
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize(("examples", "lanes"), [(40_000, 1), pytest.param(2000, 4, marks=pytest.mark.slow)])
 def test_few_lanes_run_as_any_do(examples, lanes, monkeypatch):
     rates = np.geomspace(0.01, 2.0, 11)

@@ -29,9 +29,6 @@ from gdbench.tables import results_table
 SKLEARN = {"rtol": 1e-8, "atol": 1e-8}
 
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
-
 def surface_of(**keys):
     (made,) = make_sweep_plan(validated(SweepSpec, {"solver": "sgd", **keys})).surfaces
     return made

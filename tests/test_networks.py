@@ -191,7 +191,6 @@ def test_the_error_nears_zero_and_only_far_away():
     assert (values(made, points) > 0).all()
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 def test_descent_by_hand_learns_the_table_when_the_engine_says():
     network, made, rate = Network((2, 3, 3, 1)), SURFACES["backprop"], 6.0
     with jax.enable_x64(True):
@@ -206,7 +205,6 @@ def test_descent_by_hand_learns_the_table_when_the_engine_says():
     assert 200 < len(path) < 300
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 def test_one_example_at_a_time_is_the_backward_pass_of_that_example():
     network = Network((2, 4, 1), biases=True)
     program = program_of(
@@ -234,7 +232,6 @@ def test_no_network_without_hidden_units_learns_the_table():
 # ---- sweeps
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 def test_a_sweep_goes_over_layouts(here):
     spec = {"surface": {"backprop": {"layout": ["2,3,3,1", "2, 4, 1"]}}, "solver": ["sgd"], "learning_rate": 10}
     result = sweep({**spec, "steps": 400}, plots=False)

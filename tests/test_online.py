@@ -22,7 +22,6 @@ from gdbench.sweep_spec import SweepSpec
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RATES = np.array([0.01, 0.1, 0.25, 0.45, 0.5, 0.7, 0.9])
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
 def weights(examples, batch, rates=RATES, steps=2000):

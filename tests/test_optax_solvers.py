@@ -34,10 +34,7 @@ from gdbench.step import Step
 from gdbench.surfaces import SURFACES
 from gdbench.sweep_spec import SweepSpec
 
-pytestmark = [
-    pytest.mark.usefixtures("quickly_compiled"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:optax"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")
 MOMENTUM = {"momentum": 0.9, "nesterov": True}
 
 

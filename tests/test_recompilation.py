@@ -36,7 +36,6 @@ surfaces = [pytest.param(name, marks=[] if SURFACES[name].parameters else pytest
 
 
 # every solver on one surface, where its hyperparameters matter: test_solvers.py
-@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize("name", surfaces)
 def test_no_number_compiles_again(name):
     assert_no_number_compiles_again(two_runs(name, "momentum"), arrive=("starts", "parameters"))
@@ -56,7 +55,6 @@ def name_of(value):
 
 # the whole product takes half an hour
 @pytest.mark.slow
-@pytest.mark.usefixtures("quickly_compiled")
 @pytest.mark.parametrize(("name", "solver"), sample_of_the_product(100), ids=name_of)
 def test_no_number_compiles_again_on_any_surface_with_any_solver(name, solver):
     assert_no_number_compiles_again(two_runs(name, solver))

@@ -24,14 +24,12 @@ from solver_steps import (
     some_surfaces,
 )
 
-from gdbench import compiler
 from gdbench.engine import execute
 from gdbench.oracle import Oracle
 from gdbench.plan import LADDER
 from gdbench.solvers.base import CONVENTION, PAPER
 from gdbench.surfaces import SURFACES
 
-FAST = compiler.FAST
 every_method = pytest.mark.parametrize("name", METHODS)
 # of the module, so that all tests of one code stand together and need one compiled program; a library's own code is
 # compared with the library's iterates by default, and takes part in this in the slow checks
@@ -142,7 +140,6 @@ class Spy:
         return getattr(self.oracle, name)
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 @every_code
 def test_counts_the_evaluations_that_it_makes(name):
     solver, surface, steps = METHODS[name], SURFACES["rosenbrock"], 5
@@ -194,7 +191,6 @@ def assert_order_changes_nothing(solver):
     assert_same_bits(execute(program.take(order)), records, order)
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 @every_code
 def test_the_order_of_runs_changes_no_bit(name):
     assert_order_changes_nothing(METHODS[name])
@@ -202,14 +198,11 @@ def test_the_order_of_runs_changes_no_bit(name):
 
 @pytest.mark.slow
 @every_code
-def test_the_order_of_runs_changes_no_bit_of_the_fast_program(name, monkeypatch):
-    # as users have it: for the test above XLA optimises less, and takes a third of the time
-    monkeypatch.setattr(compiler, "FAST", FAST)
-    # a solver of its own, so that no program is there yet
-    assert_order_changes_nothing(replace(METHODS[name]))
+@pytest.mark.usefixtures("compiled_for_speed")
+def test_the_order_of_runs_changes_no_bit_of_the_fast_program(name):
+    assert_order_changes_nothing(METHODS[name])
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 @every_code
 def test_no_number_compiles_again(name):
     program = program_of(

@@ -16,7 +16,6 @@ from gdbench.search import space_of
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 NAMES = ("adam", "adamax", "adamw", "qhadam", "nadam", "nadamw", "amsgrad", "adabelief", "yogi", "radam")
 VARIANTS = [(name, convention) for name in NAMES for convention in ("paper", *SOLVERS[name].variants)]
 every_variant = pytest.mark.parametrize(("name", "convention"), VARIANTS)

@@ -15,7 +15,6 @@ from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 ROTATED = {"condition": 50.0, "angle": 30.0}
 STEPS = 200
 

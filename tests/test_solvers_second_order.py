@@ -21,8 +21,6 @@ from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES, surface
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 class Spied:
     """A surface in numpy that counts what it is asked."""

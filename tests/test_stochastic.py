@@ -317,6 +317,7 @@ def many(dimension, dtype="float64"):
         *(pytest.param(*one, marks=pytest.mark.slow) for one in [(2, "float32"), (30, "float64")]),
     ],
 )
+@pytest.mark.usefixtures("compiled_for_speed")
 def test_neither_the_order_nor_the_company_changes_a_bit_and_the_trace_is_the_run(dimension, dtype):
     program = many(dimension, dtype)
     records = execute(program)
