@@ -45,8 +45,8 @@ gallery: $(VENV)/.installed-test
 	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
 	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
 	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence*.png data_profile.png sensitivity*.png
-	cd results/gallery/course-tuned && rm -f tuning*.png plane.png plane-wine*.png regions*.png batches.png
-	cd results/gallery/wine && rm -f plane*.png
+	cd results/gallery/course-tuned && rm -f tuning*.png plane.png plane-wine*.png regions*.png learning*.png batches.png
+	cd results/gallery/wine && rm -f plane*.png learning*.png
 	cd results/gallery/moons && find . -type f ! -name regions.png ! -name learning.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/minimum-at-infinity && find . -type f ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/ruder && find . -type f ! -name animation.gif ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete

@@ -22,7 +22,7 @@ def finding(rows: pd.DataFrame) -> str:
 
     A solver arrives where its median of steps over the starts is finite, which is where most starts reached the target.
     """
-    steps = dict(zip(rows["solver"].astype(str), floats(rows, "steps_to_target"), strict=True))
+    steps = _steps_by_solver(rows)
     arrived = {solver: own for solver, own in steps.items() if math.isfinite(own)}
     if not arrived:
         return _nobody(rows)
@@ -54,12 +54,23 @@ def finding(rows: pd.DataFrame) -> str:
     return "; ".join(said)
 
 
-def change(before: pd.DataFrame, after: pd.DataFrame, what: str, solver: str = PLAIN) -> str:
-    """What a change of the surface, in words `what`, did to the steps of one solver: from `before` to `after`."""
-    old, new = (floats(rows[rows["solver"] == solver], "steps_to_target") for rows in (before, after))
-    ends = [own[0] if len(own) else math.inf for own in (old, new)]
+def change(before: pd.DataFrame, after: pd.DataFrame, what: str) -> str:
+    """What a change of the surface, in words `what`, did to the steps of plain descent, from `before` to `after`.
+
+    Where that arrives neither before nor after: to those of the solver that is first after it.
+    """
+    old, new = _steps_by_solver(before), _steps_by_solver(after)
+    solver, more = PLAIN, ""
+    if not math.isfinite(min(old.get(PLAIN, math.inf), new.get(PLAIN, math.inf))):
+        solver = min(new, key=lambda name: new[name], default=PLAIN)
+        more = f"; {PLAIN} still never arrives" if solver != PLAIN and PLAIN in new else ""
+    ends = [steps.get(solver, math.inf) for steps in (old, new)]
     first, last = (_steps(end) if math.isfinite(end) else "not reached" for end in ends)
-    return f"{what} took {solver} from {number(ends[0]) if last != 'not reached' != first else first} to {last}"
+    return f"{what} took {solver} from {number(ends[0]) if last != 'not reached' != first else first} to {last}{more}"
+
+
+def _steps_by_solver(rows: pd.DataFrame) -> dict[str, float]:
+    return dict(zip(rows["solver"].astype(str), floats(rows, "steps_to_target"), strict=True))
 
 
 def _nobody(rows: pd.DataFrame) -> str:
