@@ -89,6 +89,7 @@ def scheduler(tmp_path_factory):
         yield address
 
 
+@pytest.mark.slow
 def test_plug_ins_travel_and_what_raises_gives_the_same_rows(here, scheduler):
     """Surfaces and solvers of a file, an error inside a worker, and all files as a local sweep writes them."""
     Path("p.py").write_text(PLUGIN)

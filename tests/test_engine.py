@@ -80,8 +80,14 @@ def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
     assert sum(heard) == len(program) + len(half)
 
 
-@pytest.mark.parametrize("dimension", [2, 40])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("dimension", "dtype"),
+    [
+        (2, "float64"),
+        (40, "float32"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [(40, "float64"), (2, "float32")]),
+    ],
+)
 def test_the_trace_is_the_run(dimension, dtype):
     # adam keeps three numbers a weight and two more: 40 weights are not packed
     runs = 40

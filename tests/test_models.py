@@ -166,7 +166,10 @@ def numpys_network(x, inputs, sizes, act):
     return layer
 
 
-@pytest.mark.parametrize(("name", "classes"), [("tanh", 0), ("relu", 2), ("softplus", 3), ("sin", 3)])
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [("tanh", 0), ("softplus", 3), *(pytest.param(*one, marks=pytest.mark.slow) for one in [("relu", 2), ("sin", 3)])],
+)
 def test_a_network_is_torchs(name, classes):
     import torch
 

@@ -17,7 +17,11 @@ from gdbench.sweep_spec import SweepSpec
 from gdbench.yaml_file import parse_yaml
 
 README = (ROOT / "README.md").read_text()
-GUIDES = sorted((ROOT / "docs").glob("add-*.md"))
+GUIDES = [
+    # one by default: each runs half a dozen commands
+    pytest.param(path, id=path.stem, marks=[] if path.stem == "add-a-surface" else [pytest.mark.slow])
+    for path in sorted((ROOT / "docs").glob("add-*.md"))
+]
 
 
 def blocks(text, language):
@@ -70,7 +74,7 @@ def test_the_python_example_of_the_readme(here):
     assert Path("convergence.png").exists()
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("guide", GUIDES)
 def test_the_example_of_a_guide(here, guide):
     text = guide.read_text()
     for example in blocks(text, "python"):

@@ -233,6 +233,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(
     st.lists(st.sampled_from(range(len(PIECES))), min_size=1, max_size=5),

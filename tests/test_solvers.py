@@ -42,8 +42,8 @@ every_code = pytest.mark.parametrize(
     ],
     scope="module",
 )
-# in float64 all of them, in float32 some, the others in the slow checks, on all surfaces
-of_either_type = [(name, "float64") for name in METHODS] + [(name, "float32") for name in list(METHODS)[::4]]
+# in float64 all of them, in float32 a few, the others in the slow checks, on all surfaces
+of_either_type = [(name, "float64") for name in METHODS] + [(name, "float32") for name in list(METHODS)[::12]]
 
 
 # ---- on the surfaces

@@ -343,6 +343,7 @@ def test_every_solver_gets_the_same_draws():
         np.testing.assert_allclose(path, paths[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_noise_and_seed_compile_nothing_and_sizes_do():
     program = many(2)
     execute(program), trace(program)

@@ -404,7 +404,7 @@ def test_names_of_plug_ins_never_leave_the_folder(here):
 # ---- stochastic gradients, precision
 
 
-@pytest.mark.parametrize("how", ["noise", "batch_size"])
+@pytest.mark.parametrize("how", ["batch_size", pytest.param("noise", marks=pytest.mark.slow)])
 def test_stochastic_runs_differ_by_seed_and_repeat(here, how):
     where = "data: sklearn:wine\npreprocess: standardize\n" if how == "batch_size" else "surface: ellipse\n"
     value = "16" if how == "batch_size" else "0.1"

@@ -129,6 +129,7 @@ def test_asked_to_end(quick, whole):
     assert_same_files(quick, whole)
 
 
+@pytest.mark.slow
 def test_a_folder_of_which_only_the_beginning_was_written(quick, whole):
     quick.mkdir(parents=True)
     for name in (".lock", ".config.yaml.77.tmp"):
