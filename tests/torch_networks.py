@@ -6,6 +6,7 @@ Each case stands in `torch_networks/ACTIVATION.csv`: the loss, then the gradient
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def problem(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, inputs `[40, 3]` and targets `[40]` of a case."""
     generator = np.random.default_rng(1)
     sizes = (3, *HIDDEN, classes if classes > 2 else 1)
-    x = generator.normal(size=sum((low + 1) * high for low, high in zip(sizes, sizes[1:], strict=False)))
+    x = generator.normal(size=sum((low + 1) * high for low, high in itertools.pairwise(sizes)))
     inputs = generator.normal(size=(40, 3))
     targets = generator.integers(0, classes, 40).astype(float) if classes else generator.normal(size=40)
     return x, inputs, targets
@@ -37,7 +38,7 @@ def record(name: str) -> np.ndarray:
     act = getattr(torch, name, None) or getattr(functional, name)
     sizes = (3, *HIDDEN, classes if classes > 2 else 1)
     layer, first, penalty = torch.tensor(inputs), 0, torch.zeros((), dtype=torch.float64)
-    for index, (low, high) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (low, high) in enumerate(itertools.pairwise(sizes)):
         matrix = weights[first : first + (low + 1) * high].reshape(low + 1, high)
         first += (low + 1) * high
         penalty = penalty + (matrix[:-1] ** 2).sum()
