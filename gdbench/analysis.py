@@ -74,7 +74,7 @@ def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Tr
 
 def drifts_off(path: Trajectory, facts: Facts, surface: Surface) -> bool:
     """Whether a run that did not reach its target moves away from every known minimum, out of the box."""
-    return drifts(path.x, path.loss, facts.minimisers, *surface.box_bounds(surface.dimension), facts.f_star)
+    return drifts(path.x, path.loss, facts.minimisers, *surface.box_bounds(surface.dimension))
 
 
 def ground_of(surface: Surface, facts: Facts, paths: Iterable[tuple[Trajectory, bool]], seed: int) -> Landscape:

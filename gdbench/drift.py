@@ -16,21 +16,19 @@ STRAIGHT = 0.9
 LASTING = 0.8
 
 
-def drifts(
-    x: np.ndarray, loss: np.ndarray, minimisers: np.ndarray, low: np.ndarray, high: np.ndarray, level: float
-) -> bool:
-    """Whether a run with the iterates `x` `[steps + 1, n]` and the `loss` `[steps + 1]` drifts off.
+def drifts(x: np.ndarray, loss: np.ndarray, minimisers: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether a run with the iterates `x` `[steps + 1, n]` and the `loss` `[steps + 1]`, short of its target, drifts off.
 
     It does if in the second half of its steps it moves straight away from all known `minimisers` `[m, n]` (at least
-    one), out of the box between `low` and `high` `[n]`, its loss falling but above `level`, the target; and if the half
-    is nearly as long as the quarter before it, so that it does not settle.
+    one), out of the box between `low` and `high` `[n]`, its loss falling; and if the half is nearly as long as the
+    quarter before it, so that it does not settle.
     """
     steps = len(loss) - 1
     if steps < 4 * SAMPLES or not len(minimisers) or not np.isfinite(loss[-1]):
         return False
     places = np.linspace(steps // 2, steps, SAMPLES).astype(int)
     points, losses = x[places], loss[places]
-    if not (losses[-1] > level and (np.diff(losses) < 0).all()):
+    if not (np.diff(losses) < 0).all():
         return False
     outside = (np.abs(points - (low + high) / 2) / ((high - low) / 2)).max(axis=1)
     away = np.linalg.norm(points[:, None] - minimisers, axis=2)

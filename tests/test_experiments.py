@@ -156,8 +156,7 @@ def walk(way, steps=400):
 )
 def test_what_drifts_off(way, drifting):
     x, loss = walk(way)
-    ends = np.zeros((1, 2)), np.full(2, -2.0), np.full(2, 2.0)
-    assert drifts(x, loss, *ends, 0.5) == drifting
-    assert not drifts(x, loss, *ends, 2.0), "it has reached the target"
-    assert not drifts(x, loss[::-1], *ends, 0.5), "its loss rises"
-    assert not drifts(x, loss, np.zeros((0, 2)), *ends[1:], 0.5), "no minimiser is known"
+    box = np.full(2, -2.0), np.full(2, 2.0)
+    assert drifts(x, loss, np.zeros((1, 2)), *box) == drifting
+    assert not drifts(x, loss[::-1], np.zeros((1, 2)), *box), "its loss rises"
+    assert not drifts(x, loss, np.zeros((0, 2)), *box), "no minimiser is known"
