@@ -17,7 +17,7 @@ LASTING = 0.8
 
 
 def drifts(x: np.ndarray, loss: np.ndarray, minimisers: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether a run with the iterates `x` `[steps + 1, n]` and the `loss` `[steps + 1]`, short of its target, drifts off.
+    """Whether a run short of its target, with iterates `x` `[steps + 1, n]` and `loss` `[steps + 1]`, drifts off.
 
     It does if in the second half of its steps it moves straight away from all known `minimisers` `[m, n]` (at least
     one), out of the box between `low` and `high` `[n]`, its loss falling; and if the half is nearly as long as the
