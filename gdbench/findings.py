@@ -74,7 +74,7 @@ def _steps_by_solver(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _nobody(rows: pd.DataFrame) -> str:
-    """Where no solver arrives: how the runs ended, and whose loss is lowest."""
+    """Where no solver arrives: who does from some starts, or whose loss is lowest."""
     some = rows[rows["success"] > 0]
     if len(some):
         best = some.sort_values("success", ascending=False, kind="stable").iloc[0]
@@ -83,7 +83,9 @@ def _nobody(rows: pd.DataFrame) -> str:
     if not len(losses):
         return "no solver arrives"
     best = losses.sort_values("loss_final", kind="stable").iloc[0]
-    return f"no solver arrives; {best['solver']} ends lowest, at a loss of {number(best['loss_final'])}"
+    lowest = f"{best['solver']} ends lowest, at a loss of {number(best['loss_final'])}"
+    # where no lowest loss is known there is nothing to arrive at
+    return lowest if rows["gap"].isna().all() else f"no solver arrives; {lowest}"
 
 
 def _steps(count: float) -> str:

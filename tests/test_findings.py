@@ -13,7 +13,7 @@ NEVER = np.inf
 def rows(steps, success=None, loss=None, solvers=("sgd", "momentum", "adam")):
     made = pd.DataFrame({"solver": list(solvers)[: len(steps)], "steps_to_target": np.array(steps, dtype=float)})
     made["success"] = np.isfinite(made["steps_to_target"]).astype(float) if success is None else success
-    return made.assign(loss_final=1.0 if loss is None else loss)
+    return made.assign(loss_final=1.0 if loss is None else loss, gap=1.0)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def rows(steps, success=None, loss=None, solvers=("sgd", "momentum", "adam")):
             "no solver arrives from most starts; momentum does from 40 %",
         ),
         (rows([NEVER] * 2, loss=np.nan), "no solver arrives"),
+        (rows([NEVER] * 2, loss=[3.0, 0.25]).assign(gap=np.nan), "momentum ends lowest, at a loss of 0.25"),
         (
             rows([5, 10, 5, 5, 5, NEVER, NEVER], solvers=["sgd", *"abcdef"]),
             "sgd, b and 2 more arrive first, in 5 steps; e and f never do",
