@@ -11,6 +11,7 @@ from gdbench.block import Block
 from gdbench.carry import DRAWN, lane_count
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
+from gdbench.size import many
 from gdbench.step import Step
 from gdbench.surfaces.base import Surface
 
@@ -32,10 +33,10 @@ def require_memory(blocks: Sequence[Block]) -> None:
             continue
         paths = path_bytes(block)
         if paths > LIMIT:
-            drawn = f"{_many(min(DRAWN, len(block.starts)))} paths" if len(block.starts) > 1 else "a path"
+            drawn = f"{many(min(DRAWN, len(block.starts)))} paths" if len(block.starts) > 1 else "a path"
             raise UsageError(
-                f"surface '{surface.name}': {drawn} of {_many(block.conditions.steps)} steps of "
-                f"{_many(surface.dimension)} weights would take about {_size(paths)} of memory, and {_size(LIMIT)} is "
+                f"surface '{surface.name}': {drawn} of {many(block.conditions.steps)} steps of "
+                f"{many(surface.dimension)} weights would take about {_size(paths)} of memory, and {_size(LIMIT)} is "
                 "the most: give fewer steps, starts or weights"
             )
         if surface not in held:
@@ -49,8 +50,8 @@ def require_memory(blocks: Sequence[Block]) -> None:
             if step > 2 * 8 * held[surface]:
                 few = f"another solver, for this one passes over all examples many times at once, or {few}"
             raise UsageError(
-                f"surface '{surface.name}': a step of solver '{block.solver.name}' on {_many(len(surface.data[0]))} "
-                f"examples with {_many(surface.dimension)} weights would take about {_size(step)} of memory, and "
+                f"surface '{surface.name}': a step of solver '{block.solver.name}' on {many(len(surface.data[0]))} "
+                f"examples with {many(surface.dimension)} weights would take about {_size(step)} of memory, and "
                 f"{_size(LIMIT)} is the most: give {few}"
             )
 
@@ -87,10 +88,6 @@ def _of_loss(surface: Surface) -> int:
             return numbers_held(jax.value_and_grad(loss), jax.ShapeDtypeStruct((surface.dimension,), np.float64), data)
     except Exception:
         return 0
-
-
-def _many(count: int) -> str:
-    return f"{count:,}".replace(",", " ")
 
 
 def _size(count: int) -> str:

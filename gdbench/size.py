@@ -47,7 +47,7 @@ def require_few(
         problems *= math.prod(len(axis) for axis in (spec.noise, spec.noise_decay) if axis is not None)
         if problems > MOST_PROBLEMS:
             raise UsageError(
-                f"surface '{surface.name}' at {_many(problems)} settings is more than {_many(MOST_PROBLEMS)}: shorten "
+                f"surface '{surface.name}' at {many(problems)} settings is more than {many(MOST_PROBLEMS)}: shorten "
                 "an axis of its parameters, or of noise"
             )
         starts = count_starts(surface, spec)
@@ -55,8 +55,8 @@ def require_few(
         numbers += starts * weights
         if numbers > MOST_NUMBERS:
             raise SpecError(
-                f"surface '{surface.name}': {_many(starts)} start{'s' if starts > 1 else ''} of {most:g} "
-                f"weights; all starts together may have {_many(MOST_NUMBERS)} numbers",
+                f"surface '{surface.name}': {many(starts)} start{'s' if starts > 1 else ''} of {most:g} "
+                f"weights; all starts together may have {many(MOST_NUMBERS)} numbers",
                 _path(spec, surface, "dimension" in given),
             )
         own = spec.surface.get(surface.name, {})
@@ -65,11 +65,11 @@ def require_few(
         runs += conditioned * problems * settings * starts * len(spec.seed_list)
     if programs > MOST_PROGRAMS:
         raise UsageError(
-            f"{_many(programs)} programs to compile are more than {_many(MOST_PROGRAMS)}: shorten an axis of steps, "
+            f"{many(programs)} programs to compile are more than {many(MOST_PROGRAMS)}: shorten an axis of steps, "
             "rtol, atol, gtol, batch_size, a dimension or another option that is compiled in"
         )
     if runs > MOST_RUNS:
-        raise UsageError(f"{_many(runs)} runs are more than {_many(MOST_RUNS)}: shorten an axis")
+        raise UsageError(f"{many(runs)} runs are more than {many(MOST_RUNS)}: shorten an axis")
 
 
 def _path(spec: SweepSpec, surface: Surface, dimension_given: bool) -> tuple[str, ...]:
@@ -122,6 +122,6 @@ def _product(given: Axes, names: Collection[str]) -> int:
     return math.prod(_lengths(given, names).values())
 
 
-def _many(count: int) -> str:
+def many(count: int) -> str:
     """A count in words that stay short: 12 345, 1.2e+30."""
     return f"{count:,}".replace(",", " ") if count < 10**12 else f"{float(min(count, 10**300)):.2g}"
