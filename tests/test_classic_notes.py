@@ -76,6 +76,7 @@ def test_woods_saddle():
     made, x = SURFACES["wood"], np.array([-1.0, 1.0, -1.0, 1.0])
     for _ in range(20):
         x = x - np.linalg.solve(hessian_at(made, x), gradient_of(made, x))
+    # as many digits as are printed of it
     assert values(made, x[None])[0] == pytest.approx(7.877, abs=5e-4)
     curvatures = np.linalg.eigvalsh(hessian_at(made, x))
     assert curvatures[0] < 0 < curvatures[1]

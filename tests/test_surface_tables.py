@@ -44,6 +44,7 @@ def test_every_cost_is_a_number():
     for name, row in rows_of("costs").items():
         numbers = [float(cell.replace(" ", "")) for title, cell in row.items() if title != "surface"]
         assert all(math.isfinite(number) and number > 0 for number in numbers), name
+    # against itself, by the clock
     assert float(rows_of("costs")["ellipse"]["× ellipse"]) == pytest.approx(1, abs=0.1)
 
 
