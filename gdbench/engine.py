@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from gdbench.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
+from gdbench.distinct import distinct_rows
 from gdbench.lanes import machine
 from gdbench.program import Program
 from gdbench.records import (
@@ -234,34 +235,11 @@ def _loss_at_start(program: Program) -> np.ndarray:
     """The loss at every run's start, by the compiled program itself with a budget of no steps."""
     swept = program.swept
     names = sorted(name for name in swept if name.startswith("surface."))
-    rows, inverse = _distinct(np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1))
+    rows, inverse = distinct_rows(np.concatenate([program.starts, *(swept[name][:, None] for name in names)], axis=1))
     distinct = program if len(rows) == len(program) else program.take(rows)
     stream = Stream(distinct, budget=0, pace=LEAST)
     stream.add(0, distinct, Thresholds.never(len(distinct)), np.zeros(len(distinct)))
     return _exhaust(stream).loss_final[inverse]
-
-
-def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first place of every distinct row of `keys` `[rows, columns]`, and for every row the number of its own.
-
-    Rows count as equal bit for bit. They are sorted by a hash: `np.unique` by whole rows takes longer than the runs.
-    Where a sample of them holds no row twice, no row counts as another's equal.
-    """
-    bits = np.ascontiguousarray(keys, np.float64).view(np.uint64)
-    every = np.arange(len(bits))
-    if (bits == bits[0]).all():
-        return every[:1], np.zeros_like(every)
-    hashes = np.zeros(len(bits), np.uint64)
-    for column in bits.T:
-        hashes = (hashes ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        hashes ^= hashes >> np.uint64(29)
-    sample = np.unique(np.random.default_rng(0).integers(len(bits), size=1024))
-    if len(np.unique(hashes[sample])) == len(sample):
-        return every, every
-    _, rows, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    if (bits[rows][inverse] != bits).any():  # two rows with one hash
-        return every, every
-    return rows, inverse
 
 
 def _exhaust(stream: Stream, on_advance: Callable[[int], None] | None = None) -> Records:

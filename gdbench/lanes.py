@@ -23,6 +23,7 @@ from gdbench import compiler
 from gdbench.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
 from gdbench.layout import Layout
 from gdbench.oracle import Evaluations
+from gdbench.ranks import ranks
 from gdbench.records import LEVELS
 from gdbench.step import Arguments, Measured, Signature, Step
 
@@ -84,7 +85,8 @@ class _Loop:
             # a count of steps above every budget: they never move
             state=self.layout.pack(zeros._replace(count=np.full(lanes, np.inf, dtype))),
             own=np.zeros((self.constants, lanes), dtype),
-            goals=_no_goals(lanes, dtype),
+            # targets that no loss meets, and no first step at any
+            goals=np.tile(np.repeat([[np.nan], [np.inf]], LEVELS, axis=0), lanes).astype(dtype),
             run=np.full(lanes, -1, np.int32),
             busy=np.int32(0),
             taken=np.int32(0),
@@ -131,7 +133,7 @@ class _Loop:
             return self.step.fresh(column[: self.n], self.step.settings(list(column[self.n :]), shared)[0])
 
         idle = c.run < 0
-        position = c.taken + _ranks(idle)
+        position = c.taken + ranks(idle)
         take = idle & (position < queue.length)
         column = jnp.minimum(position, self.queue - 1)
         new = queue.columns.at[:, column].get(mode="promise_in_bounds")
@@ -239,7 +241,7 @@ class _Loop:
         numbers = jnp.stack([lane.count, found.loss, lane.best, jnp.sqrt(_norm2(found.gradient))])
         # the finished lanes first; what follows them is overwritten by the next that finish
         lanes = jnp.arange(self.lanes, dtype=jnp.int32)
-        place = jnp.where(done, _ranks(done), self.lanes)
+        place = jnp.where(done, ranks(done), self.lanes)
         order = jnp.zeros(self.lanes, jnp.int32).at[place].set(lanes, mode="drop", unique_indices=True)
 
         def written(old: Array, new: Array) -> Array:
@@ -262,30 +264,9 @@ class _Loop:
         return c._replace(busy=c.busy - count, run=jnp.where(done, -1, c.run)), ended
 
 
-def _no_goals(columns: int, dtype: Any) -> np.ndarray:
-    """Targets that no loss meets, and no first step at any."""
-    return np.concatenate([np.full((LEVELS, columns), np.nan, dtype), np.full((LEVELS, columns), np.inf, dtype)])
-
-
 def _norm2(gradients: Array) -> Array:
     """The squared norm `[lanes]` of gradients `[n, lanes]`."""
     return jnp.sum(gradients * gradients, axis=0)
-
-
-def _ranks(mask: Array) -> Array:
-    """The place of every True in `mask` `[lanes]` among the Trues, from 0.
-
-    In two levels: bits counted within words of 32 lanes, and words before. `cumsum` is unrolled into a hundred
-    operations, which took most of the compilation.
-    """
-    lanes = len(mask)
-    bits = jnp.pad(mask, (0, -lanes % 32)).reshape(-1, 32).astype(jnp.uint32)
-    words = lax.optimization_barrier(jnp.sum(bits << np.arange(32, dtype=np.uint32), axis=1, dtype=jnp.uint32))
-    upto = (2 ** np.arange(1, 33, dtype=np.uint64) - 1).astype(np.uint32)
-    within = lax.population_count(words[:, None] & upto)
-    earlier = np.tri(len(bits), k=-1, dtype=np.uint32)
-    before = jnp.sum(lax.population_count(words) * earlier, axis=1, dtype=jnp.uint32)
-    return (within + before[:, None]).reshape(-1)[:lanes].astype(jnp.int32) - 1
 
 
 _machines = Lock()

@@ -27,8 +27,8 @@ ROWS = 32_768
 NUMBERS = 4_000_000
 # what a number depends on besides surface and solver: a change here makes every stored shard another one
 ENGINE = (
-    "block carry compiler engine facts footprint frames lanes layout metrics oracle program records scalars schedules "
-    "shards step stochastic surfaces/base solvers/base threshold"
+    "block carry compiler distinct engine facts footprint frames lanes layout metrics oracle program ranks records "
+    "scalars schedules shards step stochastic threshold solvers/base surfaces/base"
 ).split()
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
 

@@ -18,6 +18,7 @@ from programs import assert_same_bits, program_of, status_of
 
 import gdbench
 from gdbench import carry, engine, executors, lanes, layout
+from gdbench.distinct import distinct_rows
 from gdbench.engine import STATUSES, execute, trace
 from gdbench.executors import Task, execute_all, execute_tasks
 from gdbench.plan import LADDER
@@ -243,12 +244,12 @@ def test_starts_are_measured_once(many):
     repeated = program.take(rows)
     found = execute(repeated)
     assert_same_bits(found, records, rows)
-    first, own = engine._distinct(np.array([[0.0, np.nan], [-0.0, 1.0], [0.0, np.nan], [0.0, 1.0]]))
+    first, own = distinct_rows(np.array([[0.0, np.nan], [-0.0, 1.0], [0.0, np.nan], [0.0, 1.0]]))
     # bit for bit: minus zero is another start
     assert sorted(first.tolist()) == [0, 1, 3]
     assert first[own].tolist() == [0, 1, 0, 3]
     many_rows = RANDOM.normal(size=(5000, 2))
-    first, own = engine._distinct(many_rows)
+    first, own = distinct_rows(many_rows)
     assert first.tolist() == own.tolist() == list(range(5000))
 
 

@@ -19,8 +19,8 @@ FLOORS = {
     "footprint",
     2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
     "holdout models",
-    3: "plan searches data_surfaces metrics block carry lanes layout engine theory landscape random_plane records "
-    "conventions memory regions",
+    3: "plan searches data_surfaces metrics block carry distinct ranks lanes layout engine theory landscape "
+    "random_plane records conventions memory regions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins "
     "curves",
     5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
@@ -46,6 +46,8 @@ NEIGHBOURS = {
     ("optax_rule", "optax_factories"): "the package is imported in one place, when it is first used",
     ("optax_rule", "oracle"): "a step is tried with an oracle that costs nothing",
     ("program", "step"): "a program knows the signature that it is compiled for",
+    ("lanes", "ranks"): "who of the lanes comes next is counted in a file of its own",
+    ("engine", "distinct"): "equal starts are evaluated once",
     ("lanes", "layout"): "the loop stores its lanes in a layout",
     ("lanes", "carry"): "what the loop carries stands in a file of its own",
     ("memory", "block"): "what a block would take is estimated before it runs",
