@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.assignment import assign, require_effect
 from gdbench.axes import Axis
 from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.config import RunSpec, validated
@@ -17,13 +18,7 @@ from gdbench.holdout import with_held_out
 from gdbench.memory import require_memory
 from gdbench.scheduling import with_schedules
 from gdbench.searches import draws_at_random, searches_of
-from gdbench.settings import (
-    Given,
-    assign,
-    require_effect,
-    surface_variants,
-    values_of,
-)
+from gdbench.settings import Given, surface_variants, values_of
 from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.starts import starts_on

@@ -17,8 +17,8 @@ FLOORS = {
     1: "oracle surfaces.base solvers.base optax_factories optax_rule csv_table data column_basis separation regression "
     "multinomial activations flags drift compiler threshold stochastic schedules closed_forms rate_fit blas "
     "footprint",
-    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings scheduling search size starts "
-    "holdout models",
+    2: "surfaces surfaces.* solvers solvers.* step scalars program facts settings assignment scheduling search "
+    "size starts holdout models",
     3: "plan searches data_surfaces metrics block carry distinct ranks lanes layout engine theory landscape "
     "random_plane records conventions memory regions",
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins "
@@ -68,6 +68,7 @@ NEIGHBOURS = {
     ("things", "schedule_kinds"): "a solver's settings may be schedules",
     ("things", "schedule_spec"): "a solver's settings may be schedules",
     ("sweep_spec", "schedule_spec"): "so may the learning rate of all",
+    ("assignment", "settings"): "what a surface or solver is given is settings",
     ("scheduling", "settings"): "a schedule's numbers are settings of their own",
     ("sweep_spec", "things"): "a sweep names surfaces, solvers and starts",
     ("size", "starts"): "the number of starts belongs to a sweep's size",
