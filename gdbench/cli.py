@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import blas, cli_sweep, cli_theory, console, flags
+from gdbench import blas, cli_show, cli_sweep, cli_theory, console, flags
+from gdbench.cli_options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, SpecError, UsageError
-from gdbench.errors import describe as describe_error
 
 app = typer.Typer(
     name="gdbench",
@@ -24,10 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-PluginOption = Annotated[
-    list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers (repeat).")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -112,7 +108,7 @@ def run(
     name: Annotated[str | None, typer.Option(help="The result folder's name; made from the request if absent.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a result folder of the same name.")] = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
-    json: cli_sweep.JsonOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Tune and run solvers on surfaces; draw and tabulate.
 
@@ -182,77 +178,7 @@ def run(
         raise GdbenchError(result.failure)
 
 
-@app.command("list")
-def list_(
-    what: Annotated[str, typer.Argument(metavar="surfaces|solvers", help="What to list; both without it.")] = "all",
-    plugin: PluginOption = None,
-    json: cli_sweep.JsonOption = False,
-) -> None:
-    """List the surfaces and the solvers."""
-    from gdbench import describe
-
-    if what not in ("all", *describe.KINDS):
-        from gdbench.errors import unknown
-
-        raise unknown("list", what, describe.KINDS)
-    console.load_plugins(plugin or [])
-    chosen = list(describe.KINDS) if what == "all" else [what]
-    if json:
-        console.print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
-    else:
-        for kind in chosen:
-            console.show(describe.listing(kind))
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A surface or a solver.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter (repeat).")
-    ] = None,
-    png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the surface into a PNG file instead of the terminal.")
-    ] = None,
-    plugin: PluginOption = None,
-    json: cli_sweep.JsonOption = False,
-) -> None:
-    """Show what is known of a surface or a solver.
-
-    A surface: formula, parameters, start, minimisers, condition number, source, contour. A solver: formula, defaults.
-    """
-    from gdbench import describe
-
-    console.load_plugins(plugin or [])
-    console.use_compilation_cache()
-    thing = describe.find(name)
-    if isinstance(thing, describe.Solver):
-        if png is not None or param:
-            raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
-        shown = describe.solver_facts(thing)
-        if json:
-            console.print_json(shown)
-        else:
-            console.show(describe.sheet(shown))
-        return
-    surface = thing.with_parameters(**(flags.pairs(param, "--param") or {}))
-    try:
-        shown = describe.surface_facts(surface)
-    except GdbenchError:
-        raise
-    except Exception as error:
-        raise GdbenchError(f"surface '{surface.name}' {describe_error(error)}") from None
-    if json:
-        console.print_json(shown)
-    else:
-        console.show(describe.sheet(shown))
-        if png is None:
-            console.show(describe.contour_text(surface, min(64, console.width() - 1)))
-    if png is not None:
-        describe.contour_png(surface, png)
-        console.say(f"Written to {png}")
-
-
-for _name, _command in {**cli_sweep.COMMANDS, "theory": cli_theory.theory}.items():
+for _name, _command in {**cli_show.COMMANDS, **cli_sweep.COMMANDS, "theory": cli_theory.theory}.items():
     app.command(_name)(_command)
 
 

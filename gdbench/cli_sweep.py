@@ -9,11 +9,11 @@ import typer
 
 from gdbench import console, flags, reports
 from gdbench.cli_animate import animate
+from gdbench.cli_options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, Regression, SpecError, UsageError, unknown
 
 EXECUTORS = ("local", "dask")
 ResultArgument = Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 
 
 def sweep(
@@ -30,9 +30,7 @@ def sweep(
     ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes of the local Dask cluster.")] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads; one a core without it.")] = None,
-    plugin: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers.")
-    ] = None,
+    plugin: PluginOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")] = Path("results"),
     name: Annotated[str | None, typer.Option(help="The result folder's name; the file's if absent.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace another result of that name.")] = False,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gdbench import console, flags
+from gdbench.cli_options import JsonOption, PluginOption
 from gdbench.errors import UsageError
 
 
@@ -23,14 +24,12 @@ def theory(
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter (repeat).")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="The budget of steps of one run [10000].")] = None,
-    plugin: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers.")
-    ] = None,
+    plugin: PluginOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")] = Path("results"),
     name: Annotated[str | None, typer.Option(help="The result folder's name [theory-SURFACE-SOLVER].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a result folder of the same name.")] = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Predict the rate of a solver near a minimum, and run it there.
 

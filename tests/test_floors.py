@@ -24,8 +24,8 @@ FLOORS = {
     4: "tuning chosen table_frame analysis rate_notes theory_grid executors store frames shards shard_plan plugins "
     "curves",
     5: "derived comparison findings paired verdicts statistics statistics.* tables plots plots.*",
-    6: "cli cli_theory theory_report cli_sweep cli_animate reports display sweeping dask_executor api benchmark "
-    "console describe influence __init__ __main__",
+    6: "cli cli_options cli_show cli_theory theory_report cli_sweep cli_animate reports display sweeping "
+    "dask_executor api benchmark console describe influence __init__ __main__",
 }
 # of two files on one floor, the first imports the second: every such pair is named here, with its reason
 NEIGHBOURS = {
@@ -126,7 +126,10 @@ NEIGHBOURS = {
     ("api", "benchmark"): "the public function runs the benchmark",
     ("console", "benchmark"): "the terminal's progress runs around the benchmark",
     ("cli", "console"): "the command line is read in one file and answered in another",
-    ("cli", "describe"): "list and show",
+    ("cli", "cli_show"): "list and show stand in a file of their own",
+    ("cli_show", "console"): "the command line is read in one file and answered in another",
+    ("cli_show", "describe"): "what is known of a surface or solver",
+    **{(name, "cli_options"): "an option is described once" for name in ("cli", "cli_show", "cli_sweep", "cli_theory")},
     ("describe", "influence"): "what a weight does is shown in a table of its own",
     ("cli", "__init__"): "the version",
     ("__init__", "api"): "the public names, imported when they are first used",

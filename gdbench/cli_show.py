@@ -1,0 +1,84 @@
+"""The commands `list` and `show`: what surfaces and solvers there are, and what is known of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gdbench import console, flags
+from gdbench.cli_options import JsonOption, PluginOption
+from gdbench.errors import GdbenchError, UsageError
+from gdbench.errors import describe as describe_error
+
+
+def list_(
+    what: Annotated[str, typer.Argument(metavar="surfaces|solvers", help="What to list; both without it.")] = "all",
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the surfaces and the solvers."""
+    from gdbench import describe
+
+    if what not in ("all", *describe.KINDS):
+        from gdbench.errors import unknown
+
+        raise unknown("list", what, describe.KINDS)
+    console.load_plugins(plugin or [])
+    chosen = list(describe.KINDS) if what == "all" else [what]
+    if json:
+        console.print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
+    else:
+        for kind in chosen:
+            console.show(describe.listing(kind))
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A surface or a solver.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter (repeat).")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the surface into a PNG file instead of the terminal.")
+    ] = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is known of a surface or a solver.
+
+    A surface: formula, parameters, start, minimisers, condition number, source, contour. A solver: formula, defaults.
+    """
+    from gdbench import describe
+
+    console.load_plugins(plugin or [])
+    console.use_compilation_cache()
+    thing = describe.find(name)
+    if isinstance(thing, describe.Solver):
+        if png is not None or param:
+            raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
+        shown = describe.solver_facts(thing)
+        if json:
+            console.print_json(shown)
+        else:
+            console.show(describe.sheet(shown))
+        return
+    surface = thing.with_parameters(**(flags.pairs(param, "--param") or {}))
+    try:
+        shown = describe.surface_facts(surface)
+    except GdbenchError:
+        raise
+    except Exception as error:
+        raise GdbenchError(f"surface '{surface.name}' {describe_error(error)}") from None
+    if json:
+        console.print_json(shown)
+    else:
+        console.show(describe.sheet(shown))
+        if png is None:
+            console.show(describe.contour_text(surface, min(64, console.width() - 1)))
+    if png is not None:
+        describe.contour_png(surface, png)
+        console.say(f"Written to {png}")
+
+
+COMMANDS: dict[str, Any] = {"list": list_, "show": show}
