@@ -96,12 +96,8 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     for sentence in tables.condition_sentences(result.table):
         show(sentence)
     show(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
-    for sentence in tables.other_target_sentences(result.table, goals_of(plan)):
-        show(sentence)
     show(tables.budget_sentence(result.table))
-    for surface in plan.surfaces:
-        if surface.note and surface.metric is not None:  # of a table: what its own examples give
-            show(f"{surface.name}: {surface.note}")
+    tell_surfaces(result.table, plan)
 
 
 def tell_findings(table: pd.DataFrame) -> None:
@@ -115,9 +111,16 @@ def tell_findings(table: pd.DataFrame) -> None:
     show("")
 
 
-def goals_of(plan: Plan) -> dict[str, str]:
-    """By surface, what its goal is in words; a plug-in's may have none."""
-    return {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
+def tell_surfaces(table: pd.DataFrame, plan: Plan) -> None:
+    """Print what `reached` means where no lowest loss says it, and what is to be said of a user's own data."""
+    from gdbench import tables
+
+    goals = {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
+    for sentence in tables.other_target_sentences(table, goals):
+        show(sentence)
+    for surface in plan.surfaces:
+        if surface.note and surface.metric is not None:
+            show(f"{surface.name}: {surface.note}")
 
 
 def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None:

@@ -104,7 +104,8 @@ def make_sweep_plan(
     first = 0
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
-        conditions = list(_conditions(spec, ladder, spec.surface.get(surface.name, {})))
+        own = spec.surface.get(surface.name, {})
+        conditions = list(_conditions(spec, ladder, own))
         for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
             # after the options, which may decide the examples
             variant = _held_out(variant, spec)
@@ -114,7 +115,7 @@ def make_sweep_plan(
             parameters, noise = _with_noise(parameters, spec)
             noisy = bool(noise[NOISE]) or NOISE in parameters
             for condition, swept in conditions:
-                _require_examples(variant, condition, "batch_size" in spec.surface.get(surface.name, {}))
+                _require_examples(variant, condition, "batch_size" in own)
                 for search in searches:
                     for options in search.options:
                         block = Block(

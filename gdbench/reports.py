@@ -49,15 +49,8 @@ def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
     """Print the table of a sweep and what it means, in words."""
     _report(frames, as_json=as_json)
-    if as_json:
-        return
-    from gdbench import tables
-
-    for sentence in tables.other_target_sentences(frames.table, console.goals_of(plan)):
-        console.show(sentence)
-    for surface in plan.surfaces:
-        if surface.note and surface.metric is not None:  # of a table: what its own examples give
-            console.show(f"{surface.name}: {surface.note}")
+    if not as_json:
+        console.tell_surfaces(frames.table, plan)
 
 
 def _report(frames: Frames, *, as_json: bool) -> None:
