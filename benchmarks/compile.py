@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gdbench import compiler
-from gdbench.config import make_spec
 from gdbench.engine import execute
 from gdbench.lanes import forget_machines
 from gdbench.plan import make_plan
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import make_spec
 
 SURFACE_NAMES = ("ellipse", "unscaled")
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
-from gdbench.config import listed, make_spec, validated
 from gdbench.errors import SpecError
 from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
+from gdbench.spec.run import listed, make_spec, validated
+from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.yaml_file import Document, read_yaml
 from gdbench.store import create_folder
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.sweep_spec import SweepSpec
 from gdbench.sweeping import Progress, compute_here, sweep_into
-from gdbench.yaml_file import Document, read_yaml
 
 
 def run(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gdbench.axes import Axis
 from gdbench.errors import SpecError, unknown
-from gdbench.schedule_kinds import Schedules, is_number, is_scheduled
 from gdbench.settings import Given, own_settings
 from gdbench.solvers.base import CONVENTION, PAPER, Solver
+from gdbench.spec.axes import Axis
+from gdbench.spec.entries import UNDER_SURFACE
+from gdbench.spec.schedules import Schedules, is_number, is_scheduled
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import Surface
-from gdbench.sweep_spec import SweepSpec
-from gdbench.things import UNDER_SURFACE
 
 STARTS = {"start", "starts"}
 

@@ -17,7 +17,6 @@ from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.block import Block
 from gdbench.carry import DRAWN
 from gdbench.chosen import chosen_runs
-from gdbench.config import RunSpec, dump_config
 from gdbench.curves import curves_frame
 from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
@@ -25,8 +24,9 @@ from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
 from gdbench.regions import regions_of
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import RunSpec, dump_config
+from gdbench.spec.sweep import SweepSpec
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
-from gdbench.sweep_spec import SweepSpec
 from gdbench.table_frame import AT, join_tables, table_of, table_with_theory
 
 if TYPE_CHECKING:

@@ -114,8 +114,8 @@ def run(
 
     Writes a result folder: the table, a row for every run, paths, curves, pictures, the complete configuration.
     """
-    from gdbench.config import RunSpec, validated
-    from gdbench.yaml_file import read_yaml
+    from gdbench.spec.run import RunSpec, validated
+    from gdbench.spec.yaml_file import read_yaml
 
     options: dict[str, Any] = {
         "surface": surface,

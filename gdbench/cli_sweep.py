@@ -51,9 +51,9 @@ def sweep(
     folder = Path(out) / _folder_name(config, name)
 
     from gdbench import plugins
-    from gdbench.config import validated
-    from gdbench.sweep_spec import SweepSpec
-    from gdbench.yaml_file import read_yaml
+    from gdbench.spec.run import validated
+    from gdbench.spec.sweep import SweepSpec
+    from gdbench.spec.yaml_file import read_yaml
 
     document = read_yaml(config)
     touched = flags.override(document.values, set_) | flags.add_plugins(document.values, plugin)
@@ -112,7 +112,7 @@ def _folder_name(config: str, name: str | None) -> str:
 
 def schema() -> None:
     """Print the JSON Schema of a sweep's YAML file, for editors."""
-    from gdbench.sweep_spec import json_schema
+    from gdbench.spec.sweep import json_schema
 
     console.print_json(json_schema())
 

@@ -16,8 +16,8 @@ from gdbench.models import Architecture, Chances, Multilayer, Score, Softmax, li
 from gdbench.multinomial import decayed_logistic_solution, softmax_solution
 from gdbench.regression import Solution, linear_solution, logistic_solution, reduce_examples
 from gdbench.settings import Given
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
-from gdbench.sweep_spec import SweepSpec
 
 LIMITS = {"weight_decay": (FROM_ZERO, float("inf"))}
 DECAY = " + ½ weight_decay |w|²"

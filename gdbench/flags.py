@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from gdbench.errors import UsageError
-from gdbench.yaml_file import parse_value
+from gdbench.spec.yaml_file import parse_value
 
 # the ends of a key that name a part of an axis or a range, and no hyperparameter
 RANGES = ("log", "linear", "random", "one_minus_log")

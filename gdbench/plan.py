@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.assignment import assign, require_effect
-from gdbench.axes import Axis
 from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
-from gdbench.config import RunSpec, validated
 from gdbench.errors import SpecError, UsageError
 from gdbench.holdout import with_held_out
 from gdbench.memory import require_memory
@@ -21,9 +19,11 @@ from gdbench.searches import draws_at_random, searches_of
 from gdbench.settings import Given, surface_variants, values_of
 from gdbench.size import require_few
 from gdbench.solvers import SOLVERS, Solver
+from gdbench.spec.axes import Axis
+from gdbench.spec.run import RunSpec, validated
+from gdbench.spec.sweep import SweepSpec
 from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.sweep_spec import SweepSpec
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
 # the keys of a specification whose values are the conditions of a run

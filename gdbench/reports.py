@@ -55,7 +55,7 @@ def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
 
 def _report(frames: Frames, *, as_json: bool) -> None:
     from gdbench import tables
-    from gdbench.sweep_spec import SweepSpec
+    from gdbench.spec.sweep import SweepSpec
 
     if as_json:
         rows = frames.table.to_dict("records")
@@ -151,9 +151,9 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     """Print how `b` compares with `a`, and write it into the folder `out` where one is given."""
     from gdbench import comparison as of
     from gdbench import derived
-    from gdbench.config import read_config
     from gdbench.plots import comparison as drawing
     from gdbench.plots.files import save
+    from gdbench.spec.run import read_config
     from gdbench.store import write_frame
     from gdbench.verdicts import comparison_table
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.axes import Axis, Problem
 from gdbench.errors import SpecError, UsageError
-from gdbench.schedule_kinds import ABSENT, NEEDED, Schedule, Schedules
-from gdbench.schedule_spec import schedules_of
 from gdbench.settings import Given, values_of
 from gdbench.solvers.base import Solver
+from gdbench.spec.axes import Axis, Problem
+from gdbench.spec.schedule_parsing import schedules_of
+from gdbench.spec.schedules import ABSENT, NEEDED, Schedule, Schedules
 
 RATE = "learning_rate"
 # what numbers of a schedule must be, whatever they are the schedule of

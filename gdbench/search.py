@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from gdbench.config import Rates
 from gdbench.errors import SpecError, UsageError, unknown
 from gdbench.solvers.base import KEPT, Solver
-from gdbench.sweep_spec import Range
+from gdbench.spec.run import Rates
+from gdbench.spec.sweep import Range
 
 USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {
     "eps": Range(log=(1e-12, 1e-3)),

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, product
 
-from gdbench.axes import Axis
 from gdbench.errors import SpecError, UsageError
-from gdbench.schedule_kinds import Schedules
 from gdbench.solvers.base import Solver
+from gdbench.spec.axes import Axis
+from gdbench.spec.schedules import Schedules
+from gdbench.spec.sweep import SweepSpec
 from gdbench.starts import count_starts
 from gdbench.surfaces.base import Surface
-from gdbench.sweep_spec import SweepSpec
 
 MOST_RUNS = 10**10
 # a compilation each

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import SpecError
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import Surface
-from gdbench.sweep_spec import SweepSpec
 
 
 def count_starts(surface: Surface, spec: SweepSpec) -> int:

@@ -17,7 +17,6 @@ from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.benchmark import Result, write_preamble
 from gdbench.block import Block
 from gdbench.chosen import chosen_runs
-from gdbench.config import dump_config
 from gdbench.curves import curves_frame
 from gdbench.engine import Advance, Trajectory
 from gdbench.errors import GdbenchError, ResultError, describe
@@ -27,8 +26,9 @@ from gdbench.plan import Plan
 from gdbench.regions import regions_of
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
+from gdbench.spec.run import dump_config
+from gdbench.spec.sweep import SweepSpec
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
-from gdbench.sweep_spec import SweepSpec
 from gdbench.table_frame import table_with_theory
 
 # starts of which the path is kept, for every problem and solver

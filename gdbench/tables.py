@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gdbench.drift import DRIFTS
-from gdbench.schedule_kinds import KINDS
+from gdbench.spec.schedules import KINDS
 from gdbench.tuning import rule
 
 # the end of a column that holds the kind of a hyperparameter's schedule

@@ -216,7 +216,7 @@ def test_an_interrupted_run_keeps_what_had_finished(here):
 
 
 def test_help_names_every_option_of_the_configuration():
-    from gdbench.config import RunSpec
+    from gdbench.spec.run import RunSpec
 
     text = gdbench("run", "--help", env={"COLUMNS": "200"}).stdout
     for name in RunSpec.model_fields:

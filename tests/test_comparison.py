@@ -15,10 +15,10 @@ from scipy import stats
 
 import gdbench
 from gdbench.comparison import Comparable, compare_results
-from gdbench.config import read_config
 from gdbench.errors import UsageError
 from gdbench.plots.comparison import figure
 from gdbench.plots.files import save
+from gdbench.spec.run import read_config
 from gdbench.store import read_frames
 from gdbench.verdicts import VERDICTS, comparison_table
 

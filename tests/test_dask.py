@@ -18,7 +18,7 @@ from gdbench.cli import call
 from gdbench.errors import UsageError
 from gdbench.plan import make_sweep_plan
 from gdbench.shard_plan import build, shards_of
-from gdbench.sweep_spec import SweepSpec
+from gdbench.spec.sweep import SweepSpec
 from gdbench.sweeping import compute_here
 
 SPEC = """\

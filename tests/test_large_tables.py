@@ -16,7 +16,6 @@ from gdbench import blas, carry, executors, facts, theory
 from gdbench.api import run
 from gdbench.carry import lane_count, queue_length
 from gdbench.cli import call
-from gdbench.config import make_spec
 from gdbench.engine import execute
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
@@ -24,6 +23,7 @@ from gdbench.lanes import forget_machines, machine
 from gdbench.memory import path_bytes, step_bytes
 from gdbench.models import Multilayer
 from gdbench.plan import make_plan
+from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
 
 RANDOM = np.random.default_rng(8)

@@ -14,15 +14,15 @@ import gdbench
 from gdbench import data, models, multinomial, regression
 from gdbench.activations import USUAL, activation
 from gdbench.cli import call
-from gdbench.config import validated
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.facts import facts_of, values
 from gdbench.holdout import held_out_rows
 from gdbench.metrics import MOST, scores_of
 from gdbench.models import Multilayer, Softmax
 from gdbench.plan import make_sweep_plan
+from gdbench.spec.run import validated
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.networks import Network, backward
-from gdbench.sweep_spec import SweepSpec
 from gdbench.table_frame import table_of
 from gdbench.tables import results_table
 

@@ -15,15 +15,15 @@ from programs import program_of, status_of
 
 from gdbench.api import sweep
 from gdbench.cli import call
-from gdbench.config import validated
 from gdbench.engine import execute, trace
 from gdbench.errors import UsageError
 from gdbench.facts import facts_of, values
 from gdbench.influence import influence_of
 from gdbench.plan import make_sweep_plan
+from gdbench.spec.run import validated
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.networks import INPUTS, TARGETS, Network, backward, deltas
-from gdbench.sweep_spec import SweepSpec
 
 XOR = np.array(INPUTS), np.array(TARGETS)
 NETWORKS = [

@@ -24,15 +24,15 @@ from test_from_optax import ALWAYS, ASKS, ELLIPSE, NAMES, RANDOM, REFUSED, ROTAT
 import gdbench
 from gdbench import shard_plan
 from gdbench.cli import call
-from gdbench.config import validated
 from gdbench.engine import execute
 from gdbench.errors import SpecError, UsageError
 from gdbench.oracle import Oracle
 from gdbench.plan import make_sweep_plan
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import validated
+from gdbench.spec.sweep import SweepSpec
 from gdbench.step import Step
 from gdbench.surfaces import SURFACES
-from gdbench.sweep_spec import SweepSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")
 MOMENTUM = {"momentum": 0.9, "nesterov": True}

@@ -7,14 +7,14 @@ import pytest
 
 from gdbench import solver, surface, table_frame
 from gdbench.chosen import CONTRACT
-from gdbench.config import dump_config, make_spec, validated
 from gdbench.errors import SpecError, UsageError
 from gdbench.keywords import RESERVED, refuse_reserved
 from gdbench.plan import CONDITIONS, make_plan, make_sweep_plan
 from gdbench.plugins import load_file
 from gdbench.search import _spread
-from gdbench.sweep_spec import Range, SweepSpec
-from gdbench.yaml_file import parse_yaml
+from gdbench.spec.run import dump_config, make_spec, validated
+from gdbench.spec.sweep import Range, SweepSpec
+from gdbench.spec.yaml_file import parse_yaml
 
 
 def spec_of(text):

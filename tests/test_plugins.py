@@ -10,7 +10,7 @@ import pytest
 import gdbench
 from gdbench import SOLVERS, plugins
 from gdbench.cli import call
-from gdbench.config import read_config
+from gdbench.spec.run import read_config
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from readme_tables import ROOT, with_tables
 
 from gdbench.cli import call
-from gdbench.config import validated
 from gdbench.plan import make_sweep_plan
-from gdbench.sweep_spec import SweepSpec
-from gdbench.yaml_file import parse_yaml
+from gdbench.spec.run import validated
+from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.yaml_file import parse_yaml
 
 README = (ROOT / "README.md").read_text()
 GUIDES = [

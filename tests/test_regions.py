@@ -9,13 +9,13 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from gdbench import SURFACES, data
-from gdbench.config import validated
 from gdbench.metrics import scores_of
 from gdbench.plan import make_sweep_plan
 from gdbench.plots import regions as drawn
 from gdbench.plots import style
 from gdbench.regions import GRID, PREFIX, probabilities, regions_of
-from gdbench.sweep_spec import SweepSpec
+from gdbench.spec.run import validated
+from gdbench.spec.sweep import SweepSpec
 
 # of what is stored as float32
 STORED = 6e-8

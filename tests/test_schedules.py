@@ -17,7 +17,6 @@ from rich.console import Console
 import gdbench
 from gdbench import solver
 from gdbench.cli import call
-from gdbench.config import validated
 from gdbench.engine import execute, trace
 from gdbench.facts import facts_of
 from gdbench.frames import runs_of_rows
@@ -26,12 +25,13 @@ from gdbench.plan import make_sweep_plan
 from gdbench.plots.heatmap import _edge as edge_of
 from gdbench.plots.heatmap import maps_of
 from gdbench.plots.sensitivity import _theory as theory_of
-from gdbench.schedule_kinds import KINDS
 from gdbench.schedules import FORMULAS, values_at
 from gdbench.shard_plan import ENGINE, block_digest
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import validated
+from gdbench.spec.schedules import KINDS
+from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES
-from gdbench.sweep_spec import SweepSpec
 from gdbench.tables import results_table
 from gdbench.theory import SCHEDULED, rates_predicted
 

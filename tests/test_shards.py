@@ -21,7 +21,7 @@ from gdbench.cli import call
 from gdbench.plan import make_sweep_plan
 from gdbench.shard_plan import ENGINE, code_digest, manifest_of, shards_of
 from gdbench.shards import Manifest, StoredRuns, write_shard
-from gdbench.sweep_spec import SweepSpec
+from gdbench.spec.sweep import SweepSpec
 from gdbench.sweeping import compute_here
 
 SPEC = {

@@ -10,10 +10,10 @@ import pytest
 import torch_record
 from programs import iterates
 
-from gdbench.config import Rates
 from gdbench.oracle import Oracle
 from gdbench.search import space_of
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import Rates
 from gdbench.surfaces import SURFACES
 
 NAMES = ("adam", "adamax", "adamw", "qhadam", "nadam", "nadamw", "amsgrad", "adabelief", "yogi", "radam")

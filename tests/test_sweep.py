@@ -20,8 +20,8 @@ from gdbench.cli import call
 from gdbench.frames import COLUMNS
 from gdbench.search import space_of, trial_points
 from gdbench.solvers import SOLVERS
+from gdbench.spec.sweep import Range, Rates
 from gdbench.surfaces import SURFACES
-from gdbench.sweep_spec import Range, Rates
 
 SMALL = """
 surface: {ellipse: {condition: [10, 100]}, double-well: }

@@ -9,7 +9,7 @@ import pytest
 from gdbench import derived
 from gdbench.cli import call
 from gdbench.plan import make_sweep_plan
-from gdbench.sweep_spec import SweepSpec
+from gdbench.spec.sweep import SweepSpec
 from gdbench.tables import budget_sentence
 
 PLUGIN = """

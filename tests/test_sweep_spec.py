@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from gdbench.axes import Axis, axis_of
 from gdbench.cli import app
-from gdbench.config import RunSpec, dump_config, validated
 from gdbench.errors import SpecError, UsageError
 from gdbench.flags import override
 from gdbench.plan import make_sweep_plan
-from gdbench.sweep_spec import SweepSpec, json_schema
-from gdbench.yaml_file import parse_value, parse_yaml, read_yaml
+from gdbench.spec.axes import Axis, axis_of
+from gdbench.spec.run import RunSpec, dump_config, validated
+from gdbench.spec.sweep import SweepSpec, json_schema
+from gdbench.spec.yaml_file import parse_value, parse_yaml, read_yaml
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 # files that together name every key of a sweep

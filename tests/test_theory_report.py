@@ -11,10 +11,10 @@ from programs import program_of
 
 from gdbench import closed_forms, theory
 from gdbench.cli import call
-from gdbench.config import RunSpec, read_config
 from gdbench.facts import facts_of
 from gdbench.plots import theory as drawing
 from gdbench.solvers import SOLVERS
+from gdbench.spec.run import RunSpec, read_config
 from gdbench.surfaces import SURFACES
 from gdbench.theory import rates_predicted
 from gdbench.theory_grid import BEYOND, Local, grid_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gdbench.axes import Axis
+from gdbench.spec.axes import Axis
 
 # the numbers of every schedule in the order of optax, the base first: with its default, NEEDED where there is none, and
 # ABSENT where the schedule does without. A warm-up's `init_value` comes last, because nearly always it is 0.

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from gdbench.axes import AXIS_SCHEMA, SPACINGS, Axis, Problem, axis_of, located, numbers_of, plain, shown
 from gdbench.errors import nearest
-from gdbench.schedule_kinds import JUMPS, KINDS, NEEDED, NUMBERED, Schedule, Schedules, is_scheduled, is_text, jumps
+from gdbench.spec.axes import AXIS_SCHEMA, SPACINGS, Axis, Problem, axis_of, located, numbers_of, plain, shown
+from gdbench.spec.schedules import JUMPS, KINDS, NEEDED, NUMBERED, Schedule, Schedules, is_scheduled, is_text, jumps
 
 _EXAMPLE = "{cosine: {decay_steps: 1000}}"
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from gdbench.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, numbers_of, plain, shown
-from gdbench.schedule_kinds import Schedules
-from gdbench.schedule_spec import SETTING_SCHEMA, setting_of
+from gdbench.spec.axes import AXIS_SCHEMA, Axis, Problem, axis_of, located, numbers_of, plain, shown
+from gdbench.spec.schedule_parsing import SETTING_SCHEMA, setting_of
+from gdbench.spec.schedules import Schedules
 
 Points = list[list[float]]
 Block = dict[str, Any]

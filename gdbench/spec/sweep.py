@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from gdbench.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
-from gdbench.config import Model, Names, Rates, Task, named_once, require_consistent
-from gdbench.schedule_spec import SETTING_SCHEMA, AnySetting, scheduled_axis
-from gdbench.things import Solvers, Start, Starts, Surfaces
+from gdbench.spec.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
+from gdbench.spec.entries import Solvers, Start, Starts, Surfaces
+from gdbench.spec.run import Model, Names, Rates, Task, named_once, require_consistent
+from gdbench.spec.schedule_parsing import SETTING_SCHEMA, AnySetting, scheduled_axis
 
 # of a ladder of targets; the engine keeps so many
 MOST_TARGETS = 8

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gdbench.errors import UsageError, nearest
-from gdbench.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
+from gdbench.spec.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
 
 Setting = bool | int | float | str
 # of any number in a specification: what is larger overflows in the first product

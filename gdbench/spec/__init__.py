@@ -1,0 +1,1 @@
+"""What was asked for: pydantic models, axes, YAML with line numbers."""
