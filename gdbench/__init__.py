@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from gdbench.api import run, sweep
     from gdbench.benchmark import Result
     from gdbench.errors import GdbenchError
-    from gdbench.oracle import Oracle
     from gdbench.solvers import SOLVERS, Solver, solver
     from gdbench.solvers.from_optax import from_optax
+    from gdbench.solvers.oracle import Oracle
     from gdbench.surfaces import SURFACES, Surface, surface
 
 __version__ = "0.1.0"
 
 _HOME = {
     "GdbenchError": "gdbench.errors",
-    "Oracle": "gdbench.oracle",
+    "Oracle": "gdbench.solvers.oracle",
     "Result": "gdbench.benchmark",
     "SOLVERS": "gdbench.solvers",
     "SURFACES": "gdbench.surfaces",

@@ -22,9 +22,9 @@ from jax import Array, lax
 from gdbench import compiler
 from gdbench.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
 from gdbench.layout import Layout
-from gdbench.oracle import Evaluations
 from gdbench.ranks import ranks
 from gdbench.records import LEVELS
+from gdbench.solvers.oracle import Evaluations
 from gdbench.step import Arguments, Measured, Signature, Step
 
 # one in so many lanes may wait for the others with a run that has ended

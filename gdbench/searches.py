@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdbench.errors import SpecError
-from gdbench.oracle import Oracle
 from gdbench.scheduling import choices_of, named, number_names, number_values, require_possible
 from gdbench.search import check_space, space_of, trial_points
 from gdbench.settings import Given, hyperparameters, solver_options, values_of, variants_of
 from gdbench.solvers import Solver
+from gdbench.solvers.oracle import Oracle
 from gdbench.spec.axes import Axis
 from gdbench.spec.schedules import Schedules
 from gdbench.spec.sweep import SweepSpec, Tune

@@ -14,9 +14,9 @@ from jax import Array
 from gdbench import stochastic
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
-from gdbench.oracle import Evaluations, Oracle
 from gdbench.schedules import resolved, values_at
 from gdbench.solvers.base import Solver
+from gdbench.solvers.oracle import Evaluations, Oracle
 from gdbench.surfaces.base import require_number
 
 PARAMETER = "surface."

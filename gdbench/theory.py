@@ -14,8 +14,8 @@ from jax.flatten_util import ravel_pytree
 
 from gdbench import compiler
 from gdbench.facts import hessian_at
-from gdbench.oracle import Oracle
 from gdbench.program import Program
+from gdbench.solvers.oracle import Oracle
 from gdbench.step import Signature, Step, split_settings
 from gdbench.surfaces.base import Surface
 

@@ -11,9 +11,9 @@ import numpy as np
 from jax import lax
 
 from gdbench import compiler
-from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.base import CONVENTION, PAPER
+from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES
 
 METHODS = {

@@ -11,8 +11,8 @@ from optax import contrib
 from programs import iterates
 
 from gdbench.errors import UsageError
-from gdbench.optax_factories import factories
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.optax_factories import factories
 from gdbench.step import step_key
 from gdbench.surfaces import SURFACES
 

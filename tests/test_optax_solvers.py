@@ -26,9 +26,9 @@ from gdbench import shard_plan
 from gdbench.cli import call
 from gdbench.engine import execute
 from gdbench.errors import SpecError, UsageError
-from gdbench.oracle import Oracle
 from gdbench.plan import make_sweep_plan
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.step import Step

@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from gdbench.cli import call
-from gdbench.conventions import against_optax, conventions_of, first_steps, state_of
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.conventions import against_optax, conventions_of, first_steps, state_of
 
 FIRST = {
     # at g = 1 and a rate of 1, by hand

@@ -25,9 +25,9 @@ from solver_steps import (
 )
 
 from gdbench.engine import execute
-from gdbench.oracle import Oracle
 from gdbench.plan import LADDER
 from gdbench.solvers.base import CONVENTION, PAPER
+from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES
 
 every_method = pytest.mark.parametrize("name", METHODS)

@@ -10,9 +10,9 @@ import pytest
 import torch_record
 from programs import iterates
 
-from gdbench.oracle import Oracle
 from gdbench.search import space_of
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import Rates
 from gdbench.surfaces import SURFACES
 

@@ -11,8 +11,8 @@ from programs import iterates
 from torch_record import recorded
 
 from gdbench.errors import UsageError
-from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES
 
 ROTATED = {"condition": 50.0, "angle": 30.0}

@@ -17,8 +17,8 @@ from programs import iterates, program_of
 
 from gdbench import compiler
 from gdbench.engine import execute, trace
-from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS
+from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES, surface
 
 

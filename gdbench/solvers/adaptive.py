@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
+from gdbench.solvers.oracle import Oracle
 
 
 @solver(

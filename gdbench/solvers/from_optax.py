@@ -13,10 +13,19 @@ import jax.numpy as jnp
 from jax import Array
 
 from gdbench.errors import UsageError, describe
-from gdbench.optax_factories import PACKAGE, PLUG_IN, PREFIX, Parameters, factory_of, library, parameters_of, release
-from gdbench.optax_rule import RATE, SIGN, Carried, Rule
-from gdbench.oracle import Evaluations, Oracle
 from gdbench.solvers.base import SOLVERS, Solver
+from gdbench.solvers.optax_factories import (
+    PACKAGE,
+    PLUG_IN,
+    PREFIX,
+    Parameters,
+    factory_of,
+    library,
+    parameters_of,
+    release,
+)
+from gdbench.solvers.optax_rule import RATE, SIGN, Carried, Rule
+from gdbench.solvers.oracle import Evaluations, Oracle
 
 # for a number that must be given, where a step is only tried
 STAND_IN = 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
+from gdbench.solvers.oracle import Oracle
 
 # with shrink 0.5 the last of so many is 1e-30 of the first; the search must end with any shrink
 MOST_TRIALS = 100

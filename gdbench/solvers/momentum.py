@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from gdbench.errors import UsageError
-from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
+from gdbench.solvers.oracle import Oracle
 
 
 @solver(formula="x ← x - lr ∇f(x)", source="Cauchy 1847; Ruder 2016, arXiv:1609.04747, section 2")

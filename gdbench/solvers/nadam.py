@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
+from gdbench.solvers.oracle import Oracle
 
 
 def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from gdbench.oracle import Oracle
 from gdbench.solvers.base import solver
+from gdbench.solvers.oracle import Oracle
 
 # of the fall that the slope promises, how much a step must bring; of the slope, how much it may leave
 FALL, SLOPE = 1e-4, 0.9

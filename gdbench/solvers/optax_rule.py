@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from gdbench.errors import UsageError
-from gdbench.optax_factories import library, release
-from gdbench.oracle import Oracle
+from gdbench.solvers.optax_factories import library, release
+from gdbench.solvers.oracle import Oracle
 
 # What a transformation may want besides gradient and parameters. The first set with which it can be traced is taken,
 # so that nobody pays for a value that is not looked at; a line search refuses what it does not know.

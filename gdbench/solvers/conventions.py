@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gdbench.optax_factories import CONTRIB, PREFIX
-from gdbench.optax_rule import Rule
-from gdbench.oracle import Oracle
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.solvers.base import CONVENTION, PAPER
+from gdbench.solvers.optax_factories import CONTRIB, PREFIX
+from gdbench.solvers.optax_rule import Rule
+from gdbench.solvers.oracle import Oracle
 
 # ours that optax has under another name: as a setting of it
 INSIDE = {"sgd": ("momentum", "nesterov")}
