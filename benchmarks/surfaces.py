@@ -22,13 +22,13 @@ from gdbench.blas import one_thread_from_the_start
 from gdbench.carry import FULL, SEGMENT
 from gdbench.engine import Stream
 from gdbench.executors import cores
-from gdbench.facts import facts_of
 from gdbench.lanes import forget_machines, machine
 from gdbench.plan import make_plan
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import SURFACES, Surface
+from gdbench.surfaces.facts import facts_of
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "surfaces.md"
 PEER = "ellipse"

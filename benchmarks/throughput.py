@@ -16,10 +16,10 @@ from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 from gdbench import compiler
 from gdbench.engine import STATUSES
 from gdbench.executors import cores
-from gdbench.facts import facts_of
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of
 
 STEPS = 10_000
 COLUMNS = ("scheme", "seconds", "useful M/s", "nominal M/s", "executed/useful", "compilations", "x gdbench's time")

@@ -12,12 +12,12 @@ from gdbench.block import Block
 from gdbench.drift import SENTENCE, drifts, last_inside
 from gdbench.engine import Trajectory, trace
 from gdbench.errors import describe
-from gdbench.facts import Facts
-from gdbench.landscape import Landscape, landscape_of
-from gdbench.random_plane import random_plane_of
 from gdbench.rate_fit import rate_observed
 from gdbench.rate_notes import Seen, note_of
 from gdbench.surfaces.base import Surface
+from gdbench.surfaces.facts import Facts
+from gdbench.surfaces.landscape import Landscape, landscape_of
+from gdbench.surfaces.random_plane import random_plane_of
 from gdbench.theory import NO_DERIVATIVE, rates_predicted
 
 

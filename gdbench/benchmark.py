@@ -22,11 +22,11 @@ from gdbench.engine import Records, Trajectory
 from gdbench.errors import describe
 from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
-from gdbench.regions import regions_of
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config
 from gdbench.spec.sweep import SweepSpec
 from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
+from gdbench.surfaces.decision_regions import regions_of
 from gdbench.table_frame import AT, join_tables, table_of, table_with_theory
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gdbench.errors import UsageError, describe
-from gdbench.facts import Facts, facts_of
 from gdbench.program import Program
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
+from gdbench.surfaces.facts import Facts, facts_of
 
 NOISE, NOISE_DECAY = "noise", "noise_decay"
 

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gdbench.errors import unknown
-from gdbench.facts import facts_of, values
-from gdbench.influence import influence_of, influence_table
-from gdbench.landscape import landscape_of
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.solvers.conventions import against_optax, conventions_of, first_steps, settings_in_words, state_of
 from gdbench.surfaces import SURFACES, Surface
+from gdbench.surfaces.facts import facts_of, values
+from gdbench.surfaces.influence import influence_of, influence_table
+from gdbench.surfaces.landscape import landscape_of
 from gdbench.tables import number
 
 KINDS = ("surfaces", "solvers")

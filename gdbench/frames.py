@@ -10,7 +10,7 @@ import pandas as pd
 
 from gdbench.block import NOISE, NOISE_DECAY, Block, Problem
 from gdbench.engine import STATUSES, Records, Trajectory
-from gdbench.metrics import scores_of
+from gdbench.surfaces.metrics import scores_of
 from gdbench.table_frame import COLUMNS, ordered, target_column
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size

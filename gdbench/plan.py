@@ -12,7 +12,6 @@ import numpy as np
 from gdbench.assignment import assign, require_effect
 from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.errors import SpecError, UsageError
-from gdbench.holdout import with_held_out
 from gdbench.memory import require_memory
 from gdbench.scheduling import with_schedules
 from gdbench.searches import draws_at_random, searches_of
@@ -24,6 +23,7 @@ from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
+from gdbench.surfaces.data.holdout import with_held_out
 
 LADDER = tuple(10.0**-k for k in range(1, 9))
 # the keys of a specification whose values are the conditions of a run
@@ -80,7 +80,7 @@ def make_sweep_plan(
         surfaces.append(made)
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
     if spec.data is not None:
-        from gdbench.data_surfaces import give_to_data
+        from gdbench.surfaces.data.from_table import give_to_data
 
         give_to_data(spec, surfaces, given_surfaces)
     given_solvers = [
@@ -218,6 +218,6 @@ def _of_data(spec: SweepSpec) -> list[Surface]:
     """The surfaces that are made of the table that `spec` names; none without one."""
     if spec.data is None:
         return []
-    from gdbench.data_surfaces import data_surfaces  # pandas and scipy load only for a table
+    from gdbench.surfaces.data.from_table import data_surfaces  # pandas and scipy load only for a table
 
     return data_surfaces(spec)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine import Trajectory
-from gdbench.facts import hessian_at
 from gdbench.program import Program
 from gdbench.rate_fit import crests, rate_observed
+from gdbench.surfaces.facts import hessian_at
 from gdbench.table_frame import NOT_REPLAYED, needs_note
 from gdbench.theory import jacobian_at, linear_errors, surface_of
 

@@ -23,12 +23,12 @@ from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.executors import Task, execute_tasks
 from gdbench.frames import trajectory_frame
 from gdbench.plan import Plan
-from gdbench.regions import regions_of
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.spec.run import dump_config
 from gdbench.spec.sweep import SweepSpec
 from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
+from gdbench.surfaces.decision_regions import regions_of
 from gdbench.table_frame import table_with_theory
 
 # starts of which the path is kept, for every problem and solver

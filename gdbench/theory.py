@@ -13,11 +13,11 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from gdbench import compiler
-from gdbench.facts import hessian_at
 from gdbench.program import Program
 from gdbench.solvers.oracle import Oracle
 from gdbench.step import Signature, Step, split_settings
 from gdbench.surfaces.base import Surface
+from gdbench.surfaces.facts import hessian_at
 
 CHUNK = 64
 # numbers in the data that so many settings may pass over at once

@@ -16,7 +16,6 @@ from gdbench.benchmark import write_preamble
 from gdbench.block import Block
 from gdbench.engine import execute
 from gdbench.errors import UsageError, describe
-from gdbench.facts import Facts, hessian_at
 from gdbench.frames import runs_of_rows
 from gdbench.plan import make_plan, make_sweep_plan
 from gdbench.plots import theory as drawing
@@ -24,6 +23,7 @@ from gdbench.plots.files import save
 from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.store import write_frame
+from gdbench.surfaces.facts import Facts, hessian_at
 from gdbench.theory_grid import RATE, Grid, Local, grid_of
 
 # Runs go on until their distance has shrunk by a thousand million: so far down the slowest mode is alone.

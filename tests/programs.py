@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine import STATUSES, Records, execute, trace
-from gdbench.facts import facts_of
 from gdbench.program import Program
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.surfaces import SURFACES, Surface
+from gdbench.surfaces.facts import facts_of
 
 
 def program_of(

@@ -12,8 +12,8 @@ from published_formulas import FORMULAS
 from test_classic_surfaces import CLASSIC, of_length
 
 from gdbench import compiler
-from gdbench.facts import facts_of, values
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of, values
 
 # In two dimensions, or the only one: f at the global minimum, how many minimisers are listed and how many of them are
 # global. Closed forms, or 21 digits of a root that was found in 50-digit arithmetic.

@@ -10,8 +10,8 @@ from programs import program_of, status_of
 from test_classic_surfaces import CLASSIC, gradient_of, of_length
 
 from gdbench.engine import execute
-from gdbench.facts import facts_of, hessian_at, values
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of, hessian_at, values
 
 # ---- Rosenbrock's second minimum
 

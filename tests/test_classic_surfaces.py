@@ -16,8 +16,8 @@ import gdbench
 from gdbench import compiler
 from gdbench.describe import surface_facts
 from gdbench.errors import UsageError
-from gdbench.facts import facts_of, values
 from gdbench.surfaces import SURFACES, basins, classic, least_squares, multimodal, rugged
+from gdbench.surfaces.facts import facts_of, values
 
 MODULES = {module.__name__ for module in (basins, classic, least_squares, multimodal, rugged)}
 CLASSIC = [name for name in SURFACES if SURFACES[name].function.__module__ in MODULES]

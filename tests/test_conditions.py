@@ -13,8 +13,8 @@ from programs import assert_same_bits, program_of
 import gdbench
 from gdbench.engine import REACHED, STATIONARY, STOPPED, execute, trace
 from gdbench.errors import UsageError
-from gdbench.holdout import held_out_rows, with_held_out
 from gdbench.surfaces import surface
+from gdbench.surfaces.data.holdout import held_out_rows, with_held_out
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from gdbench.cli import call
-from gdbench.data import design_matrix, load, preprocess
-from gdbench.facts import facts_of
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.data.dataset import design_matrix, load, preprocess
+from gdbench.surfaces.facts import facts_of
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 COURSE = ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam"]

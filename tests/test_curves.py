@@ -11,11 +11,12 @@ import pytest
 from synthetic_result import benchmark
 
 import gdbench
-from gdbench import data, derived
+from gdbench import derived
 from gdbench.curves import COLUMNS, log_spaced, ranges
-from gdbench.holdout import held_out_rows
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
+from gdbench.surfaces.data import dataset
+from gdbench.surfaces.data.holdout import held_out_rows
 
 REQUEST = {
     "data": "sklearn:moons",
@@ -43,9 +44,9 @@ def moons(folder):
 
 
 def parts_of_moons():
-    loaded = data.load("sklearn:moons", None, "logistic")
+    loaded = dataset.load("sklearn:moons", None, "logistic")
     mask = held_out_rows(200, 0.25, 0)
-    inputs = data.design_matrix(data.preprocess(loaded, "standardize", ~mask))
+    inputs = dataset.design_matrix(dataset.preprocess(loaded, "standardize", ~mask))
     return (inputs[~mask], loaded.target[~mask]), (inputs[mask], loaded.target[mask])
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gdbench import column_basis, data, regression, separation
 from gdbench.errors import DataError
+from gdbench.surfaces.data import column_basis, dataset, regression, separability
 
 GOOD = "x1,x2,y\n1,2,3\n4,5,6.5\n7,1,0\n2,2,1\n"
 
@@ -48,7 +48,7 @@ def write(tmp_path):
     ],
 )
 def test_one_table_in_many_layouts(write, text):
-    table = data.load(write(text), "y")
+    table = dataset.load(write(text), "y")
     assert (table.name, table.feature_names, table.target_name, table.classes) == ("table", ("x1", "x2"), "y", ())
     np.testing.assert_array_equal(table.features, [[1, 2], [4, 5], [7, 1], [2, 2]])
     np.testing.assert_array_equal(table.target, [3, 6.5, 0, 1])
@@ -56,12 +56,12 @@ def test_one_table_in_many_layouts(write, text):
 
 
 def test_separator_inside_quoted_names(write):
-    table = data.load(write('"a;b";"c,d,e";y\n1;2;3\n4;5;6\n7;9;9\n'), "y")
+    table = dataset.load(write('"a;b";"c,d,e";y\n1;2;3\n4;5;6\n7;9;9\n'), "y")
     assert table.feature_names == ("a;b", "c,d,e")
 
 
 def test_true_false_and_long_integers_are_numbers(write):
-    table = data.load(write("a,b,y\nTrue,123456789012345678901234,1\nFalse,1,2\nTrue,2,3\n"), "y")
+    table = dataset.load(write("a,b,y\nTrue,123456789012345678901234,1\nFalse,1,2\nTrue,2,3\n"), "y")
     np.testing.assert_array_equal(table.features, [[1, 123456789012345678901234.0], [0, 1], [1, 2]])
 
 
@@ -114,7 +114,7 @@ def test_true_false_and_long_integers_are_numbers(write):
 def test_a_bad_file_is_refused_in_one_sentence(write, text, target, words):
     path = write(text)
     with pytest.raises(DataError) as caught:
-        data.load(path, target)
+        dataset.load(path, target)
     message = str(caught.value)
     assert path in message
     for word in words:
@@ -124,19 +124,19 @@ def test_a_bad_file_is_refused_in_one_sentence(write, text, target, words):
 def test_files_that_are_not_there(write, tmp_path):
     write(GOOD, "winequality.csv")
     with pytest.raises(DataError, match=r"no file .*wine_quality\.csv.*did you mean .*winequality\.csv"):
-        data.load(str(tmp_path / "wine_quality.csv"), "y")
+        dataset.load(str(tmp_path / "wine_quality.csv"), "y")
     with pytest.raises(DataError, match=r"nothing in .* is named like it"):
-        data.load(str(tmp_path / "zzzz"), "y")
+        dataset.load(str(tmp_path / "zzzz"), "y")
     with pytest.raises(DataError, match=r"the folder .*gone does not exist"):
-        data.load(str(tmp_path / "gone" / "wine2.csv"), "y")
+        dataset.load(str(tmp_path / "gone" / "wine2.csv"), "y")
     with pytest.raises(DataError, match="write 'sklearn:diabetes'"):
-        data.load("diabetes", "y")
+        dataset.load("diabetes", "y")
     with pytest.raises(DataError, match="is a folder"):
-        data.load(str(tmp_path), "y")
+        dataset.load(str(tmp_path), "y")
     with pytest.raises(DataError, match="cannot be read: embedded null"):
-        data.load("a\0b", "y")
+        dataset.load("a\0b", "y")
     with pytest.raises(DataError, match=r"cannot be read: Not a directory"):
-        data.load(str(tmp_path / "winequality.csv" / "x.csv"), "y")
+        dataset.load(str(tmp_path / "winequality.csv" / "x.csv"), "y")
 
 
 # --- two classes -----------------------------------------------------------------------------------------------------
@@ -154,20 +154,20 @@ def test_files_that_are_not_there(write, tmp_path):
 )
 def test_two_labels_are_sorted_into_0_and_1(write, labels, classes, codes):
     rows = "".join(f"{row},{label}\n" for row, label in enumerate(labels))
-    table = data.load(write("x,kind\n" + rows), "kind", "logistic")
+    table = dataset.load(write("x,kind\n" + rows), "kind", "logistic")
     assert table.classes == classes
     np.testing.assert_array_equal(table.target, codes)
 
 
 def test_other_numbers_of_classes_are_refused(write):
     with pytest.raises(DataError, match=r"column 'y'.*exactly two classes, found 4 classes \(0, 1, 3, 6\.5\)"):
-        data.load(write(GOOD), "y", "logistic")
+        dataset.load(write(GOOD), "y", "logistic")
     with pytest.raises(DataError, match=r"found only one class \(a\)"):
-        data.load(write("x,y\n1,a\n2,a\n"), "y", "logistic")
+        dataset.load(write("x,y\n1,a\n2,a\n"), "y", "logistic")
     with pytest.raises(DataError, match=r"found 30 classes .*\.\. \(30 in all\)"):
-        data.load(write("x,y\n" + "".join(f"1,c{k}\n" for k in range(30))), "y", "logistic")
+        dataset.load(write("x,y\n" + "".join(f"1,c{k}\n" for k in range(30))), "y", "logistic")
     with pytest.raises(DataError, match="unknown model 'logistics'; did you mean 'logistic'"):
-        data.load(write(GOOD), "y", "logistics")
+        dataset.load(write(GOOD), "y", "logistics")
 
 
 # --- scikit-learn ----------------------------------------------------------------------------------------------------
@@ -176,19 +176,19 @@ def test_other_numbers_of_classes_are_refused(write):
 def test_sets_of_sklearn():
     from sklearn import datasets
 
-    wine = data.load("sklearn:wine", None)
+    wine = dataset.load("sklearn:wine", None)
     expected = datasets.load_wine()
     np.testing.assert_array_equal(wine.features, expected.data)
     np.testing.assert_array_equal(wine.target, expected.target)
     assert (wine.name, wine.target_name, wine.feature_names[0]) == ("wine", "target", "alcohol")
-    cancer = data.load("sklearn:breast_cancer", None, "logistic")
+    cancer = dataset.load("sklearn:breast_cancer", None, "logistic")
     assert cancer.features.shape == (569, 30)
     assert cancer.classes == ("malignant", "benign")
     np.testing.assert_array_equal(cancer.target, datasets.load_breast_cancer().target)
 
 
 def test_a_feature_of_an_sklearn_set_may_be_the_target():
-    table = data.load("sklearn:wine", "alcohol")
+    table = dataset.load("sklearn:wine", "alcohol")
     assert table.target_name == "alcohol"
     assert len(table.feature_names) == 12
     assert "target" not in table.feature_names
@@ -196,12 +196,12 @@ def test_a_feature_of_an_sklearn_set_may_be_the_target():
 
 def test_sklearn_sets_that_cannot_be_had(monkeypatch):
     with pytest.raises(DataError, match="unknown data set 'diabetis' of scikit-learn; did you mean 'diabetes'"):
-        data.load("sklearn:diabetis", None)
+        dataset.load("sklearn:diabetis", None)
     with pytest.raises(DataError, match=r"sklearn:iris.*found 3 classes"):
-        data.load("sklearn:iris", None, "logistic")
+        dataset.load("sklearn:iris", None, "logistic")
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(DataError, match=r"pip install 'gdbench\[sklearn\]'"):
-        data.load("sklearn:wine", None)
+        dataset.load("sklearn:wine", None)
 
 
 # --- preprocessing ---------------------------------------------------------------------------------------------------
@@ -210,16 +210,16 @@ def test_sklearn_sets_that_cannot_be_had(monkeypatch):
 def table_of(features):
     features = np.asarray(features, float)
     names = tuple(f"x{k}" for k in range(features.shape[1]))
-    return data.Dataset("t", features, np.arange(float(len(features))), names, "y")
+    return dataset.Dataset("t", features, np.arange(float(len(features))), names, "y")
 
 
 def test_preprocessings_by_hand():
     table = table_of([[1, 10], [3, 10], [5, 40]])  # deviations of the first from its mean 3: -2, 0, 2
-    assert data.preprocess(table, "raw") is table
-    np.testing.assert_allclose(data.preprocess(table, "center").features, [[-2, -10], [0, -10], [2, 20]], rtol=1e-15)
+    assert dataset.preprocess(table, "raw") is table
+    np.testing.assert_allclose(dataset.preprocess(table, "center").features, [[-2, -10], [0, -10], [2, 20]], rtol=1e-15)
     spread = math.sqrt(8 / 3)
-    np.testing.assert_allclose(data.preprocess(table, "scale").features[:, 0], [1 / spread, 3 / spread, 5 / spread])
-    done = data.preprocess(table, "standardize")
+    np.testing.assert_allclose(dataset.preprocess(table, "scale").features[:, 0], [1 / spread, 3 / spread, 5 / spread])
+    done = dataset.preprocess(table, "standardize")
     np.testing.assert_allclose(done.features[:, 0], [-2 / spread, 0, 2 / spread])
     assert (done.name, done.feature_names, done.target_name) == ("t", ("x0", "x1"), "y")
     assert done.target is table.target
@@ -227,7 +227,7 @@ def test_preprocessings_by_hand():
 
 def test_standardize_keeps_its_digits_far_from_zero_and_at_the_ends_of_the_range():
     wave = np.array([-1.0, 1.0, 1.0, -1.0, 1.0, -1.0])
-    done = data.preprocess(
+    done = dataset.preprocess(
         table_of(np.column_stack([wave + 1e9, wave * 1e99, wave * 1e-300, wave * 5e-324])), "standardize"
     )
     np.testing.assert_array_equal(done.features, np.column_stack([wave] * 4))
@@ -236,25 +236,25 @@ def test_standardize_keeps_its_digits_far_from_zero_and_at_the_ends_of_the_range
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e-200, 1e99])
 def test_a_constant_column_is_centred_to_0_and_never_scaled(value):
     table = table_of(np.column_stack([np.arange(1000), np.full(1000, value)]))
-    np.testing.assert_array_equal(data.preprocess(table, "center").features[:, 1], 0)
+    np.testing.assert_array_equal(dataset.preprocess(table, "center").features[:, 1], 0)
     for how in ("scale", "standardize"):
         with pytest.raises(DataError, match=f"column 'x1' is constant.*'{how}'"):
-            data.preprocess(table, how)
+            dataset.preprocess(table, how)
 
 
 def test_a_column_that_varies_by_rounding_is_constant():
     with pytest.raises(DataError, match="column 'x0' is constant"):
-        data.preprocess(table_of([[0.1 + 0.2], [0.3], [0.3]]), "scale")
-    assert data.preprocess(table_of([[1e9], [1e9 + 1e-4], [1e9]]), "scale").features.shape == (3, 1)
+        dataset.preprocess(table_of([[0.1 + 0.2], [0.3], [0.3]]), "scale")
+    assert dataset.preprocess(table_of([[1e9], [1e9 + 1e-4], [1e9]]), "scale").features.shape == (3, 1)
 
 
 def test_unknown_preprocessing():
     with pytest.raises(DataError, match="unknown preprocessing 'standardise'; did you mean 'standardize'"):
-        data.preprocess(table_of([[1], [2]]), "standardise")
+        dataset.preprocess(table_of([[1], [2]]), "standardise")
 
 
 def test_the_intercept_comes_last():
-    np.testing.assert_array_equal(data.design_matrix(table_of([[5, 6], [7, 8]])), [[5, 6, 1], [7, 8, 1]])
+    np.testing.assert_array_equal(dataset.design_matrix(table_of([[5, 6], [7, 8]])), [[5, 6, 1], [7, 8, 1]])
 
 
 # --- any file at all -------------------------------------------------------------------------------------------------
@@ -275,14 +275,14 @@ MUTATIONS = st.lists(
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(MUTATIONS, st.sampled_from(data.MODELS))
+@given(MUTATIONS, st.sampled_from(dataset.MODELS))
 def test_a_mutated_file_is_read_rightly_or_refused(write, mutations, model):
     text = "x1,x2,y\n1,2,0\n4.5,5,1\n7,-1e3,0\n2,2,1\n"
     for place, removed, added in mutations:
         text = text[:place] + added + text[place + removed :]
     path = write(text.encode("utf-8", "surrogatepass"))
     try:
-        table = data.load(path, "y", model)
+        table = dataset.load(path, "y", model)
     except DataError:
         return
     assert np.isfinite(table.features).all()
@@ -344,9 +344,9 @@ def test_least_squares_on_real_tables(name):
     from sklearn.linear_model import LinearRegression
 
     found = []
-    for how in data.PREPROCESSINGS:
-        table = data.preprocess(data.load(f"sklearn:{name}", None), how)
-        inputs = data.design_matrix(table)
+    for how in dataset.PREPROCESSINGS:
+        table = dataset.preprocess(dataset.load(f"sklearn:{name}", None), how)
+        inputs = dataset.design_matrix(table)
         solution = regression.linear_solution(inputs, table.target)
         residual = inputs @ solution.minimiser - table.target
         scale = np.linalg.norm(inputs, axis=0) * np.linalg.norm(residual)
@@ -465,7 +465,7 @@ def test_what_newton_proves_is_what_the_linear_program_finds(seed):
     score = rng.integers(0, 3) * (inputs / np.abs(inputs).max(axis=0).clip(1e-9)).sum(axis=1) + rng.normal(size=n) / 2
     targets = (score > 0) * 1.0
     signed = np.where(targets > 0.5, 1.0, -1.0)[:, None] * column_basis.basis_of(inputs).columns
-    verdict = separation.separation(signed)
+    verdict = separability.separation(signed)
     assert regression._newton(signed)[1] in (verdict, "unknown")
     assert (regression.logistic_solution(inputs, targets).minimiser is None) == (verdict != "overlap")
 
@@ -479,10 +479,10 @@ def test_the_linear_program_decides_where_newton_proves_nothing():
     assert "quasi-completely" in regression.logistic_solution(inputs, targets).note
 
 
-@pytest.mark.parametrize("how", data.PREPROCESSINGS)
+@pytest.mark.parametrize("how", dataset.PREPROCESSINGS)
 def test_breast_cancer_is_separable_however_it_is_scaled(how):
-    table = data.preprocess(data.load("sklearn:breast_cancer", None, "logistic"), how)
-    inputs = data.design_matrix(table)
+    table = dataset.preprocess(dataset.load("sklearn:breast_cancer", None, "logistic"), how)
+    inputs = dataset.design_matrix(table)
     solution = regression.logistic_solution(inputs, table.target)
     assert solution.minimiser is None
     assert "are linearly separable" in solution.note
@@ -495,11 +495,11 @@ def test_breast_cancer_is_separable_however_it_is_scaled(how):
 
 
 def test_ten_features_of_breast_cancer_are_not_separable():
-    table = data.load("sklearn:breast_cancer", None, "logistic")
-    mean = data.Dataset("means", table.features[:, :10], table.target, table.feature_names[:10], "target")
+    table = dataset.load("sklearn:breast_cancer", None, "logistic")
+    mean = dataset.Dataset("means", table.features[:, :10], table.target, table.feature_names[:10], "target")
     found = [
-        regression.logistic_solution(data.design_matrix(data.preprocess(mean, how)), table.target).f_star
-        for how in data.PREPROCESSINGS
+        regression.logistic_solution(dataset.design_matrix(dataset.preprocess(mean, how)), table.target).f_star
+        for how in dataset.PREPROCESSINGS
     ]
     np.testing.assert_allclose(found, found[0], rtol=1e-13)
     assert 0 < found[0] < math.log(2)

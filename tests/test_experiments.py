@@ -10,8 +10,8 @@ import pytest
 import gdbench
 from gdbench import rate_notes
 from gdbench.drift import drifts
-from gdbench.facts import values
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import values
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gdbench.facts import facts_of, values
-from gdbench.landscape import landscape_of
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of, values
+from gdbench.surfaces.landscape import landscape_of
 
 
 def path_to(surface, steps=50, wild=None):

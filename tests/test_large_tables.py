@@ -12,7 +12,7 @@ import pytest
 from programs import assert_same_bits, program_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gdbench import blas, carry, executors, facts, theory
+from gdbench import blas, carry, executors, theory
 from gdbench.api import run
 from gdbench.carry import lane_count, queue_length
 from gdbench.cli import call
@@ -21,10 +21,10 @@ from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
 from gdbench.lanes import forget_machines, machine
 from gdbench.memory import path_bytes, step_bytes
-from gdbench.models import Multilayer
 from gdbench.plan import make_plan
 from gdbench.spec.run import make_spec
-from gdbench.surfaces import surface
+from gdbench.surfaces import facts, surface
+from gdbench.surfaces.data.models import Multilayer
 
 RANDOM = np.random.default_rng(8)
 INPUTS = RANDOM.normal(size=(40_000, 3))

@@ -11,17 +11,17 @@ import pytest
 import torch_networks
 
 import gdbench
-from gdbench import data, models, multinomial, regression
-from gdbench.activations import USUAL, activation
 from gdbench.cli import call
 from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.facts import facts_of, values
-from gdbench.holdout import held_out_rows
-from gdbench.metrics import MOST, scores_of
-from gdbench.models import Multilayer, Softmax
 from gdbench.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.surfaces.data import dataset, models, regression, softmax_regression
+from gdbench.surfaces.data.activations import USUAL, activation
+from gdbench.surfaces.data.holdout import held_out_rows
+from gdbench.surfaces.data.models import Multilayer, Softmax
+from gdbench.surfaces.facts import facts_of, values
+from gdbench.surfaces.metrics import MOST, scores_of
 from gdbench.surfaces.networks import Network, backward
 from gdbench.table_frame import table_of
 from gdbench.tables import results_table
@@ -69,7 +69,7 @@ def test_the_minimum_of_softmax_is_sklearns(decay):
     inputs, targets = table()
     strength = 1 / (decay * len(inputs)) if decay else np.inf
     fitted = LogisticRegression(C=strength, solver="newton-cg", tol=1e-12, max_iter=1000).fit(inputs[:, :-1], targets)
-    found = multinomial.softmax_solution(inputs, targets, 3, decay)
+    found = softmax_regression.softmax_solution(inputs, targets, 3, decay)
     np.testing.assert_allclose(found.minimiser, by_class(fitted), **SKLEARN)
     assert np.linalg.norm(gradient_of(Softmax(3), found.minimiser, inputs, targets, weight_decay=decay)) < 1e-14
     assert found.f_star == pytest.approx(value_of(Softmax(3), found.minimiser, inputs, targets, weight_decay=decay))
@@ -83,7 +83,7 @@ def test_the_minima_of_decayed_regressions_are_sklearns(decay):
     inputs, targets = table()
     labels = (targets > 0) * 1.0
     fitted = LogisticRegression(C=1 / (decay * 120), solver="newton-cholesky", tol=1e-12).fit(inputs[:, :-1], labels)
-    found = multinomial.decayed_logistic_solution(inputs, labels, decay).minimiser
+    found = softmax_regression.decayed_logistic_solution(inputs, labels, decay).minimiser
     np.testing.assert_allclose(found, [*fitted.coef_[0], fitted.intercept_[0]], **SKLEARN)
     assert np.linalg.norm(gradient_of(models.logistic, found, inputs, labels, weight_decay=decay)) < 1e-14
     ridge = Ridge(alpha=120 * decay / 2, solver="svd").fit(inputs[:, :-1], targets)
@@ -95,15 +95,15 @@ def test_the_minima_of_decayed_regressions_are_sklearns(decay):
 def test_columns_of_very_different_size_cost_a_minimum_no_digits():
     inputs, targets = table()
     size = np.array([1e-6, 1.0, 1e5, 1.0])
-    small = multinomial.softmax_solution(inputs, targets, 3).minimiser.reshape(4, 2)
-    scaled = multinomial.softmax_solution(inputs * size, targets, 3).minimiser.reshape(4, 2)
+    small = softmax_regression.softmax_solution(inputs, targets, 3).minimiser.reshape(4, 2)
+    scaled = softmax_regression.softmax_solution(inputs * size, targets, 3).minimiser.reshape(4, 2)
     np.testing.assert_allclose(scaled * size[:, None], small, rtol=1e-12)
 
 
 def test_softmax_of_two_classes_is_the_logistic_neuron():
     inputs, targets = table()
     labels = (targets > 0) * 1.0
-    one, two = multinomial.softmax_solution(inputs, labels, 2), regression.logistic_solution(inputs, labels)
+    one, two = softmax_regression.softmax_solution(inputs, labels, 2), regression.logistic_solution(inputs, labels)
     np.testing.assert_allclose(one.minimiser, two.minimiser, rtol=1e-13)
     x = np.array([0.3, -0.2, 0.5, 0.1])
     value = value_of(models.logistic, x, inputs, labels)
@@ -125,9 +125,9 @@ def test_separable_classes_have_a_minimum_only_with_decay(name, words):
 
 
 def test_iris_is_separable_along_a_direction_that_a_linear_program_finds():
-    table_ = data.load("sklearn:iris", None, "softmax")
-    problem = multinomial._Problem(
-        data.design_matrix(table_), np.empty((0, 5)), (table_.target[:, None] == [1, 2]) * 1.0, np.eye(2)
+    table_ = dataset.load("sklearn:iris", None, "softmax")
+    problem = softmax_regression._Problem(
+        dataset.design_matrix(table_), np.empty((0, 5)), (table_.target[:, None] == [1, 2]) * 1.0, np.eye(2)
     )
     # what each example's output is above the others', by the rows of the program and by hand
     v = np.random.default_rng(0).normal(size=(5, 2))
@@ -137,20 +137,22 @@ def test_iris_is_separable_along_a_direction_that_a_linear_program_finds():
     np.testing.assert_allclose(
         np.sort((problem.signed() @ v.T.reshape(-1)).reshape(150, 2)), np.sort(own[:, None] - rest), atol=1e-12
     )
-    assert multinomial.separation(problem.signed()) == "quasi-complete"
+    assert softmax_regression.separation(problem.signed()) == "quasi-complete"
 
 
 def test_a_class_without_examples_has_no_minimum():
     inputs, targets = table()
-    found = multinomial.softmax_solution(inputs, targets, 4, 0.1)
+    found = softmax_regression.softmax_solution(inputs, targets, 4, 0.1)
     assert found.minimiser is None
     assert "class 4 of 4 has no example" in found.note
 
 
 def test_the_decay_of_softmax_does_not_depend_on_which_class_is_the_first():
     inputs, targets = table()
-    turned = multinomial.softmax_solution(inputs, (targets + 1) % 3, 3, 0.1)
-    assert turned.f_star == pytest.approx(multinomial.softmax_solution(inputs, targets, 3, 0.1).f_star, rel=1e-14)
+    turned = softmax_regression.softmax_solution(inputs, (targets + 1) % 3, 3, 0.1)
+    assert turned.f_star == pytest.approx(
+        softmax_regression.softmax_solution(inputs, targets, 3, 0.1).f_star, rel=1e-14
+    )
 
 
 # ---- networks
@@ -256,14 +258,14 @@ def test_metrics_are_sklearns(source, model, task):
 
     keys = {"data": f"sklearn:{source}", "model": model, "preprocess": "standardize", "holdout": 0.3, "task": task}
     made = surface_of(**keys)
-    loaded = data.load(f"sklearn:{source}", None, model)
+    loaded = dataset.load(f"sklearn:{source}", None, model)
     mask = held_out_rows(len(loaded.target), 0.3, 0)
-    prepared = data.preprocess(loaded, "standardize", ~mask)
+    prepared = dataset.preprocess(loaded, "standardize", ~mask)
     x = np.random.default_rng(3).normal(size=(3, made.dimension))
     found = scores_of(made, x)
     classes = len(loaded.classes)
     for part, rows in (("train", ~mask), ("test", mask)):
-        inputs, targets = data.design_matrix(prepared)[rows], loaded.target[rows]
+        inputs, targets = dataset.design_matrix(prepared)[rows], loaded.target[rows]
         for run in range(3):
             if model == "mlp":
                 sizes = (inputs.shape[1] - 1, 8, classes if classes > 2 else 1)
@@ -341,7 +343,7 @@ def test_scores_stand_in_every_table_and_are_no_settings(here, capsys):
 
 @pytest.mark.parametrize("source", ["wine", "diabetes", "breast_cancer", "iris"])
 def test_whitened_features_make_a_circle(source):
-    prepared = data.preprocess(data.load(f"sklearn:{source}", None), "whiten")
+    prepared = dataset.preprocess(dataset.load(f"sklearn:{source}", None), "whiten")
     covariance = prepared.features.T @ prepared.features / len(prepared.features)
     np.testing.assert_allclose(covariance, np.eye(len(covariance)), atol=1e-12)
     np.testing.assert_allclose(prepared.features.mean(axis=0), 0, atol=1e-13)
@@ -354,10 +356,10 @@ def test_whitening_is_sklearns_up_to_signs():
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
-    loaded = data.load("sklearn:wine", None)
+    loaded = dataset.load("sklearn:wine", None)
     wanted = PCA(whiten=True).fit_transform(StandardScaler().fit_transform(loaded.features))
     wanted *= np.sqrt(178 / 177)  # the deviation of a sample, there
-    found = data.preprocess(loaded, "whiten").features
+    found = dataset.preprocess(loaded, "whiten").features
     np.testing.assert_allclose(np.abs(found), np.abs(wanted), atol=1e-10)
     # each direction points to where its largest part is positive
     loadings = np.linalg.lstsq(StandardScaler().fit_transform(loaded.features), found, rcond=None)[0]
@@ -366,11 +368,11 @@ def test_whitening_is_sklearns_up_to_signs():
 
 @pytest.mark.parametrize("how", ["minmax", "whiten"])
 def test_preprocessing_is_fitted_on_the_training_rows_alone(how):
-    loaded = data.load("sklearn:wine", None)
+    loaded = dataset.load("sklearn:wine", None)
     mask = held_out_rows(178, 0.3, 0)
-    found = data.preprocess(loaded, how, ~mask).features
-    wild = data.Dataset(**{**vars(loaded), "features": np.where(mask[:, None], 1e3, loaded.features)})
-    np.testing.assert_allclose(data.preprocess(wild, how, ~mask).features[~mask], found[~mask], rtol=1e-9, atol=1e-9)
+    found = dataset.preprocess(loaded, how, ~mask).features
+    wild = dataset.Dataset(**{**vars(loaded), "features": np.where(mask[:, None], 1e3, loaded.features)})
+    np.testing.assert_allclose(dataset.preprocess(wild, how, ~mask).features[~mask], found[~mask], rtol=1e-9, atol=1e-9)
     if how == "minmax":
         assert (found[~mask].min(axis=0) == 0).all()
         assert (found[~mask].max(axis=0) == 1).all()
@@ -387,11 +389,11 @@ def test_directions_without_variance_cannot_be_whitened():
     names = ("a", "b", "total")
     columns = np.column_stack([draw, draw.sum(axis=1)])
     with pytest.raises(DataError, match=r"linearly dependent \(rank 2 of 3; '(a|b|total)' is a sum of others\)"):
-        data.preprocess(data.Dataset("t", columns, draw[:, 0], names, "y"), "whiten")
+        dataset.preprocess(dataset.Dataset("t", columns, draw[:, 0], names, "y"), "whiten")
     with pytest.raises(DataError, match=r"column 'b' is constant .*'whiten'"):
-        data.preprocess(data.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "whiten")
+        dataset.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "whiten")
     with pytest.raises(DataError, match=r"column 'b' is constant .*'minmax'"):
-        data.preprocess(data.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "minmax")
+        dataset.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "minmax")
 
 
 def test_the_command_shows_that_whitening_makes_a_circle(here, capsys):
@@ -423,26 +425,26 @@ def test_the_command_shows_that_whitening_makes_a_circle(here, capsys):
 def test_the_target_decides_what_a_network_does(here, column, model, task, classes):
     cells = {"text": ["no", "yes", "no"], "flag": [True, False, True], "number": [1, 2, 3]}
     pd.DataFrame({"x": [1.0, 2.0, 4.0], "target": cells[column]}).to_csv("t.csv", index=False)
-    assert data.load("t.csv", "target", model, task).classes == classes
+    assert dataset.load("t.csv", "target", model, task).classes == classes
 
 
 def test_labels_of_sklearn_are_classes_and_its_measurements_are_not():
-    assert data.load("sklearn:wine", None, "mlp").classes == ("class_0", "class_1", "class_2")
-    assert data.load("sklearn:wine", "alcohol", "mlp").classes == ()
-    assert data.load("sklearn:moons", None, "mlp").classes == ("outer", "inner")
-    assert data.load("sklearn:digits", None, "softmax").classes == tuple("0123456789")
+    assert dataset.load("sklearn:wine", None, "mlp").classes == ("class_0", "class_1", "class_2")
+    assert dataset.load("sklearn:wine", "alcohol", "mlp").classes == ()
+    assert dataset.load("sklearn:moons", None, "mlp").classes == ("outer", "inner")
+    assert dataset.load("sklearn:digits", None, "softmax").classes == tuple("0123456789")
 
 
 def test_moons_are_sklearns():
     from sklearn.datasets import make_moons
 
     points, target = make_moons(200, noise=0.2, random_state=0)
-    loaded = data.load("sklearn:moons", None, "logistic")
+    loaded = dataset.load("sklearn:moons", None, "logistic")
     np.testing.assert_array_equal(loaded.features, points)
     np.testing.assert_array_equal(loaded.target, target)
     assert loaded.feature_names == ("x0", "x1")
     # no line separates them, so that there is a minimum
-    assert np.isfinite(regression.logistic_solution(data.design_matrix(loaded), loaded.target).f_star)
+    assert np.isfinite(regression.logistic_solution(dataset.design_matrix(loaded), loaded.target).f_star)
 
 
 def test_architecture_activation_and_decay_are_axes(here):
@@ -507,9 +509,9 @@ def test_a_wrong_flag_is_one_sentence(here, capsys, line, words):
 def test_the_values_of_a_surface_are_the_models():
     made = surface_of(data="sklearn:wine", model="softmax", weight_decay=0.5)
     x = np.random.default_rng(0).normal(size=made.dimension) / 1000
-    inputs = data.design_matrix(data.load("sklearn:wine", None, "softmax"))
+    inputs = dataset.design_matrix(dataset.load("sklearn:wine", None, "softmax"))
     z = np.column_stack([np.zeros(178), inputs @ x.reshape(-1, 2)])
-    own = z[np.arange(178), data.load("sklearn:wine", None, "softmax").target.astype(int)]
+    own = z[np.arange(178), dataset.load("sklearn:wine", None, "softmax").target.astype(int)]
     error = np.mean(np.log(np.exp(z).sum(axis=1)) - own)
     w = np.column_stack([np.zeros(13), x.reshape(-1, 2)[:-1]])
     spread = np.sum((w - w.mean(axis=1, keepdims=True)) ** 2)

@@ -17,12 +17,12 @@ from gdbench.api import sweep
 from gdbench.cli import call
 from gdbench.engine import execute, trace
 from gdbench.errors import UsageError
-from gdbench.facts import facts_of, values
-from gdbench.influence import influence_of
 from gdbench.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.facts import facts_of, values
+from gdbench.surfaces.influence import influence_of
 from gdbench.surfaces.networks import INPUTS, TARGETS, Network, backward, deltas
 
 XOR = np.array(INPUTS), np.array(TARGETS)

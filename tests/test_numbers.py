@@ -8,8 +8,8 @@ from programs import program_of, status_of, steps_to_target
 
 import gdbench
 from gdbench.engine import execute
-from gdbench.facts import facts_of
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of
 
 ABSOLUTE = {"rtol": 0.0, "atol": 1e-6}
 

@@ -13,12 +13,12 @@ from programs import program_of, status_of
 import gdbench
 from gdbench.engine import execute, trace
 from gdbench.errors import UsageError
-from gdbench.facts import facts_of, values
 from gdbench.plan import make_sweep_plan
 from gdbench.plots import batches, style
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of, values
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RATES = np.array([0.01, 0.1, 0.25, 0.45, 0.5, 0.7, 0.9])

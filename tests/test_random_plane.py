@@ -11,13 +11,13 @@ from gdbench import plots
 from gdbench.analysis import ground_of
 from gdbench.engine import Trajectory
 from gdbench.errors import UsageError
-from gdbench.facts import Facts, facts_of, values
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of
-from gdbench.random_plane import random_directions, random_plane_of
 from gdbench.store import read_contours, write_contours
 from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.facts import Facts, facts_of, values
 from gdbench.surfaces.networks import Network
+from gdbench.surfaces.random_plane import random_directions, random_plane_of
 
 # 3 inputs, 4 hidden units, 2 outputs, with biases: 16 + 10 weights
 NETWORK = Network((3, 4, 2), True, "relu", "linear")

@@ -15,11 +15,11 @@ import gdbench
 from gdbench.engine import execute, trace
 from gdbench.errors import UsageError
 from gdbench.executors import execute_all
-from gdbench.facts import facts_of
 from gdbench.plan import LADDER
 from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION
 from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.facts import facts_of
 from gdbench.theory import rates_predicted
 
 

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from gdbench import SURFACES, data
-from gdbench.metrics import scores_of
+from gdbench import SURFACES
 from gdbench.plan import make_sweep_plan
 from gdbench.plots import regions as drawn
 from gdbench.plots import style
-from gdbench.regions import GRID, PREFIX, probabilities, regions_of
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.surfaces.data import dataset
+from gdbench.surfaces.decision_regions import GRID, PREFIX, probabilities, regions_of
+from gdbench.surfaces.metrics import scores_of
 
 # of what is stored as float32
 STORED = 6e-8
@@ -169,7 +170,7 @@ def test_axes_are_named_for_the_features_and_what_was_done_to_them(moons, petals
     white = surface_of(data="sklearn:moons", model="logistic", preprocess="whiten")
     assert white.classifier.labels == ("pc0 (whitened)", "pc1 (whitened)")
     assert surface_of(data="sklearn:moons", model="mlp", preprocess="minmax").classifier.labels[0].startswith("x0 (")
-    assert set(data.PREPROCESSINGS) - {"raw"} == {"center", "scale", "standardize", "minmax", "whiten"}
+    assert set(dataset.PREPROCESSINGS) - {"raw"} == {"center", "scale", "standardize", "minmax", "whiten"}
 
 
 # ---- pictures

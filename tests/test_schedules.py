@@ -18,7 +18,6 @@ import gdbench
 from gdbench import solver
 from gdbench.cli import call
 from gdbench.engine import execute, trace
-from gdbench.facts import facts_of
 from gdbench.frames import runs_of_rows
 from gdbench.lanes import machine
 from gdbench.plan import make_sweep_plan
@@ -32,6 +31,7 @@ from gdbench.spec.run import validated
 from gdbench.spec.schedules import KINDS
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of
 from gdbench.tables import results_table
 from gdbench.theory import SCHEDULED, rates_predicted
 

@@ -15,9 +15,9 @@ from test_recompilation import compilations
 from gdbench import stochastic
 from gdbench.engine import execute, trace
 from gdbench.errors import UsageError
-from gdbench.facts import facts_of
 from gdbench.solvers import solver
 from gdbench.surfaces import surface
+from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.linear import linear_neuron
 from gdbench.theory import rates_predicted
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gdbench.facts import facts_of
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "surfaces.md").read_text()
 

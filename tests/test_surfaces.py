@@ -13,9 +13,9 @@ from programs import program_of
 
 from gdbench.engine import STATUSES, execute
 from gdbench.errors import UsageError
-from gdbench.facts import facts_of, values
-from gdbench.models import linear, logistic
 from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.data.models import linear, logistic
+from gdbench.surfaces.facts import facts_of, values
 
 every_surface = pytest.mark.parametrize("name", SURFACES)
 every_bounded_surface = pytest.mark.parametrize(

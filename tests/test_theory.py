@@ -8,11 +8,11 @@ from programs import program_of
 
 import gdbench
 from gdbench import closed_forms
-from gdbench.facts import facts_of
 from gdbench.rate_fit import rate_observed
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import Rates
 from gdbench.surfaces import SURFACES, surface
+from gdbench.surfaces.facts import facts_of
 from gdbench.theory import rates_predicted
 
 

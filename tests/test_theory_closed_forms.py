@@ -7,7 +7,7 @@ import pytest
 from programs import program_of
 
 from gdbench import closed_forms
-from gdbench.facts import facts_of
+from gdbench.surfaces.facts import facts_of
 from gdbench.theory import rates_predicted
 
 SOLVERS = ["sgd", "momentum", "nesterov"]

@@ -19,12 +19,12 @@ from gdbench import rate_notes, table_frame, theory
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.derived import read_optional, read_sweep, with_notes
 from gdbench.engine import execute, trace
-from gdbench.facts import facts_of
 from gdbench.frames import runs_of_rows
 from gdbench.plan import make_plan
 from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
+from gdbench.surfaces.facts import facts_of
 from gdbench.tables import results_table
 from gdbench.theory import rates_predicted
 

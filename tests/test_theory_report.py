@@ -11,11 +11,11 @@ from programs import program_of
 
 from gdbench import closed_forms, theory
 from gdbench.cli import call
-from gdbench.facts import facts_of
 from gdbench.plots import theory as drawing
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, read_config
 from gdbench.surfaces import SURFACES
+from gdbench.surfaces.facts import facts_of
 from gdbench.theory import rates_predicted
 from gdbench.theory_grid import BEYOND, Local, grid_of
 from gdbench.theory_report import SENTENCES, report_on

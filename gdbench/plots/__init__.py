@@ -35,7 +35,7 @@ class Frames(Protocol):
     `loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
     `eigenvalues` `[n]` of the Hessian at the first minimiser (empty where unknown), and for pca `origin` `[n]`,
     `axes` `[2, n]`, `share` `[2]`; of more than two weights the same of a random plane, as `random_NAME`. Keys that
-    begin with `regions.` are those of `gdbench.regions.regions_of`.
+    begin with `regions.` are those of `gdbench.surfaces.decision_regions.regions_of`.
     """
 
     runs: pd.DataFrame

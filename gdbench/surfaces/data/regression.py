@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdbench.column_basis import EPS, basis_of, combine, decay_rows, outputs, solve_normal
-from gdbench.separation import all_beyond, no_minimiser, proven, separation
+from gdbench.surfaces.data.column_basis import EPS, basis_of, combine, decay_rows, outputs, solve_normal
+from gdbench.surfaces.data.separability import all_beyond, no_minimiser, proven, separation
 
 GRADIENT_NORM = 1e-10  # what a logistic minimiser must reach, where rounding permits
 NEWTON_STEPS = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbench.column_basis import EPS
+from gdbench.surfaces.data.column_basis import EPS
 
 MARGIN = 100 * EPS  # relative: an example nearer than this to a hyperplane lies on it
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.csv_table import SEPARATORS, Table, read_csv
 from gdbench.errors import DataError, nearest, unknown
+from gdbench.surfaces.data.csv_file import SEPARATORS, Table, read_csv
 
 PREPROCESSINGS = ("raw", "center", "scale", "standardize", "minmax", "whiten")
 MODELS = ("linear", "logistic", "softmax", "mlp")

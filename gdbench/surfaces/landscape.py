@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.facts import CHUNK, Facts, values
 from gdbench.surfaces.base import Surface
+from gdbench.surfaces.facts import CHUNK, Facts, values
 
 GRID = 128
 LINE = 1024

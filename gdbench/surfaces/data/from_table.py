@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 
 from gdbench.blas import one_thread
-from gdbench.data import Dataset, design_matrix, load, preprocess
 from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.holdout import held_out_rows
-from gdbench.models import Architecture, Chances, Multilayer, Score, Softmax, linear, linear_outputs, logistic
-from gdbench.multinomial import decayed_logistic_solution, softmax_solution
-from gdbench.regression import Solution, linear_solution, logistic_solution, reduce_examples
 from gdbench.settings import Given
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
+from gdbench.surfaces.data.dataset import Dataset, design_matrix, load, preprocess
+from gdbench.surfaces.data.holdout import held_out_rows
+from gdbench.surfaces.data.models import (
+    Architecture,
+    Chances,
+    Multilayer,
+    Score,
+    Softmax,
+    linear,
+    linear_outputs,
+    logistic,
+)
+from gdbench.surfaces.data.regression import Solution, linear_solution, logistic_solution, reduce_examples
+from gdbench.surfaces.data.softmax_regression import decayed_logistic_solution, softmax_solution
 
 LIMITS = {"weight_decay": (FROM_ZERO, float("inf"))}
 DECAY = " + ½ weight_decay |w|²"

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gdbench.activations import activation as unit_of
 from gdbench.errors import UsageError
+from gdbench.surfaces.data.activations import activation as unit_of
 from gdbench.surfaces.linear import linear_neuron, logistic_neuron
 from gdbench.surfaces.networks import MOST_WEIGHTS, Network
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdbench.column_basis import EPS, Basis, basis_of, combine, decay_rows, outputs
-from gdbench.regression import GRADIENT_NORM, NEWTON_STEPS, Solution
-from gdbench.separation import MARGIN, no_minimiser, proven, separation
+from gdbench.surfaces.data.column_basis import EPS, Basis, basis_of, combine, decay_rows, outputs
+from gdbench.surfaces.data.regression import GRADIENT_NORM, NEWTON_STEPS, Solution
+from gdbench.surfaces.data.separability import MARGIN, no_minimiser, proven, separation
 
 # numbers in the matrix of a linear program that is solved in seconds
 LARGEST_PROGRAM = 1_000_000

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gdbench.facts import Facts
-from gdbench.landscape import Landscape, calm_iterates, extent, on_plane
 from gdbench.surfaces.base import Surface
+from gdbench.surfaces.facts import Facts
+from gdbench.surfaces.landscape import Landscape, calm_iterates, extent, on_plane
 
 # apart from other draws with the same seed
 STREAM = 0xD12

@@ -1,0 +1,1 @@
+"""A user's table as an error surface."""
