@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gdbench import compiler
-from gdbench.engine import execute
-from gdbench.lanes import forget_machines
+from gdbench.engine.lanes import forget_machines
+from gdbench.engine.program import Program
+from gdbench.engine.stream import execute
 from gdbench.plan import make_plan
-from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import make_spec
 

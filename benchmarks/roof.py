@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from schemes import Outcome, Work
 
-from gdbench.engine import DIVERGENCE
-from gdbench.executors import cores
+from gdbench.engine.stream import DIVERGENCE
+from gdbench.engine.threads import cores
 
 # loss and gradient of the default parameters
 SURFACES = {

@@ -15,9 +15,9 @@ import optax
 from jax import lax
 
 from gdbench import compiler
-from gdbench.engine import BUDGET, DIVERGED, DIVERGENCE, ERROR, REACHED, STATIONARY
-from gdbench.executors import Task, cores, execute_all, execute_tasks
-from gdbench.program import Program
+from gdbench.engine.program import Program
+from gdbench.engine.stream import BUDGET, DIVERGED, DIVERGENCE, ERROR, REACHED, STATIONARY
+from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
 
 # lanes a chunk of the expert's: the best for both types together of 1,024 to 16,384
 CHUNK = 8192

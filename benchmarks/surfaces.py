@@ -19,12 +19,12 @@ import jax
 import numpy as np
 
 from gdbench.blas import one_thread_from_the_start
-from gdbench.carry import FULL, SEGMENT
-from gdbench.engine import Stream
-from gdbench.executors import cores
-from gdbench.lanes import forget_machines, machine
+from gdbench.engine.carry import FULL, SEGMENT
+from gdbench.engine.lanes import forget_machines, machine
+from gdbench.engine.program import Program
+from gdbench.engine.stream import Stream
+from gdbench.engine.threads import cores
 from gdbench.plan import make_plan
-from gdbench.program import Program
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import SURFACES, Surface

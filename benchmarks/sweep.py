@@ -17,7 +17,7 @@ from schemes import Outcome, Work, expert, streamed
 from throughput import GDBENCH, ROOF, SCAN, agreement, momentum_program, valley
 
 from gdbench import compiler
-from gdbench.executors import cores
+from gdbench.engine.threads import cores
 from gdbench.surfaces import SURFACES
 
 # runs of a shard, as the store has them

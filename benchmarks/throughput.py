@@ -14,9 +14,9 @@ from roof import missing, roof
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
 from gdbench import compiler
-from gdbench.engine import STATUSES
-from gdbench.executors import cores
-from gdbench.program import Program
+from gdbench.engine.program import Program
+from gdbench.engine.stream import STATUSES
+from gdbench.engine.threads import cores
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of

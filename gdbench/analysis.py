@@ -10,7 +10,7 @@ import pandas as pd
 
 from gdbench.block import Block
 from gdbench.drift import SENTENCE, drifts, last_inside
-from gdbench.engine import Trajectory, trace
+from gdbench.engine.stream import Trajectory, trace
 from gdbench.errors import describe
 from gdbench.rate_fit import rate_observed
 from gdbench.rate_notes import Seen, note_of

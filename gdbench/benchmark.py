@@ -15,12 +15,12 @@ import pandas as pd
 from gdbench import frames as tables_of
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.block import Block
-from gdbench.carry import DRAWN
 from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
-from gdbench.engine import Records, Trajectory
+from gdbench.engine.carry import DRAWN
+from gdbench.engine.stream import Records, Trajectory
+from gdbench.engine.threads import cores, execute_all
 from gdbench.errors import describe
-from gdbench.executors import cores, execute_all
 from gdbench.plan import Plan
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config

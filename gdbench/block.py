@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from gdbench.engine.program import Program
 from gdbench.errors import UsageError, describe
-from gdbench.program import Program
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts, facts_of

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from gdbench.block import Block
-from gdbench.engine import STATUSES, Advance, Records
+from gdbench.engine.stream import STATUSES, Advance, Records
+from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, UsageError
-from gdbench.executors import Task, execute_tasks
 from gdbench.shard_plan import Compute, Shard, build, healthy_rows, runnable, shard_content
 
 # seconds to wait for a scheduler or for the first worker
@@ -68,7 +68,7 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
     import dask
     from distributed.utils import silence_logging_cmgr
 
-    from gdbench.executors import cores
+    from gdbench.engine.threads import cores
 
     stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
     settings = {

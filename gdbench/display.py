@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdbench.engine import STATUSES, Advance
+from gdbench.engine.stream import STATUSES, Advance
 from gdbench.shard_plan import Shard
 from gdbench.tables import whole
 

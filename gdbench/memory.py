@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from gdbench.block import Block
-from gdbench.carry import DRAWN, lane_count
+from gdbench.engine.carry import DRAWN, lane_count
+from gdbench.engine.step import Step
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
 from gdbench.size import many
-from gdbench.step import Step
 from gdbench.surfaces.base import Surface
 
 # half the memory of a computer of 16 GiB; the same everywhere, so that a file that runs here runs there

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.engine import Trajectory
-from gdbench.program import Program
+from gdbench.engine.program import Program
+from gdbench.engine.stream import Trajectory
 from gdbench.rate_fit import crests, rate_observed
 from gdbench.surfaces.facts import hessian_at
 from gdbench.table_frame import NOT_REPLAYED, needs_note

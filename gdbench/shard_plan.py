@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.block import Block
-from gdbench.engine import Advance, Records
+from gdbench.engine.stream import Advance, Records
 from gdbench.errors import describe
 from gdbench.frames import join_runs, runs_of_rows
 from gdbench.plugins import files_of

@@ -18,9 +18,9 @@ from gdbench.benchmark import Result, write_preamble
 from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
-from gdbench.engine import Advance, Trajectory
+from gdbench.engine.stream import Advance, Trajectory
+from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, ResultError, describe
-from gdbench.executors import Task, execute_tasks
 from gdbench.frames import trajectory_frame
 from gdbench.plan import Plan
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of

@@ -13,9 +13,9 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from gdbench import compiler
-from gdbench.program import Program
+from gdbench.engine.program import Program
+from gdbench.engine.step import Signature, Step, split_settings
 from gdbench.solvers.oracle import Oracle
-from gdbench.step import Signature, Step, split_settings
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import hessian_at
 

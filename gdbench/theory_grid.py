@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gdbench import closed_forms
-from gdbench.program import Program
+from gdbench.engine.program import Program
 from gdbench.solvers.base import KEPT
 from gdbench.theory import Prediction, rates_predicted
 

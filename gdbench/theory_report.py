@@ -14,7 +14,7 @@ from gdbench import closed_forms, theory
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.benchmark import write_preamble
 from gdbench.block import Block
-from gdbench.engine import execute
+from gdbench.engine.stream import execute
 from gdbench.errors import UsageError, describe
 from gdbench.frames import runs_of_rows
 from gdbench.plan import make_plan, make_sweep_plan

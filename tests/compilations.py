@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from gdbench.engine import Records, execute, trace
-from gdbench.program import Program
+from gdbench.engine.program import Program
+from gdbench.engine.stream import Records, execute, trace
 
 SETTINGS = ("hyperparameters", "parameters")
 

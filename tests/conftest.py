@@ -37,14 +37,14 @@ def here(tmp_path, monkeypatch):
 def no_programs_of_other_modules():
     """Compiled programs are let go with the module: all of them together would take gigabytes."""
     yield
-    if "gdbench.lanes" in sys.modules:
-        sys.modules["gdbench.lanes"].forget_machines()
+    if "gdbench.engine.lanes" in sys.modules:
+        sys.modules["gdbench.engine.lanes"].forget_machines()
 
 
 @contextmanager
 def _for_speed():
     from gdbench import compiler
-    from gdbench.lanes import forget_machines
+    from gdbench.engine.lanes import forget_machines
 
     options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ import scipy.optimize
 from programs import program_of, status_of
 from test_classic_surfaces import CLASSIC, gradient_of, of_length
 
-from gdbench.engine import execute
+from gdbench.engine.stream import execute
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of, hessian_at, values
 

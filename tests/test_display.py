@@ -11,7 +11,7 @@ from sweep_folders import begin
 
 from gdbench import display
 from gdbench.cli import call
-from gdbench.engine import STATUSES, Advance
+from gdbench.engine.stream import STATUSES, Advance
 
 SPEC = "surface: [ellipse]\nsolver: [sgd, momentum]\nlearning_rate: {log: [1e-3, 1], num: 8}\nstarts: 4\nsteps: 200\n"
 SWEEP = ["sweep", "c.yaml", "--no-plots"]

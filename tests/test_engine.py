@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench import carry, engine, executors, lanes, layout
-from gdbench.distinct import distinct_rows
-from gdbench.engine import STATUSES, execute, trace
-from gdbench.executors import Task, execute_all, execute_tasks
+from gdbench.engine import carry, lanes, packing, stream, threads
+from gdbench.engine.distinct import distinct_rows
+from gdbench.engine.stream import STATUSES, execute, trace
+from gdbench.engine.threads import Task, execute_all, execute_tasks
+from gdbench.engine.threshold import threshold
 from gdbench.plan import LADDER
 from gdbench.solvers import solver
-from gdbench.threshold import threshold
 
 RANDOM = np.random.default_rng(5)
 
@@ -72,7 +72,7 @@ def test_the_company_changes_no_bit(many):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
     program, records = many
-    monkeypatch.setattr(executors, "SLICE", 700)
+    monkeypatch.setattr(threads, "SLICE", 700)
     half = program.take(np.arange(len(program) // 2))
     heard = []
     found = dict(execute_all([program, half], threads=threads, on_advance=heard.append))
@@ -147,7 +147,7 @@ def test_many_dimensions_agree_with_a_loop_in_numpy():
 def test_the_layout_is_not_seen(monkeypatch):
     program = program_of("ellipse", "adam", [0.05, 0.3, 1e4], starts=[1.0, 2.0], steps=400, rtol=1e-4, targets=LADDER)
     packed = execute(program)
-    monkeypatch.setattr(layout, "PACKED_ROWS", 0)
+    monkeypatch.setattr(packing, "PACKED_ROWS", 0)
     # a copy of the solver is another program, compiled anew
     whole = execute(replace(program, solver=replace(program.solver)))
     np.testing.assert_array_equal(whole.status, packed.status)
@@ -226,15 +226,15 @@ def test_threshold_of_the_unknown_is_never_met():
 @pytest.mark.parametrize("short", [0, np.inf])
 def test_the_length_of_a_segment_changes_no_bit(many, short, monkeypatch):
     program, records = many
-    monkeypatch.setattr(engine, "SHORT", short)
+    monkeypatch.setattr(stream, "SHORT", short)
     assert_same_bits(execute(program), records)
 
 
 def test_numbers_of_runs_start_again(many, monkeypatch):
     program, records = many
     # more than there are runs under way at once, fewer than there are runs
-    monkeypatch.setattr(engine, "RING", 5000)
-    assert len(program) > engine.RING > carry.QUEUE + carry.lane_count(2, "float64")
+    monkeypatch.setattr(stream, "RING", 5000)
+    assert len(program) > stream.RING > carry.QUEUE + carry.lane_count(2, "float64")
     assert_same_bits(execute(program), records)
 
 
@@ -407,7 +407,7 @@ def test_an_iterator_that_nobody_closes_keeps_no_process():
     code = """
 import numpy as np
 from programs import program_of
-from gdbench.executors import Task, execute_tasks
+from gdbench.engine.threads import Task, execute_tasks
 program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=5000)
 found = execute_tasks([Task(0, 5000, lambda: program) for _ in range(1000)], threads=2)
 next(found)

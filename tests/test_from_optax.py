@@ -10,10 +10,10 @@ import pytest
 from optax import contrib
 from programs import iterates
 
+from gdbench.engine.step import step_key
 from gdbench.errors import UsageError
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.optax_factories import factories
-from gdbench.step import step_key
 from gdbench.surfaces import SURFACES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")

@@ -12,14 +12,15 @@ import pytest
 from programs import assert_same_bits, program_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gdbench import blas, carry, executors, theory
+from gdbench import blas, theory
 from gdbench.api import run
-from gdbench.carry import lane_count, queue_length
 from gdbench.cli import call
-from gdbench.engine import execute
+from gdbench.engine import carry, threads
+from gdbench.engine.carry import lane_count, queue_length
+from gdbench.engine.lanes import forget_machines, machine
+from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
-from gdbench.lanes import forget_machines, machine
 from gdbench.memory import path_bytes, step_bytes
 from gdbench.plan import make_plan
 from gdbench.spec.run import make_spec
@@ -116,7 +117,7 @@ def test_few_lanes_run_as_any_do(examples, lanes, monkeypatch):
     # alone, in another order, in slices on threads
     for rows in (np.array([3]), RANDOM.permutation(11)):
         assert_same_bits(execute(program.take(rows)), records, rows)
-    [(_, sliced)] = list(executors.execute_all([program], threads=2))
+    [(_, sliced)] = list(threads.execute_all([program], threads=2))
     assert_same_bits(sliced, records)
     if lanes == 4:  # and through a queue that is far shorter than the runs are many
         monkeypatch.setattr(carry, "QUEUED", 3 * program.dimension)
@@ -131,9 +132,9 @@ def test_programs_of_few_lanes_are_cut_into_slices(monkeypatch):
     light = program_of("rosenbrock", "sgd", np.full(64, 1e-3))
     heavy = program_of(neuron_surface(40_000), "sgd", np.full(64, 1e-3))
     sizes = []
-    monkeypatch.setattr(executors, "execute_tasks", lambda tasks, **_: sizes.append([t.size for t in tasks]) or [])
+    monkeypatch.setattr(threads, "execute_tasks", lambda tasks, **_: sizes.append([t.size for t in tasks]) or [])
     for program in (light, heavy):
-        list(executors.execute_all([program], threads=2))
+        list(threads.execute_all([program], threads=2))
     assert sizes == [[64], [8] * 8]
 
 

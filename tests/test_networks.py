@@ -15,7 +15,7 @@ from programs import program_of, status_of
 
 from gdbench.api import sweep
 from gdbench.cli import call
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.plan import make_sweep_plan
 from gdbench.spec.run import validated

@@ -7,7 +7,7 @@ import pytest
 from programs import program_of, status_of, steps_to_target
 
 import gdbench
-from gdbench.engine import execute
+from gdbench.engine.stream import execute
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 

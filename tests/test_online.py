@@ -11,7 +11,7 @@ import pytest
 from programs import program_of, status_of
 
 import gdbench
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.plan import make_sweep_plan
 from gdbench.plots import batches, style

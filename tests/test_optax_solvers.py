@@ -24,14 +24,14 @@ from test_from_optax import ALWAYS, ASKS, ELLIPSE, NAMES, RANDOM, REFUSED, ROTAT
 import gdbench
 from gdbench import shard_plan
 from gdbench.cli import call
-from gdbench.engine import execute
+from gdbench.engine.step import Step
+from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
 from gdbench.plan import make_sweep_plan
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
-from gdbench.step import Step
 from gdbench.surfaces import SURFACES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")
@@ -243,7 +243,7 @@ def block_of(name):
 
 ELSEWHERE = """
 import sys, pickle
-from gdbench.engine import execute
+from gdbench.engine.stream import execute
 from gdbench.shard_plan import block_digest
 for block in pickle.loads(sys.stdin.buffer.read()):
     assert block.solver.package == "optax"

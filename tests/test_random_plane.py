@@ -9,7 +9,7 @@ from synthetic_result import benchmark
 
 from gdbench import plots
 from gdbench.analysis import ground_of
-from gdbench.engine import Trajectory
+from gdbench.engine.stream import Trajectory
 from gdbench.errors import UsageError
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of

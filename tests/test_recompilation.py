@@ -12,9 +12,9 @@ from compilations import assert_no_number_compiles_again, compilations
 from programs import assert_same_bits, program_of
 
 import gdbench
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
+from gdbench.engine.threads import execute_all
 from gdbench.errors import UsageError
-from gdbench.executors import execute_all
 from gdbench.plan import LADDER
 from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from gdbench import scalars
-from gdbench.scalars import by_scalars
+from gdbench.engine import scalarize
+from gdbench.engine.scalarize import by_scalars
 
 X = np.array([0.3, -1.7, 2.2, 0.9, -0.4, 1.3])
 M = np.random.default_rng(0).normal(size=(6, 6))
@@ -196,7 +196,7 @@ def test_arguments_of_every_kind():
     assert_same(function, (jnp.ones(2), (1.5, jnp.int32(2))), {"c": 0.5}, jnp.arange(100.0), key)
 
 
-@pytest.mark.parametrize("size", [1, scalars.LARGEST, scalars.LARGEST + 1])
+@pytest.mark.parametrize("size", [1, scalarize.LARGEST, scalarize.LARGEST + 1])
 def test_the_bound_between_short_and_whole(size):
     assert_same(lambda x: (x[:-1] * x[-1] + x.sum(), x @ x), jnp.linspace(0.1, 1.3, size + 1))
 

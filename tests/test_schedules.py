@@ -17,14 +17,14 @@ from rich.console import Console
 import gdbench
 from gdbench import solver
 from gdbench.cli import call
-from gdbench.engine import execute, trace
+from gdbench.engine.lanes import machine
+from gdbench.engine.schedules import FORMULAS, values_at
+from gdbench.engine.stream import execute, trace
 from gdbench.frames import runs_of_rows
-from gdbench.lanes import machine
 from gdbench.plan import make_sweep_plan
 from gdbench.plots.heatmap import _edge as edge_of
 from gdbench.plots.heatmap import maps_of
 from gdbench.plots.sensitivity import _theory as theory_of
-from gdbench.schedules import FORMULAS, values_at
 from gdbench.shard_plan import ENGINE, block_digest
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import validated

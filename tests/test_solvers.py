@@ -24,7 +24,7 @@ from solver_steps import (
     some_surfaces,
 )
 
-from gdbench.engine import execute
+from gdbench.engine.stream import execute
 from gdbench.plan import LADDER
 from gdbench.solvers.base import CONVENTION, PAPER
 from gdbench.solvers.oracle import Oracle

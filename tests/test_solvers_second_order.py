@@ -16,7 +16,7 @@ from jax import lax
 from programs import iterates, program_of
 
 from gdbench import compiler
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES, surface

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from programs import program_of, status_of
 
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
 from gdbench.plan import LADDER
 from gdbench.surfaces import surface
 

@@ -12,8 +12,8 @@ from programs import assert_same_bits, program_of, status_of
 from scipy import stats
 from test_recompilation import compilations
 
-from gdbench import stochastic
-from gdbench.engine import execute, trace
+from gdbench.engine import stochastic
+from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.solvers import solver
 from gdbench.surfaces import surface

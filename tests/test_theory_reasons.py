@@ -18,7 +18,7 @@ import gdbench
 from gdbench import rate_notes, table_frame, theory
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.derived import read_optional, read_sweep, with_notes
-from gdbench.engine import execute, trace
+from gdbench.engine.stream import execute, trace
 from gdbench.frames import runs_of_rows
 from gdbench.plan import make_plan
 from gdbench.solvers import SOLVERS, solver

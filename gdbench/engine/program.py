@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.engine.schedules import CONSTANT
+from gdbench.engine.step import NOISE, NOISE_DECAY, PARAMETER, Signature
 from gdbench.errors import UsageError
-from gdbench.schedules import CONSTANT
 from gdbench.solvers.base import Solver
-from gdbench.step import NOISE, NOISE_DECAY, PARAMETER, Signature
 from gdbench.surfaces.base import Surface
 
 Setting = float | np.ndarray

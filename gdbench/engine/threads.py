@@ -12,10 +12,10 @@ from threading import Condition, Thread
 import jax
 import numpy as np
 
-from gdbench.engine import Advance, Records, Stream
-from gdbench.lanes import machine
-from gdbench.program import Program
-from gdbench.step import Signature
+from gdbench.engine.lanes import machine
+from gdbench.engine.program import Program
+from gdbench.engine.step import Signature
+from gdbench.engine.stream import Advance, Records, Stream
 
 # a program of so many runs for each thread is cut, so that every thread has lanes of its own to fill
 SLICE = 4096

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gdbench.scalars import by_scalars
+from gdbench.engine.scalarize import by_scalars
 
 # up to so many numbers, a lane's state is packed in one [rows, lanes] array: one fusion a step instead of many
 PACKED_ROWS = 24

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gdbench import stochastic
+from gdbench.engine import stochastic
+from gdbench.engine.schedules import resolved, values_at
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
-from gdbench.schedules import resolved, values_at
 from gdbench.solvers.base import Solver
 from gdbench.solvers.oracle import Evaluations, Oracle
 from gdbench.surfaces.base import require_number

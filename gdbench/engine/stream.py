@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from gdbench.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
-from gdbench.distinct import distinct_rows
-from gdbench.lanes import machine
-from gdbench.program import Program
-from gdbench.records import (
+from gdbench.engine.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
+from gdbench.engine.distinct import distinct_rows
+from gdbench.engine.lanes import machine
+from gdbench.engine.program import Program
+from gdbench.engine.records import (
     BUDGET,
     DIVERGED,
     DIVERGENCE,
@@ -29,7 +29,7 @@ from gdbench.records import (
     held_out_of,
     statuses_of,
 )
-from gdbench.step import Arguments
+from gdbench.engine.step import Arguments
 
 __all__ = [
     "BUDGET",

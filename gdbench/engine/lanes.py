@@ -20,12 +20,12 @@ import numpy as np
 from jax import Array, lax
 
 from gdbench import compiler
-from gdbench.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
-from gdbench.layout import Layout
-from gdbench.ranks import ranks
-from gdbench.records import LEVELS
+from gdbench.engine.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
+from gdbench.engine.packing import Layout
+from gdbench.engine.ranks import ranks
+from gdbench.engine.records import LEVELS
+from gdbench.engine.step import Arguments, Measured, Signature, Step
 from gdbench.solvers.oracle import Evaluations
-from gdbench.step import Arguments, Measured, Signature, Step
 
 # one in so many lanes may wait for the others with a run that has ended
 WAITING = 32

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from gdbench.program import Program
-from gdbench.threshold import threshold
+from gdbench.engine.program import Program
+from gdbench.engine.threshold import threshold
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error", "stopped")
 REACHED, DIVERGED, STATIONARY, BUDGET, ERROR, STOPPED = range(6)

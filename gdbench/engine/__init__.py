@@ -1,0 +1,1 @@
+"""A program to records: lanes, steps, threads."""
