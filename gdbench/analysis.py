@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from gdbench.block import Block
-from gdbench.drift import SENTENCE, drifts, last_inside
 from gdbench.engine.stream import Trajectory, trace
 from gdbench.errors import describe
-from gdbench.rate_fit import rate_observed
-from gdbench.rate_notes import Seen, note_of
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts
 from gdbench.surfaces.landscape import Landscape, landscape_of
 from gdbench.surfaces.random_plane import random_plane_of
-from gdbench.theory import NO_DERIVATIVE, rates_predicted
+from gdbench.theory.drift import SENTENCE, drifts, last_inside
+from gdbench.theory.observed_rate import rate_observed
+from gdbench.theory.predicted_rate import NO_DERIVATIVE, rates_predicted
+from gdbench.theory.rate_notes import Seen, note_of
 
 
 def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:

@@ -10,8 +10,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from gdbench.drift import DRIFTS
 from gdbench.spec.schedules import KINDS
+from gdbench.theory.drift import DRIFTS
 from gdbench.tuning import rule
 
 # the end of a column that holds the kind of a hyperparameter's schedule

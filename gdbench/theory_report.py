@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench import closed_forms, theory
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.benchmark import write_preamble
 from gdbench.block import Block
@@ -24,7 +23,8 @@ from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.store import write_frame
 from gdbench.surfaces.facts import Facts, hessian_at
-from gdbench.theory_grid import RATE, Grid, Local, grid_of
+from gdbench.theory import closed_forms, predicted_rate
+from gdbench.theory.best_settings import RATE, Grid, Local, grid_of
 
 # Runs go on until their distance has shrunk by a thousand million: so far down the slowest mode is alone.
 DEEP = {"rtol": 1e-18, "gtol": 0.0}
@@ -34,20 +34,20 @@ ANOTHER = "another minimum"
 OBSERVED = ("status", "steps", "rate_observed", "rate_note")
 
 SENTENCES = {
-    theory.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
-    theory.SCHEDULED: "a hyperparameter follows a schedule, so that no two steps are alike",
-    theory.ON_BOUND: "the minimum lies on a bound, where iterates are put back",
-    theory.NO_HESSIAN: "the surface has no second derivative at its minimum",
-    theory.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
-    theory.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",
-    theory.NOT_FLOAT: "its state holds other numbers than floats, in which a step has no derivative",
-    theory.TOO_LARGE: f"iterate and state are more than {theory.LARGEST} numbers, too many for eigenvalues",
-    theory.NO_DERIVATIVE: "its step has no derivative at the minimum",
-    theory.NOT_FIXED: "the minimum is no fixed point of it: a step moves on from there",
-    theory.ADAPTIVE: "it is adaptive: its state changes the gain, so that no isolated fixed point exists",
-    theory.EPS: "it is adaptive: its eps, which decides at the minimum, decides nothing at any distance from it",
-    theory.NOT_SMOOTH: "its steps jump with the sign of the gradient instead of shrinking with it",
-    theory.NOT_QUADRATIC: "even close to the minimum the loss is not quadratic",
+    predicted_rate.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
+    predicted_rate.SCHEDULED: "a hyperparameter follows a schedule, so that no two steps are alike",
+    predicted_rate.ON_BOUND: "the minimum lies on a bound, where iterates are put back",
+    predicted_rate.NO_HESSIAN: "the surface has no second derivative at its minimum",
+    predicted_rate.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
+    predicted_rate.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",
+    predicted_rate.NOT_FLOAT: "its state holds other numbers than floats, in which a step has no derivative",
+    predicted_rate.TOO_LARGE: f"iterate and state are more than {predicted_rate.LARGEST} numbers, too many for eigenvalues",
+    predicted_rate.NO_DERIVATIVE: "its step has no derivative at the minimum",
+    predicted_rate.NOT_FIXED: "the minimum is no fixed point of it: a step moves on from there",
+    predicted_rate.ADAPTIVE: "it is adaptive: its state changes the gain, so that no isolated fixed point exists",
+    predicted_rate.EPS: "it is adaptive: its eps, which decides at the minimum, decides nothing at any distance from it",
+    predicted_rate.NOT_SMOOTH: "its steps jump with the sign of the gradient instead of shrinking with it",
+    predicted_rate.NOT_QUADRATIC: "even close to the minimum the loss is not quadratic",
 }
 
 
@@ -61,7 +61,7 @@ class Report:
     picture: drawing.Picture | None
 
     def write(self, folder: Path, *, plots: bool = True) -> None:
-        """Write `config.yaml` of the best run, `environment.json`, `theory.csv` and `theory.png`."""
+        """Write `config.yaml` of the best run, `environment.json`, `predicted_rate.csv` and `predicted_rate.png`."""
         write_preamble(folder, self.spec)
         write_frame(folder, "theory", self.grid)
         if plots and self.picture is not None:

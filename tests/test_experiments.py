@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import gdbench
-from gdbench import rate_notes
-from gdbench.drift import drifts
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import values
+from gdbench.theory import rate_notes
+from gdbench.theory.drift import drifts
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

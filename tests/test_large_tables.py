@@ -12,7 +12,7 @@ import pytest
 from programs import assert_same_bits, program_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gdbench import blas, theory
+from gdbench import blas
 from gdbench.api import run
 from gdbench.cli import call
 from gdbench.engine import carry, threads
@@ -26,6 +26,7 @@ from gdbench.plan import make_plan
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import facts, surface
 from gdbench.surfaces.data.models import Multilayer
+from gdbench.theory import predicted_rate
 
 RANDOM = np.random.default_rng(8)
 INPUTS = RANDOM.normal(size=(40_000, 3))
@@ -166,11 +167,11 @@ def test_a_hessian_of_many_columns_is_computed_a_few_at_a_time(monkeypatch):
 def test_rates_on_large_tables_are_those_of_small_ones(monkeypatch):
     made = neuron_surface(500)
     program, known = program_of(made, "momentum", np.array([0.1, 0.5]), momentum=0.5, rtol=1e-6), facts.facts_of(made)
-    rates = theory.rates_predicted(program, known.minimisers[0], known.hessians[0]).rate
+    rates = predicted_rate.rates_predicted(program, known.minimisers[0], known.hessians[0]).rate
     assert np.isfinite(rates).all()
-    monkeypatch.setattr(theory, "MANY", 0)
-    theory._compiled.cache_clear()
-    again = theory.rates_predicted(program, known.minimisers[0], known.hessians[0]).rate
+    monkeypatch.setattr(predicted_rate, "MANY", 0)
+    predicted_rate._compiled.cache_clear()
+    again = predicted_rate.rates_predicted(program, known.minimisers[0], known.hessians[0]).rate
     np.testing.assert_allclose(again, rates, rtol=1e-12)
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from gdbench import closed_forms as edges
 from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, settings, style
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.landscape import landscape_of
+from gdbench.theory import closed_forms as edges
 from gdbench.tuning import median
 
 HYPERPARAMETERS = [("sgd", 0.0), *((solver, m) for solver in ("momentum", "nesterov") for m in (0.0, 0.3, 0.9, 0.999))]

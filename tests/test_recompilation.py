@@ -20,7 +20,7 @@ from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import facts_of
-from gdbench.theory import rates_predicted
+from gdbench.theory.predicted_rate import rates_predicted
 
 
 def test_the_count_counts():

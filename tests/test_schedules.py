@@ -33,7 +33,7 @@ from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.tables import results_table
-from gdbench.theory import SCHEDULED, rates_predicted
+from gdbench.theory.predicted_rate import SCHEDULED, rates_predicted
 
 # ---- each kind against optax
 

@@ -19,7 +19,7 @@ from gdbench.solvers import solver
 from gdbench.surfaces import surface
 from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.linear import linear_neuron
-from gdbench.theory import rates_predicted
+from gdbench.theory.predicted_rate import rates_predicted
 
 RANDOM = np.random.default_rng(11)
 # of a correct program so rare, with the fixed seeds below it either always happens or never

@@ -7,13 +7,13 @@ import pytest
 from programs import program_of
 
 import gdbench
-from gdbench import closed_forms
-from gdbench.rate_fit import rate_observed
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import Rates
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import facts_of
-from gdbench.theory import rates_predicted
+from gdbench.theory import closed_forms
+from gdbench.theory.observed_rate import rate_observed
+from gdbench.theory.predicted_rate import rates_predicted
 
 
 def cases(k):

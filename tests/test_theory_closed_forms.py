@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from programs import program_of
 
-from gdbench import closed_forms
 from gdbench.surfaces.facts import facts_of
-from gdbench.theory import rates_predicted
+from gdbench.theory import closed_forms
+from gdbench.theory.predicted_rate import rates_predicted
 
 SOLVERS = ["sgd", "momentum", "nesterov"]
 CONDITIONS = [1.0, 1.5, 10.0, 1000.0, 1e6]

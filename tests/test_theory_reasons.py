@@ -15,7 +15,7 @@ from programs import program_of
 from rich.console import Console
 
 import gdbench
-from gdbench import rate_notes, table_frame, theory
+from gdbench import table_frame
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.derived import read_optional, read_sweep, with_notes
 from gdbench.engine.stream import execute, trace
@@ -26,7 +26,8 @@ from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
 from gdbench.surfaces.facts import facts_of
 from gdbench.tables import results_table
-from gdbench.theory import rates_predicted
+from gdbench.theory import predicted_rate, rate_notes
+from gdbench.theory.predicted_rate import rates_predicted
 
 
 def predicted(name, rule, rate=0.01, param=None, rtol=1e-6, **settings):
@@ -98,20 +99,20 @@ def barzilai_borwein(oracle, x, before, old, *, learning_rate):
 
 
 CASES = {
-    "singular": (theory.SINGULAR, quartic, "sgd"),
-    "no second derivative": (theory.NO_HESSIAN, cusp, "sgd"),
-    "line search": (theory.LINE_SEARCH, "ellipse", "backtracking"),
-    "step count": (theory.NOT_FLOAT, "ellipse", counting),
-    "weight decay": (theory.NOT_FIXED, "rosenbrock", decaying),
-    "root of zero": (theory.NO_DERIVATIVE, "ellipse", rooted),
-    "random steps": (theory.STOCHASTIC, "ellipse", shaken),
-    "moving state": (theory.ADAPTIVE, "ellipse", "adam"),
-    "resting state": (theory.ADAPTIVE, "ellipse", "adagrad"),
-    "memory": (theory.ADAPTIVE, "ellipse", barzilai_borwein),
-    "eps": (theory.EPS, "ellipse", "rmsprop"),
-    "sign": (theory.NOT_SMOOTH, "ellipse", by_sign),
-    "sign at a rounded minimum": (theory.NOT_SMOOTH, "unscaled", by_sign),
-    "curvature": (theory.NOT_QUADRATIC, walled, "sgd"),
+    "singular": (predicted_rate.SINGULAR, quartic, "sgd"),
+    "no second derivative": (predicted_rate.NO_HESSIAN, cusp, "sgd"),
+    "line search": (predicted_rate.LINE_SEARCH, "ellipse", "backtracking"),
+    "step count": (predicted_rate.NOT_FLOAT, "ellipse", counting),
+    "weight decay": (predicted_rate.NOT_FIXED, "rosenbrock", decaying),
+    "root of zero": (predicted_rate.NO_DERIVATIVE, "ellipse", rooted),
+    "random steps": (predicted_rate.STOCHASTIC, "ellipse", shaken),
+    "moving state": (predicted_rate.ADAPTIVE, "ellipse", "adam"),
+    "resting state": (predicted_rate.ADAPTIVE, "ellipse", "adagrad"),
+    "memory": (predicted_rate.ADAPTIVE, "ellipse", barzilai_borwein),
+    "eps": (predicted_rate.EPS, "ellipse", "rmsprop"),
+    "sign": (predicted_rate.NOT_SMOOTH, "ellipse", by_sign),
+    "sign at a rounded minimum": (predicted_rate.NOT_SMOOTH, "unscaled", by_sign),
+    "curvature": (predicted_rate.NOT_QUADRATIC, walled, "sgd"),
 }
 
 
@@ -128,13 +129,13 @@ def test_the_same_cases_have_a_rate_without_their_flaw():
 
 
 def test_more_numbers_than_eigenvalues_are_worth(monkeypatch):
-    monkeypatch.setattr(theory, "LARGEST", 5)
+    monkeypatch.setattr(predicted_rate, "LARGEST", 5)
     # with the velocity twice as many
-    assert reason("ellipse", "momentum", param={"dimension": 3}) == theory.TOO_LARGE
+    assert reason("ellipse", "momentum", param={"dimension": 3}) == predicted_rate.TOO_LARGE
     assert reason("ellipse", "momentum", param={"dimension": 2}) == ""
 
 
-@pytest.mark.parametrize(("low", "word"), [(0.0, theory.ON_BOUND), (-0.5, "")])
+@pytest.mark.parametrize(("low", "word"), [(0.0, predicted_rate.ON_BOUND), (-0.5, "")])
 def test_a_minimum_on_a_bound(low, word):
     @surface(start=(1.0, 1.0), minimisers=[(0.0, 0.0)], bounds=(low, 2.0), register=False)
     def bounded(x):
@@ -146,7 +147,7 @@ def test_a_minimum_on_a_bound(low, word):
 def test_under_a_schedule_no_two_steps_are_alike():
     row = row_of("ellipse", "momentum", 0.015, set={"momentum": "cosine:0.5,300,0.1"})
     assert row["status"] == "reached"
-    assert row["rate_note"] == theory.SCHEDULED
+    assert row["rate_note"] == predicted_rate.SCHEDULED
 
 
 def test_noise_and_an_unknown_minimum():
@@ -154,9 +155,9 @@ def test_noise_and_an_unknown_minimum():
     facts = facts_of(program.surface)
     place = facts.minimisers[0], facts.hessians[0]
     noisy = rates_predicted(replace(program, noise=0.1), *place)
-    assert noisy.reason.tolist() == [theory.STOCHASTIC] * 2
+    assert noisy.reason.tolist() == [predicted_rate.STOCHASTIC] * 2
     nowhere = rates_predicted(program, np.zeros(0), np.zeros((0, 0)))
-    assert nowhere.reason.tolist() == [theory.NO_MINIMISER] * 2
+    assert nowhere.reason.tolist() == [predicted_rate.NO_MINIMISER] * 2
     assert np.isnan([*noisy.rate, *nowhere.rate]).all()
 
 
@@ -235,11 +236,11 @@ def test_rates_that_agree_need_no_word():
         (rate_notes.TOO_FEW, "ellipse", "sgd", {"rate": 0.9, "condition": 1.2}),
         (rate_notes.REPELS, "double-well", "sgd", {"rate": 0.25, "start": [-1.2], "steps": 500}),
         (rate_notes.ELSEWHERE, half_known, "sgd", {"rate": 0.01, "rtol": 1e-12, "gtol": 1e-8}),
-        (theory.STOCHASTIC, "ellipse", "sgd", {"rate": 0.015, "noise": 1e-6}),
-        pytest.param(theory.ADAPTIVE, "ellipse", "adam", {"rate": 0.1}, marks=pytest.mark.slow),
-        (theory.EPS, "ellipse", "rmsprop", {"rate": 0.01}),
-        pytest.param(theory.LINE_SEARCH, "ellipse", "backtracking", {}, marks=pytest.mark.slow),
-        pytest.param(theory.NOT_SMOOTH, "ellipse", "rprop", {"rate": 0.1}, marks=pytest.mark.slow),
+        (predicted_rate.STOCHASTIC, "ellipse", "sgd", {"rate": 0.015, "noise": 1e-6}),
+        pytest.param(predicted_rate.ADAPTIVE, "ellipse", "adam", {"rate": 0.1}, marks=pytest.mark.slow),
+        (predicted_rate.EPS, "ellipse", "rmsprop", {"rate": 0.01}),
+        pytest.param(predicted_rate.LINE_SEARCH, "ellipse", "backtracking", {}, marks=pytest.mark.slow),
+        pytest.param(predicted_rate.NOT_SMOOTH, "ellipse", "rprop", {"rate": 0.1}, marks=pytest.mark.slow),
     ],
 )
 def test_the_table_says_why_rates_differ(word, name, rule, options):
@@ -264,8 +265,8 @@ def test_a_circle_has_equal_eigenvalues_and_no_double_root():
 def test_the_linear_model_is_the_run_on_a_quadratic():
     program = program_of("ellipse", "nesterov", 0.004, starts=[[0.3, -2.0]], steps=300, momentum=0.8)
     facts = facts_of(program.surface)
-    jacobian = theory.jacobian_at(program, facts.minimisers[0])
-    found = theory.linear_errors(program, facts.minimisers[0], jacobian, 300)
+    jacobian = predicted_rate.jacobian_at(program, facts.minimisers[0])
+    found = predicted_rate.linear_errors(program, facts.minimisers[0], jacobian, 300)
     path = trace(program)[0]
     assert len(path.x) == 301
     np.testing.assert_allclose(found, path.x, rtol=0, atol=1e-13)
@@ -313,7 +314,7 @@ def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
     }
     result = gdbench.sweep(spec, out=tmp_path / "s", plots=False)
     assert len(result.table) == 4
-    assert set(result.table["rate_note"]) == {rate_notes.TRANSIENT, theory.EPS}
+    assert set(result.table["rate_note"]) == {rate_notes.TRANSIENT, predicted_rate.EPS}
     code = (
         "import sys; from pathlib import Path; from gdbench.derived import read_sweep\n"
         f"table = read_sweep(Path({str(tmp_path / 's')!r})).table\n"
@@ -326,7 +327,7 @@ def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
 def test_a_sweep_of_before_has_no_notes_and_is_read_all_the_same(tmp_path):
     spec = {"surface": ["ellipse"], "solver": ["rmsprop"], "learning_rate": [0.01, 0.1], "steps": 500}
     result = gdbench.sweep(spec, out=tmp_path / "s", plots=False)
-    assert result.table["rate_note"].tolist() == [theory.EPS]
+    assert result.table["rate_note"].tolist() == [predicted_rate.EPS]
     (tmp_path / "s" / "theory.csv").unlink()
     assert read_sweep(tmp_path / "s").table["rate_note"].tolist() == [""]
     old = read_optional(tmp_path / "s", "theory", ["run", "rate_observed", "rate_predicted", "message"])

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from programs import program_of
 
-from gdbench import closed_forms, theory
 from gdbench.cli import call
 from gdbench.plots import theory as drawing
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, read_config
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
-from gdbench.theory import rates_predicted
-from gdbench.theory_grid import BEYOND, Local, grid_of
+from gdbench.theory import closed_forms, predicted_rate
+from gdbench.theory.best_settings import BEYOND, Local, grid_of
+from gdbench.theory.predicted_rate import rates_predicted
 from gdbench.theory_report import SENTENCES, report_on
 
 
@@ -239,7 +239,7 @@ def test_where_there_is_nothing_to_compute_one_sentence_says_why(words, said, tm
 
 def test_every_reason_has_a_sentence():
     words = {value for name, value in vars(theory).items() if name.isupper() and isinstance(value, str)}
-    assert words - {theory.NO_MINIMISER} == set(SENTENCES)
+    assert words - {predicted_rate.NO_MINIMISER} == set(SENTENCES)
 
 
 # ---- the picture

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Stroke
 
-from gdbench.closed_forms import FORMULAS, best_setting, extremes, stability_edge
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
 from gdbench.plots.files import file_name
 from gdbench.plots.scales import Scale, borders, dress, scale_of
 from gdbench.plots.settings import best_of, by_setting, numbers, scheduled, schedules, swept
 from gdbench.plots.style import INK, human, page, sheets, sign
 from gdbench.statistics import floats
+from gdbench.theory.closed_forms import FORMULAS, best_setting, extremes, stability_edge
 
 FEWEST = 4  # values that make an axis
 FILES = 12

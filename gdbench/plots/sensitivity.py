@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.closed_forms import FORMULAS, extremes, stability_edge
 from gdbench.plots.settings import best_of, by_setting, scheduled, swept
 from gdbench.plots.style import (
     DPI,
@@ -29,6 +28,7 @@ from gdbench.plots.style import (
     style_of,
 )
 from gdbench.statistics import floats
+from gdbench.theory.closed_forms import FORMULAS, extremes, stability_edge
 
 THEORY: Any = (0, (1, 1.2))
 # More bands than this hide each other; more starts than this have quartiles.

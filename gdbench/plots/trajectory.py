@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.drift import DRIFTS
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.curve import draw_curve
 from gdbench.plots.files import file_name
@@ -44,6 +43,7 @@ from gdbench.plots.tracks import (
     within_reach,
 )
 from gdbench.statistics import floats
+from gdbench.theory.drift import DRIFTS
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]
 SIDE = 4.6  # inches of the longer side of a panel that stands alone

@@ -9,10 +9,10 @@ import numpy as np
 
 from gdbench.engine.program import Program
 from gdbench.engine.stream import Trajectory
-from gdbench.rate_fit import crests, rate_observed
 from gdbench.surfaces.facts import hessian_at
 from gdbench.table_frame import NOT_REPLAYED, needs_note
-from gdbench.theory import jacobian_at, linear_errors, surface_of
+from gdbench.theory.observed_rate import crests, rate_observed
+from gdbench.theory.predicted_rate import jacobian_at, linear_errors, surface_of
 
 TOO_FEW = "too few steps"
 UNEXCITED = "slowest mode not excited"

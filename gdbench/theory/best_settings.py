@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from gdbench import closed_forms
 from gdbench.engine.program import Program
 from gdbench.solvers.base import KEPT
-from gdbench.theory import Prediction, rates_predicted
+from gdbench.theory import closed_forms
+from gdbench.theory.predicted_rate import Prediction, rates_predicted
 
 RATE = "learning_rate"
 # points of an axis that stands alone, and of two; fewer where a Jacobian is needed at each
