@@ -14,7 +14,7 @@ from gdbench import compiler
 from gdbench.engine.lanes import forget_machines
 from gdbench.engine.program import Program
 from gdbench.engine.stream import execute
-from gdbench.plan import make_plan
+from gdbench.planning.plan import make_plan
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import make_spec
 

@@ -24,7 +24,7 @@ from gdbench.engine.lanes import forget_machines, machine
 from gdbench.engine.program import Program
 from gdbench.engine.stream import Stream
 from gdbench.engine.threads import cores
-from gdbench.plan import make_plan
+from gdbench.planning.plan import make_plan
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import SURFACES, Surface

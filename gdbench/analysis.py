@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.block import Block
 from gdbench.engine.stream import Trajectory, trace
 from gdbench.errors import describe
+from gdbench.planning.run_grid import Block
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts
 from gdbench.surfaces.landscape import Landscape, landscape_of

@@ -12,7 +12,7 @@ from typing import Any
 from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
 from gdbench.errors import SpecError
-from gdbench.plan import make_plan, make_sweep_plan
+from gdbench.planning.plan import make_plan, make_sweep_plan
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.run import listed, make_spec, validated
 from gdbench.spec.sweep import SweepSpec

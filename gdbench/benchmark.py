@@ -14,14 +14,14 @@ import pandas as pd
 
 from gdbench import frames as tables_of
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
 from gdbench.engine.carry import DRAWN
 from gdbench.engine.stream import Records, Trajectory
 from gdbench.engine.threads import cores, execute_all
 from gdbench.errors import describe
-from gdbench.plan import Plan
+from gdbench.planning.plan import Plan
+from gdbench.planning.run_grid import Block
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config
 from gdbench.spec.sweep import SweepSpec

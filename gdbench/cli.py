@@ -154,7 +154,7 @@ def run(
     console.load_plugins(spec.plugin)
     console.use_compilation_cache()
 
-    from gdbench.plan import make_plan
+    from gdbench.planning.plan import make_plan
     from gdbench.store import create_folder, free_name
 
     try:

@@ -67,7 +67,7 @@ def sweep(
     console.use_compilation_cache()
 
     from gdbench import display
-    from gdbench.plan import make_sweep_plan
+    from gdbench.planning.plan import make_sweep_plan
     from gdbench.sweeping import SweepFolder, compute_here, sweep_into
 
     try:

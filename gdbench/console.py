@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gdbench.benchmark import Result
-    from gdbench.plan import Plan
+    from gdbench.planning.plan import Plan
 
 WIDE = 200
 # surfaces of which each gets a line

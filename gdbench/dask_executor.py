@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.block import Block
 from gdbench.engine.stream import STATUSES, Advance, Records
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, UsageError
+from gdbench.planning.run_grid import Block
 from gdbench.shard_plan import Compute, Shard, build, healthy_rows, runnable, shard_content
 
 # seconds to wait for a scheduler or for the first worker

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.block import NOISE, NOISE_DECAY, Block, Problem
 from gdbench.engine.stream import STATUSES, Records, Trajectory
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Block, Problem
 from gdbench.surfaces.metrics import scores_of
 from gdbench.table_frame import COLUMNS, ordered, target_column
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gdbench.benchmark import Result
     from gdbench.comparison import Comparison
-    from gdbench.plan import Plan
+    from gdbench.planning.plan import Plan
     from gdbench.store import Frames
 
 # rows of a table or plan that a terminal is shown

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.block import Block
 from gdbench.engine.stream import Advance, Records
 from gdbench.errors import describe
 from gdbench.frames import join_runs, runs_of_rows
+from gdbench.planning.run_grid import Block
 from gdbench.plugins import files_of
 from gdbench.shards import Entry, Manifest, shard_bytes
 

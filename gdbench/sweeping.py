@@ -15,14 +15,14 @@ import pandas as pd
 from gdbench import derived
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.benchmark import Result, write_preamble
-from gdbench.block import Block
 from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
 from gdbench.engine.stream import Advance, Trajectory
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.frames import trajectory_frame
-from gdbench.plan import Plan
+from gdbench.planning.plan import Plan
+from gdbench.planning.run_grid import Block
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.spec.run import dump_config

@@ -12,11 +12,11 @@ import pandas as pd
 
 from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.benchmark import write_preamble
-from gdbench.block import Block
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError, describe
 from gdbench.frames import runs_of_rows
-from gdbench.plan import make_plan, make_sweep_plan
+from gdbench.planning.plan import make_plan, make_sweep_plan
+from gdbench.planning.run_grid import Block
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
 from gdbench.spec.run import RunSpec, validated

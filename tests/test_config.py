@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdbench.errors import UsageError
-from gdbench.plan import make_plan
+from gdbench.planning.plan import make_plan
 from gdbench.spec.run import RunSpec, dump_config, make_spec, read_config
 
 GOOD = {"surface": ["ellipse"], "solver": ["sgd"], "steps": 50, "rates": {"low": 1e-3, "high": 1.0, "num": 4}}

@@ -16,7 +16,7 @@ from sweep_folders import assert_same_files, begin, content, finish, shards_in, 
 from gdbench import dask_executor, plugins
 from gdbench.cli import call
 from gdbench.errors import UsageError
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.shard_plan import build, shards_of
 from gdbench.spec.sweep import SweepSpec
 from gdbench.sweeping import compute_here

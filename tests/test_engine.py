@@ -22,7 +22,7 @@ from gdbench.engine.distinct import distinct_rows
 from gdbench.engine.stream import STATUSES, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
 from gdbench.engine.threshold import threshold
-from gdbench.plan import LADDER
+from gdbench.planning.plan import LADDER
 from gdbench.solvers import solver
 
 RANDOM = np.random.default_rng(5)

@@ -21,8 +21,8 @@ from gdbench.engine.lanes import forget_machines, machine
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
-from gdbench.memory import path_bytes, step_bytes
-from gdbench.plan import make_plan
+from gdbench.planning.memory import path_bytes, step_bytes
+from gdbench.planning.plan import make_plan
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import facts, surface
 from gdbench.surfaces.data.models import Multilayer

@@ -13,7 +13,7 @@ import torch_networks
 import gdbench
 from gdbench.cli import call
 from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.data import dataset, models, regression, softmax_regression

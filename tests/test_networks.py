@@ -17,7 +17,7 @@ from gdbench.api import sweep
 from gdbench.cli import call
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES, surface

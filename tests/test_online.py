@@ -13,7 +13,7 @@ from programs import program_of, status_of
 import gdbench
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.plots import batches, style
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec

@@ -27,7 +27,7 @@ from gdbench.cli import call
 from gdbench.engine.step import Step
 from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import validated

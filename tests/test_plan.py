@@ -9,9 +9,9 @@ from gdbench import solver, surface, table_frame
 from gdbench.chosen import CONTRACT
 from gdbench.errors import SpecError, UsageError
 from gdbench.keywords import RESERVED, refuse_reserved
-from gdbench.plan import CONDITIONS, make_plan, make_sweep_plan
+from gdbench.planning.plan import CONDITIONS, make_plan, make_sweep_plan
+from gdbench.planning.search_space import _spread
 from gdbench.plugins import load_file
-from gdbench.search import _spread
 from gdbench.spec.run import dump_config, make_spec, validated
 from gdbench.spec.sweep import Range, SweepSpec
 from gdbench.spec.yaml_file import parse_yaml

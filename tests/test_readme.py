@@ -11,7 +11,7 @@ import pytest
 from readme_tables import ROOT, with_tables
 
 from gdbench.cli import call
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import parse_yaml

@@ -15,7 +15,7 @@ import gdbench
 from gdbench.engine.stream import execute, trace
 from gdbench.engine.threads import execute_all
 from gdbench.errors import UsageError
-from gdbench.plan import LADDER
+from gdbench.planning.plan import LADDER
 from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION
 from gdbench.surfaces import SURFACES, surface

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from gdbench import SURFACES
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.plots import regions as drawn
 from gdbench.plots import style
 from gdbench.spec.run import validated

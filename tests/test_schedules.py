@@ -21,7 +21,7 @@ from gdbench.engine.lanes import machine
 from gdbench.engine.schedules import FORMULAS, values_at
 from gdbench.engine.stream import execute, trace
 from gdbench.frames import runs_of_rows
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.plots.heatmap import _edge as edge_of
 from gdbench.plots.heatmap import maps_of
 from gdbench.plots.sensitivity import _theory as theory_of

@@ -18,7 +18,7 @@ from test_floors import reached
 import gdbench
 from gdbench import console, plugins, shard_plan
 from gdbench.cli import call
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.shard_plan import ENGINE, code_digest, manifest_of, shards_of
 from gdbench.shards import Manifest, StoredRuns, write_shard
 from gdbench.spec.sweep import SweepSpec

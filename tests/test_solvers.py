@@ -25,7 +25,7 @@ from solver_steps import (
 )
 
 from gdbench.engine.stream import execute
-from gdbench.plan import LADDER
+from gdbench.planning.plan import LADDER
 from gdbench.solvers.base import CONVENTION, PAPER
 from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces import SURFACES

@@ -10,7 +10,7 @@ import pytest
 import torch_record
 from programs import iterates
 
-from gdbench.search import space_of
+from gdbench.planning.search_space import space_of
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import Rates

@@ -18,7 +18,7 @@ from scipy.stats import qmc
 import gdbench
 from gdbench.cli import call
 from gdbench.frames import COLUMNS
-from gdbench.search import space_of, trial_points
+from gdbench.planning.search_space import space_of, trial_points
 from gdbench.solvers import SOLVERS
 from gdbench.spec.sweep import Range, Rates
 from gdbench.surfaces import SURFACES

@@ -8,7 +8,7 @@ import pytest
 
 from gdbench import derived
 from gdbench.cli import call
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.sweep import SweepSpec
 from gdbench.tables import budget_sentence
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from gdbench.cli import app
 from gdbench.errors import SpecError, UsageError
 from gdbench.flags import override
-from gdbench.plan import make_sweep_plan
+from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.axes import Axis, axis_of
 from gdbench.spec.run import RunSpec, dump_config, validated
 from gdbench.spec.sweep import SweepSpec, json_schema

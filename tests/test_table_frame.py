@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_tuning import choose, score_settings
 
-from gdbench.block import Block, Conditions, problem_of
 from gdbench.chosen import chosen_runs
 from gdbench.derived import trials_of
+from gdbench.planning.run_grid import Block, Conditions, problem_of
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
 from gdbench.table_frame import NOT_REPLAYED, STARTS_DIFFER, table_of, table_with_theory
@@ -211,7 +211,7 @@ def test_blocks_of_a_surface_share_the_facts_of_its_problems(monkeypatch):
         asked.append(surface.parameters["condition"])
         return problem_of(surface)
 
-    monkeypatch.setattr("gdbench.block.problem_of", counted)
+    monkeypatch.setattr("gdbench.planning.run_grid.problem_of", counted)
     blocks = [block(surface, [2, 3, 2]), block(surface, [3, 4]), block(surface, None), block(other, None)]
     found = [own.problems for own in blocks]
     assert asked == [2, 3, 4, surface.parameters["condition"], 7]
@@ -227,7 +227,7 @@ def test_blocks_of_a_surface_share_the_facts_of_its_problems(monkeypatch):
 def test_facts_are_forgotten_with_their_surface():
     import gc
 
-    from gdbench.block import _KNOWN
+    from gdbench.planning.run_grid import _KNOWN
 
     surface = SURFACES["ellipse"].with_parameters()
     assert block(surface, None).problems[0].facts.condition_number > 1

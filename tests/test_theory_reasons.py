@@ -20,7 +20,7 @@ from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.derived import read_optional, read_sweep, with_notes
 from gdbench.engine.stream import execute, trace
 from gdbench.frames import runs_of_rows
-from gdbench.plan import make_plan
+from gdbench.planning.plan import make_plan
 from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface

@@ -10,7 +10,7 @@ import numpy as np
 
 from gdbench.blas import one_thread
 from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.settings import Given
+from gdbench.planning.variants import Given
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
 from gdbench.surfaces.data.dataset import Dataset, design_matrix, load, preprocess

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdbench.errors import SpecError
-from gdbench.scheduling import choices_of, named, number_names, number_values, require_possible
-from gdbench.search import check_space, space_of, trial_points
-from gdbench.settings import Given, hyperparameters, solver_options, values_of, variants_of
+from gdbench.planning.schedule_settings import choices_of, named, number_names, number_values, require_possible
+from gdbench.planning.search_space import check_space, space_of, trial_points
+from gdbench.planning.variants import Given, hyperparameters, solver_options, values_of, variants_of
 from gdbench.solvers import Solver
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.axes import Axis

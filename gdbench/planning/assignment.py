@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gdbench.errors import SpecError, unknown
-from gdbench.settings import Given, own_settings
+from gdbench.planning.variants import Given, own_settings
 from gdbench.solvers.base import CONVENTION, PAPER, Solver
 from gdbench.spec.axes import Axis
 from gdbench.spec.entries import UNDER_SURFACE

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from gdbench.block import Block
 from gdbench.engine.carry import DRAWN, lane_count
 from gdbench.engine.step import Step
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
-from gdbench.size import many
+from gdbench.planning.limits import many
+from gdbench.planning.run_grid import Block
 from gdbench.surfaces.base import Surface
 
 # half the memory of a computer of 16 GiB; the same everywhere, so that a file that runs here runs there

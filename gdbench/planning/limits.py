@@ -8,11 +8,11 @@ from contextlib import suppress
 from itertools import islice, product
 
 from gdbench.errors import SpecError, UsageError
+from gdbench.planning.starts import count_starts
 from gdbench.solvers.base import Solver
 from gdbench.spec.axes import Axis
 from gdbench.spec.schedules import Schedules
 from gdbench.spec.sweep import SweepSpec
-from gdbench.starts import count_starts
 from gdbench.surfaces.base import Surface
 
 MOST_RUNS = 10**10

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.assignment import assign, require_effect
-from gdbench.block import NOISE, NOISE_DECAY, Block, Conditions
 from gdbench.errors import SpecError, UsageError
-from gdbench.memory import require_memory
-from gdbench.scheduling import with_schedules
-from gdbench.searches import draws_at_random, searches_of
-from gdbench.settings import Given, surface_variants, values_of
-from gdbench.size import require_few
+from gdbench.planning.assignment import assign, require_effect
+from gdbench.planning.limits import require_few
+from gdbench.planning.memory import require_memory
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Block, Conditions
+from gdbench.planning.schedule_settings import with_schedules
+from gdbench.planning.solver_settings import draws_at_random, searches_of
+from gdbench.planning.starts import starts_on
+from gdbench.planning.variants import Given, surface_variants, values_of
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.axes import Axis
 from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
-from gdbench.starts import starts_on
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.data.holdout import with_held_out
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import SpecError, UsageError
-from gdbench.settings import Given, values_of
+from gdbench.planning.variants import Given, values_of
 from gdbench.solvers.base import Solver
 from gdbench.spec.axes import Axis, Problem
 from gdbench.spec.schedule_parsing import schedules_of

@@ -1,0 +1,1 @@
+"""A specification to runs laid out as axes; nothing is computed here."""
