@@ -13,11 +13,11 @@ from gdbench import plugins
 from gdbench.benchmark import Result, benchmark
 from gdbench.errors import SpecError
 from gdbench.planning.plan import make_plan, make_sweep_plan
+from gdbench.results.folder import create_folder
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.run import listed, make_spec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import Document, read_yaml
-from gdbench.store import create_folder
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.sweeping import Progress, compute_here, sweep_into
 

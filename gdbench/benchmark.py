@@ -14,7 +14,6 @@ import pandas as pd
 
 from gdbench import frames as tables_of
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
 from gdbench.engine.carry import DRAWN
 from gdbench.engine.stream import Records, Trajectory
@@ -22,12 +21,13 @@ from gdbench.engine.threads import cores, execute_all
 from gdbench.errors import describe
 from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import Block
+from gdbench.results.chosen import chosen_runs
+from gdbench.results.folder import Frames, environment, write_bytes, write_contours, write_frame, write_json
+from gdbench.results.table import AT, join_tables, table_of, table_with_theory
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config
 from gdbench.spec.sweep import SweepSpec
-from gdbench.store import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.surfaces.decision_regions import regions_of
-from gdbench.table_frame import AT, join_tables, table_of, table_with_theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -155,7 +155,7 @@ def run(
     console.use_compilation_cache()
 
     from gdbench.planning.plan import make_plan
-    from gdbench.store import create_folder, free_name
+    from gdbench.results.folder import create_folder, free_name
 
     try:
         plan = make_plan(spec)

@@ -50,7 +50,7 @@ def theory(
     console.load_plugins(plugin or [])
     console.use_compilation_cache()
 
-    from gdbench.store import create_folder, free_name
+    from gdbench.results.folder import create_folder, free_name
     from gdbench.theory_report import report_on
 
     report = report_on(values)

@@ -66,7 +66,7 @@ def execute(plan: Plan, folder: Path) -> Result:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from gdbench.benchmark import benchmark, write_preamble, write_tables
-    from gdbench.store import write_frame
+    from gdbench.results.folder import write_frame
 
     write_preamble(folder, plan.spec)
     console = Console(stderr=True)
@@ -102,7 +102,7 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
 
 def tell_findings(table: pd.DataFrame) -> None:
     """Print what the table shows, in one line for each of a few surfaces."""
-    from gdbench.findings import finding
+    from gdbench.results.findings import finding
 
     if len(table) < 2 or table["solver"].nunique() < 2 or table["surface"].nunique() > MOST_FINDINGS:
         return

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import SCORES
 from gdbench.engine.stream import Trajectory
 from gdbench.planning.run_grid import Block
+from gdbench.results.chosen import SCORES
 from gdbench.surfaces.metrics import held_out_losses, scores_of
 
 POINTS_PER_DECADE = 20

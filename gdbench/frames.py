@@ -10,8 +10,8 @@ import pandas as pd
 
 from gdbench.engine.stream import STATUSES, Records, Trajectory
 from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Block, Problem
+from gdbench.results.table import COLUMNS, ordered, target_column
 from gdbench.surfaces.metrics import scores_of
-from gdbench.table_frame import COLUMNS, ordered, target_column
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gdbench.benchmark import Result
-    from gdbench.comparison import Comparison
     from gdbench.planning.plan import Plan
-    from gdbench.store import Frames
+    from gdbench.results.comparison import Comparison
+    from gdbench.results.folder import Frames
 
 # rows of a table or plan that a terminal is shown
 MOST_ROWS = 120
@@ -82,7 +82,7 @@ def _report(frames: Frames, *, as_json: bool) -> None:
 
 def swept_settings(runs: pd.DataFrame) -> dict[str, list[str]]:
     """By solver, the hyperparameters but for the learning rate of which several values were tried."""
-    from gdbench.chosen import hyperparameters
+    from gdbench.results.chosen import hyperparameters
 
     names = [name for name in hyperparameters(runs) if name != "learning_rate"]
     counts = runs.groupby("solver", observed=True, sort=False)[names].nunique()
@@ -91,19 +91,19 @@ def swept_settings(runs: pd.DataFrame) -> dict[str, list[str]]:
 
 def read_result(folder: Path, *, starts: bool = False) -> Frames:
     """The frames of a result folder, of a run or a sweep; of a sweep the starts' coordinates only if asked for."""
-    from gdbench.derived import is_sweep, read_sweep
-    from gdbench.store import read_frames
+    from gdbench.results.derive import is_sweep, read_sweep
+    from gdbench.results.folder import read_frames
 
     return read_sweep(folder, starts=starts) if is_sweep(folder) else read_frames(folder)
 
 
 def tell_missing(folder: Path) -> bool:
     """Say which runs of a sweep are missing; whether the folder is that of a sweep."""
-    from gdbench import derived
+    from gdbench.results import derive
 
-    if not derived.is_sweep(folder):
+    if not derive.is_sweep(folder):
         return False
-    stored, manifest, damaged = derived.stored_runs(folder)
+    stored, manifest, damaged = derive.stored_runs(folder)
     for path in damaged:
         console.say(f"damaged: '{path}' does not hold what its name says; its runs are left out")
     if stored.rows < manifest.runs:
@@ -121,8 +121,8 @@ def draw_again(folder: Path, axes: str | None) -> None:
 
 def _pair_of(runs: pd.DataFrame, text: str) -> tuple[str, str]:
     """Two settings of which the runs have several values each."""
-    from gdbench.chosen import PARAMETER, hyperparameters
     from gdbench.errors import unknown
+    from gdbench.results.chosen import PARAMETER, hyperparameters
 
     names = [*hyperparameters(runs), *(name for name in runs.columns if name.startswith(PARAMETER))]
     swept = [name for name in names if len(runs[name].dropna().unique()) > 1]
@@ -137,7 +137,7 @@ def _pair_of(runs: pd.DataFrame, text: str) -> tuple[str, str]:
 
 def retabulate(folder: Path, *, as_json: bool) -> None:
     """Derive the tables of a sweep again from its shards and print them; of a run, print the stored one."""
-    from gdbench.store import write_frame
+    from gdbench.results.folder import write_frame
 
     frames = read_result(folder)
     if tell_missing(folder):
@@ -149,19 +149,19 @@ def retabulate(folder: Path, *, as_json: bool) -> None:
 
 def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     """Print how `b` compares with `a`, and write it into the folder `out` where one is given."""
-    from gdbench import comparison as of
-    from gdbench import derived
     from gdbench.plots import comparison as drawing
     from gdbench.plots.files import save
+    from gdbench.results import comparison as of
+    from gdbench.results import derive
+    from gdbench.results.folder import write_frame
+    from gdbench.results.verdicts import comparison_table
     from gdbench.spec.run import read_config
-    from gdbench.store import write_frame
-    from gdbench.verdicts import comparison_table
 
     sides = []
     for folder in (a, b):
         frames = read_result(folder, starts=True)
-        if derived.is_sweep(folder):
-            stored, manifest, _ = derived.stored_runs(folder)
+        if derive.is_sweep(folder):
+            stored, manifest, _ = derive.stored_runs(folder)
             if stored.rows < manifest.runs:
                 missing = f"{manifest.runs - stored.rows} of {manifest.runs} runs are missing"
                 raise UsageError(f"'{folder}' is not finished: {missing}; the same `gdbench sweep` goes on")

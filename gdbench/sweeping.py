@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench import derived
 from gdbench.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.benchmark import Result, write_preamble
-from gdbench.chosen import chosen_runs
 from gdbench.curves import curves_frame
 from gdbench.engine.stream import Advance, Trajectory
 from gdbench.engine.threads import Task, execute_tasks
@@ -23,13 +21,15 @@ from gdbench.errors import GdbenchError, ResultError, describe
 from gdbench.frames import trajectory_frame
 from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import Block
+from gdbench.results import derive
+from gdbench.results.chosen import chosen_runs
+from gdbench.results.folder import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
+from gdbench.results.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
+from gdbench.results.table import table_with_theory
 from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
-from gdbench.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.spec.run import dump_config
 from gdbench.spec.sweep import SweepSpec
-from gdbench.store import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.surfaces.decision_regions import regions_of
-from gdbench.table_frame import table_with_theory
 
 # starts of which the path is kept, for every problem and solver
 DRAWN_STARTS = 3
@@ -160,13 +160,13 @@ class SweepFolder:
             if path not in whole.values():
                 path.unlink()
         stored = StoredRuns.of(manifest, whole)
-        runs = derived.labelled_runs(stored, starts=starts)
-        table = derived.table_of_sweep(runs, self.spec, manifest)
+        runs = derive.labelled_runs(stored, starts=starts)
+        table = derive.table_of_sweep(runs, self.spec, manifest)
         looked = self._look(runs, table)
-        runs = derived.with_theory(runs, looked.theory)
+        runs = derive.with_theory(runs, looked.theory)
         # the same as the table of these runs: no setting is chosen by a rate or message
-        table = table_with_theory(table, derived.with_notes(chosen_runs(runs, table), looked.theory))
-        found = derived.statistics_of(runs, table, self.spec, manifest)
+        table = table_with_theory(table, derive.with_notes(chosen_runs(runs, table), looked.theory))
+        found = derive.statistics_of(runs, table, self.spec, manifest)
         drawn = runs[runs["run"].isin(list(looked.paths))].set_index("run", drop=False)
         result = Result(
             runs=runs,
@@ -184,7 +184,7 @@ class SweepFolder:
         for name, frame in found.items():
             write_frame(self.folder, name, frame)
         write_contours(self.folder, looked.contours)
-        derived.write_stored_runs(self.folder, stored, looked.theory)
+        derive.write_stored_runs(self.folder, stored, looked.theory)
         manifest.write(self.folder, whole)
         return result
 
@@ -219,7 +219,7 @@ class SweepFolder:
                 theory = compare_with_theory(block, own, paths)
             except Exception as error:  # the runs have been computed and stand
                 paths = {}
-                theory = pd.DataFrame({name: np.nan for name in derived.NOTED}, index=own.index)
+                theory = pd.DataFrame({name: np.nan for name in derive.NOTED}, index=own.index)
                 theory = theory.assign(rate_note="", message=f"not analysed: {describe(error)}")
             if is_drawn:
                 reached = set(own.loc[own["status"] == "reached", "run"])
@@ -250,7 +250,7 @@ class _Looked:
     @property
     def theory(self) -> pd.DataFrame:
         """A row per chosen run: run, rate_observed, rate_predicted, rate_note, message."""
-        names = ["run", *derived.NOTED]
+        names = ["run", *derive.NOTED]
         if not self.parts:
             return pd.DataFrame(columns=names)
         return pd.concat(self.parts, ignore_index=True)[names].sort_values("run", ignore_index=True)

@@ -10,9 +10,9 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.results.selection import rule
 from gdbench.spec.schedules import KINDS
 from gdbench.theory.drift import DRIFTS
-from gdbench.tuning import rule
 
 # the end of a column that holds the kind of a hyperparameter's schedule
 SCHEDULE = ".schedule"

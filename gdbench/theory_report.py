@@ -19,9 +19,9 @@ from gdbench.planning.plan import make_plan, make_sweep_plan
 from gdbench.planning.run_grid import Block
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
+from gdbench.results.folder import write_frame
 from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
-from gdbench.store import write_frame
 from gdbench.surfaces.facts import Facts, hessian_at
 from gdbench.theory import closed_forms, predicted_rate
 from gdbench.theory.best_settings import RATE, Grid, Local, grid_of

@@ -1,4 +1,4 @@
-"""How settings are scored and one of them chosen, in the plainest words: what `gdbench.tuning` is held against."""
+"""How settings are scored and one of them chosen, in the plainest words: what `gdbench.results.selection` is held against."""
 
 import numpy as np
 import pandas as pd

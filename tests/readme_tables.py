@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gdbench.findings import change, finding
+from gdbench.results.findings import change, finding
 from gdbench.tables import number
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import gdbench
-from gdbench.store import read_frames
+from gdbench.results.folder import read_frames
 
 FEW = {"rates": {"low": 1e-3, "high": 1.0, "num": 8}, "steps": 300}
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gdbench.errors import UsageError
-from gdbench.statistics import (
+from gdbench.results.selection import median
+from gdbench.results.statistics import (
     algoperf_scores,
     data_profile,
     expected_running_time,
@@ -22,9 +23,8 @@ from gdbench.statistics import (
     speedups,
     summaries,
 )
-from gdbench.statistics.resampling import band, resampled_counts, resampled_medians
-from gdbench.statistics.summary import abscissae
-from gdbench.tuning import median
+from gdbench.results.statistics.resampling import band, resampled_counts, resampled_medians
+from gdbench.results.statistics.summary import abscissae
 
 INF = np.inf
 BUDGET = 1000

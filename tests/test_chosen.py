@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import gdbench
-from gdbench.chosen import CONTRACT, chosen_runs, hyperparameters, label_problems, problem_labels
 from gdbench.errors import ResultError
-from gdbench.table_frame import COLUMNS, WATCHED
+from gdbench.results.chosen import CONTRACT, chosen_runs, hyperparameters, label_problems, problem_labels
+from gdbench.results.table import COLUMNS, WATCHED
 
 
 def cells_equal(left, right):

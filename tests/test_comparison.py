@@ -14,13 +14,13 @@ from rich.console import Console
 from scipy import stats
 
 import gdbench
-from gdbench.comparison import Comparable, compare_results
 from gdbench.errors import UsageError
 from gdbench.plots.comparison import figure
 from gdbench.plots.files import save
+from gdbench.results.comparison import Comparable, compare_results
+from gdbench.results.folder import read_frames
+from gdbench.results.verdicts import VERDICTS, comparison_table
 from gdbench.spec.run import read_config
-from gdbench.store import read_frames
-from gdbench.verdicts import VERDICTS, comparison_table
 
 INF = math.inf
 

@@ -11,10 +11,10 @@ import pytest
 from synthetic_result import benchmark
 
 import gdbench
-from gdbench import derived
 from gdbench.curves import COLUMNS, log_spaced, ranges
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
+from gdbench.results import derive
 from gdbench.surfaces.data import dataset
 from gdbench.surfaces.data.holdout import held_out_rows
 
@@ -131,7 +131,7 @@ def test_a_sweep_draws_what_a_run_draws(moons, folder, tmp_path):
     swept = gdbench.sweep({**REQUEST, "solver": "sgd"}, out=tmp_path / "sweep", plots=False)
     pd.testing.assert_frame_equal(swept.curves, moons.curves, check_dtype=False, check_column_type=False)
     assert swept.contours["moons-standardize"]["regions.runs"].tolist() == [moons.curves["run"].iloc[0]]
-    again = derived.read_sweep(tmp_path / "sweep")
+    again = derive.read_sweep(tmp_path / "sweep")
     with style.look():
         for file, figure in (
             *regions.figures(again.runs, again.contours),

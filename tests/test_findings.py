@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gdbench.cli import call
-from gdbench.findings import change, finding
+from gdbench.results.findings import change, finding
 
 NEVER = np.inf
 

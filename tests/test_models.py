@@ -14,6 +14,7 @@ import gdbench
 from gdbench.cli import call
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.planning.plan import make_sweep_plan
+from gdbench.results.table import table_of
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.data import dataset, models, regression, softmax_regression
@@ -23,7 +24,6 @@ from gdbench.surfaces.data.models import Multilayer, Softmax
 from gdbench.surfaces.facts import facts_of, values
 from gdbench.surfaces.metrics import MOST, scores_of
 from gdbench.surfaces.networks import Network, backward
-from gdbench.table_frame import table_of
 from gdbench.tables import results_table
 
 # of a Newton solution in scikit-learn, whose stopping rule leaves so much

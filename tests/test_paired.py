@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gdbench.paired import holm, mcnemar, median_ratio, pair_ratios, ratio_interval, signed_rank
+from gdbench.results.statistics.paired import holm, mcnemar, median_ratio, pair_ratios, ratio_interval, signed_rank
 
 INF = math.inf
 

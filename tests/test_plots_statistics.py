@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from gdbench import plots
 from gdbench.plots import ecdf, profile, style, tuning
-from gdbench.statistics import expected_best_by_problem, summaries
+from gdbench.results.statistics import expected_best_by_problem, summaries
 
 INF = np.inf
 

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, settings, style
+from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, style
+from gdbench.results.selection import median
+from gdbench.results.statistics import by_setting
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.landscape import landscape_of
 from gdbench.theory import closed_forms as edges
-from gdbench.tuning import median
 
 HYPERPARAMETERS = [("sgd", 0.0), *((solver, m) for solver in ("momentum", "nesterov") for m in (0.0, 0.3, 0.9, 0.999))]
 
@@ -157,7 +158,7 @@ def test_runs_grouped_at_once_equal_runs_grouped_one_by_one():
     hits = pd.Series(random.integers(1, 50, n), dtype="Int64")
     runs["steps_to_target"] = hits.where(runs["status"] == "reached")
     keys = ["solver", "learning_rate", "option"]
-    points = settings.by_setting(runs, keys).set_index(keys)
+    points = by_setting.by_setting(runs, keys).set_index(keys)
     assert len(points) == 12
     for key, own in runs.groupby(keys, dropna=False):
         steps = own["steps_to_target"].astype(float).fillna(np.inf)
@@ -174,12 +175,12 @@ def test_runs_grouped_at_once_equal_runs_grouped_one_by_one():
 
 def test_quartiles_count_failures_as_infinite():
     runs = pd.DataFrame({"solver": "a", "status": "reached", "steps_to_target": [1.0, 2, 3, 4, np.nan]})
-    point = settings.by_setting(runs, ["solver"]).iloc[0]
+    point = by_setting.by_setting(runs, ["solver"]).iloc[0]
     assert point[["quartile_1", "median", "quartile_3"]].tolist() == [2, 3, 4]
-    point = settings.by_setting(runs.assign(steps_to_target=[1.0, 2, 3, np.nan, np.nan]), ["solver"]).iloc[0]
+    point = by_setting.by_setting(runs.assign(steps_to_target=[1.0, 2, 3, np.nan, np.nan]), ["solver"]).iloc[0]
     assert point[["quartile_1", "median", "quartile_3"]].tolist() == [2, 3, np.inf]
     assert point["slowest"] == 3
-    assert len(settings.by_setting(runs.iloc[:0], ["solver"])) == 0
+    assert len(by_setting.by_setting(runs.iloc[:0], ["solver"])) == 0
 
 
 def test_a_map_draws_every_setting_in_its_place(momentum_map, contours):

@@ -13,7 +13,7 @@ from gdbench.engine.stream import Trajectory
 from gdbench.errors import UsageError
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of
-from gdbench.store import read_contours, write_contours
+from gdbench.results.folder import read_contours, write_contours
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import Facts, facts_of, values
 from gdbench.surfaces.networks import Network

@@ -19,8 +19,8 @@ import gdbench
 from gdbench import console, plugins, shard_plan
 from gdbench.cli import call
 from gdbench.planning.plan import make_sweep_plan
+from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.shard_plan import ENGINE, code_digest, manifest_of, shards_of
-from gdbench.shards import Manifest, StoredRuns, write_shard
 from gdbench.spec.sweep import SweepSpec
 from gdbench.sweeping import compute_here
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gdbench.errors import UsageError
-from gdbench.statistics import (
+from gdbench.results.selection import median
+from gdbench.results.statistics import (
     algoperf_scores,
     data_profile,
     evaluations_to_accuracy,
@@ -23,7 +24,6 @@ from gdbench.statistics import (
     runtime_ecdf,
     speedups,
 )
-from gdbench.tuning import median
 
 INF = np.inf
 TABLE = pd.DataFrame([[1, 1.5], [1, INF], [4, 1]], index=["p", "q", "r"], columns=["a", "b"])

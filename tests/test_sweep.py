@@ -443,11 +443,11 @@ def test_noise_and_precision_are_axes(here):
 
 
 def test_many_rows_stay_parquet_alone(here, monkeypatch):
-    monkeypatch.setattr("gdbench.derived.CSV_ROWS", 44)
+    monkeypatch.setattr("gdbench.results.derive.CSV_ROWS", 44)
     folder, _, _ = sweep(SMALL, "--no-plots")
     assert not (folder / "runs.csv").exists()
     assert len(pd.read_parquet(folder / "runs.parquet")) == 135
-    monkeypatch.setattr("gdbench.derived.CSV_ROWS", 135)
+    monkeypatch.setattr("gdbench.results.derive.CSV_ROWS", 135)
     sweep(SMALL, "--no-plots")
     assert len(read(folder / "runs.csv")) == 135
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench import derived
 from gdbench.cli import call
 from gdbench.planning.plan import make_sweep_plan
+from gdbench.results import derive
 from gdbench.spec.sweep import SweepSpec
 from gdbench.tables import budget_sentence
 
@@ -110,7 +110,7 @@ def test_an_unfinished_sweep_is_not_compared(plugin, capsys):
     text = "surface: [ellipse, rosenbrock]\nsolver: [sgd]\nstarts: 3\n"
     assert sweep(text) == 0
     assert sweep(text, "--name", "g") == 0
-    stored_runs, _, _ = derived.stored_runs(Path("results/g"))
+    stored_runs, _, _ = derive.stored_runs(Path("results/g"))
     stored_runs.files[-1][1].unlink()
     capsys.readouterr()
     assert call(["compare", "results/f", "results/g", "--fail-on-regression"]) == 2

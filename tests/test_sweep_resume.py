@@ -13,7 +13,7 @@ import pytest
 from sweep_folders import assert_same_files, begin, content, finish, identities, shards_in, wait_until
 
 from gdbench.cli import call
-from gdbench.shards import Manifest, checksum
+from gdbench.results.shards import Manifest, checksum
 
 QUICK = """\
 surface: [ellipse, double-well]

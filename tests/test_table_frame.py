@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_tuning import choose, score_settings
 
-from gdbench.chosen import chosen_runs
-from gdbench.derived import trials_of
 from gdbench.planning.run_grid import Block, Conditions, problem_of
+from gdbench.results.chosen import chosen_runs
+from gdbench.results.derive import trials_of
+from gdbench.results.selection import METRICS, median
+from gdbench.results.table import NOT_REPLAYED, STARTS_DIFFER, table_of, table_with_theory
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
-from gdbench.table_frame import NOT_REPLAYED, STARTS_DIFFER, table_of, table_with_theory
-from gdbench.tuning import METRICS, median
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
 

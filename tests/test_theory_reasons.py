@@ -15,12 +15,12 @@ from programs import program_of
 from rich.console import Console
 
 import gdbench
-from gdbench import table_frame
 from gdbench.analysis import compare_with_theory, paths_of
-from gdbench.derived import read_optional, read_sweep, with_notes
 from gdbench.engine.stream import execute, trace
 from gdbench.frames import runs_of_rows
 from gdbench.planning.plan import make_plan
+from gdbench.results import table
+from gdbench.results.derive import read_optional, read_sweep, with_notes
 from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
@@ -192,7 +192,7 @@ def row_of(name, rule, rate=None, **options):
     result = gdbench.run([name], [rule], learning_rate=rate, plots=False, **options)
     row = result.table.iloc[0]
     assert bool(row["rate_note"]) == bool(
-        table_frame.needs_note(row["rate_observed"], row["rate_predicted"], row["success"] > 0)
+        table.needs_note(row["rate_observed"], row["rate_predicted"], row["success"] > 0)
     )
     return row
 
@@ -284,7 +284,7 @@ def test_a_run_that_was_not_replayed_is_said_to_be():
     block, runs = compared(starts=3)
     paths = paths_of(block, [1])
     found = compare_with_theory(block, runs, paths)
-    assert found["rate_note"].tolist() == [table_frame.NOT_REPLAYED, "", table_frame.NOT_REPLAYED]
+    assert found["rate_note"].tolist() == [table.NOT_REPLAYED, "", table.NOT_REPLAYED]
     assert found["rate_predicted"].notna().all()
     assert found["rate_observed"].notna().tolist() == [False, True, False]
 
@@ -316,7 +316,7 @@ def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
     assert len(result.table) == 4
     assert set(result.table["rate_note"]) == {rate_notes.TRANSIENT, predicted_rate.EPS}
     code = (
-        "import sys; from pathlib import Path; from gdbench.derived import read_sweep\n"
+        "import sys; from pathlib import Path; from gdbench.results.derive import read_sweep\n"
         f"table = read_sweep(Path({str(tmp_path / 's')!r})).table\n"
         "assert 'jax' not in sys.modules\nprint(table.to_csv(index=False))"
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gdbench.errors import UsageError
-from gdbench.statistics import expected_best, expected_best_by_problem
+from gdbench.results.statistics import expected_best, expected_best_by_problem
 
 INF = np.inf
 STEPS = st.one_of(st.integers(0, 12).map(float), st.just(INF))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.tuning import group_edges, median, score_groups, setting_codes
+from gdbench.results.selection import group_edges, median, score_groups, setting_codes
 
 
 def runs(rows):

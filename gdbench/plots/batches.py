@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.chosen import chosen_runs
 from gdbench.plots.style import (
     COLOURS,
     GRID,
@@ -27,7 +26,8 @@ from gdbench.plots.style import (
     set_ticks,
     sheets,
 )
-from gdbench.statistics import floats
+from gdbench.results.chosen import chosen_runs
+from gdbench.results.statistics import floats
 
 BATCH = "surface.batch_size"
 # more lines hide each other; of more sizes so many are drawn, from the smallest to the largest

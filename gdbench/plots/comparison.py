@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gdbench.plots.style import GRID, INK, MUTED, human, log_ticks, look, names, only, page, set_ticks, sign, style_of
-from gdbench.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
+from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
 
 # inches
 ROW, PLOT, WORDS = 0.21, 4.3, 2.3

@@ -28,7 +28,7 @@ from gdbench.plots.style import (
     sign,
     style_of,
 )
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 
 # columns of `curves`: of random steps, the losses since the step in the row before
 SPREAD = ("loss_low", "loss_median", "loss_high")

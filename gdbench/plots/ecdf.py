@@ -12,7 +12,7 @@ from gdbench.plots.style import human, names
 
 
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-    """`ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.statistics.summaries`)."""
+    """`ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.results.statistics.summaries`)."""
     ecdf = summaries.get("ecdf", pd.DataFrame())
     if ecdf.empty:
         return

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_on
 from gdbench.plots.style import INK, human, names, only, page, sheets
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 
 ROWS = 40  # surfaces on a page
 SLOWEST = 100.0  # times the fastest: all beyond is as dark

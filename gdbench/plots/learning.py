@@ -27,7 +27,7 @@ from gdbench.plots.style import (
     sign,
     style_of,
 )
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 
 HELD_OUT = "held_out_loss"
 METRICS = {"accuracy": "accuracy (share of examples)", "r2": "R²"}

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.plots.settings import best_of, by_setting, scheduled, swept
 from gdbench.plots.style import (
     DPI,
     GRID,
@@ -27,7 +26,8 @@ from gdbench.plots.style import (
     sign,
     style_of,
 )
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
+from gdbench.results.statistics.by_setting import best_of, by_setting, scheduled, swept
 from gdbench.theory.closed_forms import FORMULAS, extremes, stability_edge
 
 THEORY: Any = (0, (1, 1.2))

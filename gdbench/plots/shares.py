@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from gdbench.plots.style import GRID, MUTED, handle, human, log_ticks, names, only, page, set_ticks, style_of
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 
 # So many solvers have a band each; of more, the best few do.
 BANDS, FEW = 6, 3

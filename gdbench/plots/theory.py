@@ -17,7 +17,7 @@ from matplotlib.patheffects import Stroke
 from gdbench.plots.colours import FAILURE_COLOURS, Shades, colour_bar, failure_sign
 from gdbench.plots.scales import Scale, borders, dress, scale_of
 from gdbench.plots.style import GRID, INK, MUTED, human, look, page, set_ticks, sign, style_of
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 from gdbench.theory.closed_forms import FORMULAS, complex_between, stability_edge, steps_per_decade
 
 # of the steps that a rate needs, so many times the fewest are shown as different

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import chosen_runs
 from gdbench.plots.contours import Ground, ground_of
 from gdbench.plots.style import only
-from gdbench.statistics import floats
+from gdbench.results.chosen import chosen_runs
+from gdbench.results.statistics import floats
 
 CALMEST = 0.3
 MARKS = 12  # at most so many markers on a path

@@ -42,7 +42,7 @@ from gdbench.plots.tracks import (
     solvers_of,
     within_reach,
 )
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 from gdbench.theory.drift import DRIFTS
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]

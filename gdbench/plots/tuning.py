@@ -24,13 +24,13 @@ from gdbench.plots.style import (
     sheets,
     style_of,
 )
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 
 
 def figures(expected_best: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
     """`tuning.png` from the columns surface, solver, k, median, low, high; more pages for many surfaces.
 
-    None where no solver made more than one trial. See `gdbench.statistics.expected_best`.
+    None where no solver made more than one trial. See `gdbench.results.statistics.expected_best`.
     """
     if expected_best.empty or floats(expected_best, "k").max() < 2:
         return

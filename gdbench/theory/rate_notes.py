@@ -9,8 +9,8 @@ import numpy as np
 
 from gdbench.engine.program import Program
 from gdbench.engine.stream import Trajectory
+from gdbench.results.table import NOT_REPLAYED, needs_note
 from gdbench.surfaces.facts import hessian_at
-from gdbench.table_frame import NOT_REPLAYED, needs_note
 from gdbench.theory.observed_rate import crests, rate_observed
 from gdbench.theory.predicted_rate import jacobian_at, linear_errors, surface_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gdbench.errors import UsageError
-from gdbench.statistics.columns import floats, steps_of
+from gdbench.results.statistics.columns import floats, steps_of
 
 # a distribution function below 1 is a product of quotients, each rounded
 ROUNDING = 1e-12

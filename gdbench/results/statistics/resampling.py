@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from gdbench.statistics.runtimes import midpoints
+from gdbench.results.statistics.runtimes import midpoints
 
 
 def resampled_counts(runs: int, resamples: int, seed: int, problem: str) -> np.ndarray:

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gdbench.errors import ResultError
-from gdbench.store import write_bytes, writing
-from gdbench.table_frame import ordered
+from gdbench.results.folder import write_bytes, writing
+from gdbench.results.table import ordered
 
 FOLDER = "shards"
 # texts of which a million rows have few different ones

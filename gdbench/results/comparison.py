@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import chosen_runs, label_problems
 from gdbench.errors import UsageError
-from gdbench.paired import LEAST, holm, mcnemar, median_ratio, pair_ratios, ratio_interval, signed_rank
-from gdbench.statistics import floats
-from gdbench.tuning import median
-from gdbench.verdicts import MEASURES, WORSE, explain, verdict
+from gdbench.results.chosen import chosen_runs, label_problems
+from gdbench.results.selection import median
+from gdbench.results.statistics import floats
+from gdbench.results.statistics.paired import (
+    LEAST,
+    holm,
+    mcnemar,
+    median_ratio,
+    pair_ratios,
+    ratio_interval,
+    signed_rank,
+)
+from gdbench.results.verdicts import MEASURES, WORSE, explain, verdict
 
 # what must be equal in both configurations, and what only deserves a warning
 TARGET, CONDITIONS = ("rtol", "atol"), ("steps", "dtype", "gtol", "batch_size", "noise")

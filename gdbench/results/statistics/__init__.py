@@ -1,7 +1,7 @@
 """Statistics over finished runs: numbers and frames in, numbers and frames out. A failed run counts as infinity."""
 
-from gdbench.statistics.columns import floats, steps_of
-from gdbench.statistics.profiles import (
+from gdbench.results.statistics.columns import floats, steps_of
+from gdbench.results.statistics.profiles import (
     algoperf_scores,
     data_profile,
     evaluations_to_accuracy,
@@ -10,9 +10,9 @@ from gdbench.statistics.profiles import (
     profile_at,
     speedups,
 )
-from gdbench.statistics.runtimes import expected_running_time, medians, runtime_ecdf
-from gdbench.statistics.summary import summaries
-from gdbench.statistics.trials import expected_best, expected_best_by_problem
+from gdbench.results.statistics.runtimes import expected_running_time, medians, runtime_ecdf
+from gdbench.results.statistics.summary import summaries
+from gdbench.results.statistics.trials import expected_best, expected_best_by_problem
 
 __all__ = [
     "algoperf_scores",

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from gdbench.paired import LEAST, LEVEL
+from gdbench.results.statistics.paired import LEAST, LEVEL
 from gdbench.tables import number
 
 BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "identical", "no difference shown"

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gdbench.chosen import chosen_runs, hyperparameters, problem_labels
 from gdbench.errors import ResultError
-from gdbench.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
+from gdbench.results.chosen import chosen_runs, hyperparameters, problem_labels
+from gdbench.results.folder import CSV_ROWS, Frames, read_contours, write_frame
+from gdbench.results.selection import METRICS, SCORED, score_groups, setting_codes
+from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
+from gdbench.results.statistics import expected_best_by_problem, summaries
+from gdbench.results.table import numbered_groups, table_of, table_with_theory, tuning_and_reported
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import read_yaml
-from gdbench.statistics import expected_best_by_problem, summaries
-from gdbench.store import CSV_ROWS, Frames, read_contours, write_frame
-from gdbench.table_frame import numbered_groups, table_of, table_with_theory, tuning_and_reported
-from gdbench.tuning import METRICS, SCORED, score_groups, setting_codes
 
 THEORY = ("rate_observed", "rate_predicted", "message")
 # what theory.csv holds of a run besides its number

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gdbench.errors import UsageError
-from gdbench.statistics.columns import floats, steps_of
-from gdbench.statistics.profiles import (
+from gdbench.results.statistics.columns import floats, steps_of
+from gdbench.results.statistics.profiles import (
     ratios_of,
     reference_of,
     scores_of,
@@ -18,8 +18,8 @@ from gdbench.statistics.profiles import (
     simplex_gradients,
     speedups_of,
 )
-from gdbench.statistics.resampling import band, resampled_counts, resampled_medians
-from gdbench.statistics.runtimes import hit_counts, running_times
+from gdbench.results.statistics.resampling import band, resampled_counts, resampled_medians
+from gdbench.results.statistics.runtimes import hit_counts, running_times
 
 # of one solver's curve: break points where there are few, and as many log-spaced places, where bands change too
 MOST_POINTS = 120

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gdbench.statistics import floats
+from gdbench.results.statistics import floats
 from gdbench.tables import number
 
 PLAIN = "sgd"  # what the others are compared with

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import hyperparameters
-from gdbench.statistics import floats
+from gdbench.results.chosen import hyperparameters
+from gdbench.results.statistics import floats
 
 # how a run can fail, in the order in which a tie is decided
 FAILURES = ("diverged", "stationary", "budget", "error", "stopped")

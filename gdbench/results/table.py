@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.chosen import SCORES, hyperparameters
-from gdbench.tuning import SCORED, group_edges, grouped_median, score_groups, setting_codes
+from gdbench.results.chosen import SCORES, hyperparameters
+from gdbench.results.selection import SCORED, group_edges, grouped_median, score_groups, setting_codes
 
 COLUMNS = (
     "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "

@@ -1,0 +1,1 @@
+"""Finished runs: rows, table, statistics, comparison, and the folder that holds them."""
