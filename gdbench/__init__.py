@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gdbench.api import run, sweep
-    from gdbench.benchmark import Result
     from gdbench.errors import GdbenchError
+    from gdbench.runner.benchmark import Result
     from gdbench.solvers import SOLVERS, Solver, solver
     from gdbench.solvers.from_optax import from_optax
     from gdbench.solvers.oracle import Oracle
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _HOME = {
     "GdbenchError": "gdbench.errors",
     "Oracle": "gdbench.solvers.oracle",
-    "Result": "gdbench.benchmark",
+    "Result": "gdbench.runner.benchmark",
     "SOLVERS": "gdbench.solvers",
     "SURFACES": "gdbench.surfaces",
     "Solver": "gdbench.solvers",

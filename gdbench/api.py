@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gdbench import plugins
-from gdbench.benchmark import Result, benchmark
 from gdbench.errors import SpecError
 from gdbench.planning.plan import make_plan, make_sweep_plan
 from gdbench.results.folder import create_folder
+from gdbench.runner.benchmark import Result, benchmark
+from gdbench.runner.sweeping import Progress, compute_here, sweep_into
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.run import listed, make_spec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import Document, read_yaml
 from gdbench.surfaces import SURFACES, Surface
-from gdbench.sweeping import Progress, compute_here, sweep_into
 
 
 def run(
@@ -86,14 +86,14 @@ def sweep(
         raise document.error(error, error.path, overrides) from None
     compute: Any = compute_here(threads)
     if scheduler is not None:
-        from gdbench.dask_executor import compute_on_dask
+        from gdbench.runner.dask_cluster import compute_on_dask
 
         compute = compute_on_dask(scheduler)
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(TemporaryDirectory()))
         told = Progress()
         if progress:
-            from gdbench.display import shown
+            from gdbench.runner.progress import shown
 
             told = stack.enter_context(shown(plan.runs, lambda text: print(text, file=sys.stderr)))
         result = sweep_into(plan, folder, compute=compute, progress=told, force=force, starts=True)

@@ -66,9 +66,9 @@ def sweep(
             raise document.error(error, ("plugin", index), touched) from None
     console.use_compilation_cache()
 
-    from gdbench import display
     from gdbench.planning.plan import make_sweep_plan
-    from gdbench.sweeping import SweepFolder, compute_here, sweep_into
+    from gdbench.runner import progress
+    from gdbench.runner.sweeping import SweepFolder, compute_here, sweep_into
 
     try:
         plan = make_sweep_plan(spec)
@@ -78,19 +78,19 @@ def sweep(
         raise document.error(error) from None
     if dry_run:
         work = SweepFolder(plan, folder)
-        facts, rows = display.plan_facts(work), display.plan_rows(work)
+        facts, rows = progress.plan_facts(work), progress.plan_rows(work)
         if json:
             console.print_json({**facts, "blocks": rows})
         else:
             reports.show_plan(facts, rows)
         return
     if executor == "dask":
-        from gdbench.dask_executor import compute_on_dask
+        from gdbench.runner.dask_cluster import compute_on_dask
 
         compute = compute_on_dask(scheduler, workers)
     else:
         compute = compute_here(threads)
-    with display.shown(plan.runs, console.say, quiet=quiet) as progress:
+    with progress.shown(plan.runs, console.say, quiet=quiet) as progress:
         result = sweep_into(plan, folder, compute=compute, progress=progress, force=force)
     if not no_plots:
         console.draw(result, folder)

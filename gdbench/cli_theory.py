@@ -51,7 +51,7 @@ def theory(
     console.use_compilation_cache()
 
     from gdbench.results.folder import create_folder, free_name
-    from gdbench.theory_report import report_on
+    from gdbench.runner.theory_report import report_on
 
     report = report_on(values)
     usual = f"theory-{report.facts['surface']}-{report.facts['solver']}".replace("/", "_").replace(":", "-")

@@ -13,8 +13,8 @@ from gdbench.errors import GdbenchError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gdbench.benchmark import Result
     from gdbench.planning.plan import Plan
+    from gdbench.runner.benchmark import Result
 
 WIDE = 200
 # surfaces of which each gets a line
@@ -65,8 +65,8 @@ def execute(plan: Plan, folder: Path) -> Result:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from gdbench.benchmark import benchmark, write_preamble, write_tables
     from gdbench.results.folder import write_frame
+    from gdbench.runner.benchmark import benchmark, write_preamble, write_tables
 
     write_preamble(folder, plan.spec)
     console = Console(stderr=True)

@@ -11,10 +11,10 @@ from gdbench.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gdbench.benchmark import Result
     from gdbench.planning.plan import Plan
     from gdbench.results.comparison import Comparison
     from gdbench.results.folder import Frames
+    from gdbench.runner.benchmark import Result
 
 # rows of a table or plan that a terminal is shown
 MOST_ROWS = 120

@@ -11,10 +11,10 @@ import pytest
 from synthetic_result import benchmark
 
 import gdbench
-from gdbench.curves import COLUMNS, log_spaced, ranges
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
 from gdbench.results import derive
+from gdbench.runner.curves import COLUMNS, log_spaced, ranges
 from gdbench.surfaces.data import dataset
 from gdbench.surfaces.data.holdout import held_out_rows
 

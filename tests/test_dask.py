@@ -13,13 +13,14 @@ import psutil
 import pytest
 from sweep_folders import assert_same_files, begin, content, finish, shards_in, wait_until
 
-from gdbench import dask_executor, plugins
+from gdbench import plugins
 from gdbench.cli import call
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_sweep_plan
-from gdbench.shard_plan import build, shards_of
+from gdbench.runner import dask_cluster
+from gdbench.runner.sharding import build, shards_of
+from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
-from gdbench.sweeping import compute_here
 
 SPEC = """\
 surface: {ellipse: {condition: [10, 100]}, double-well: }
@@ -107,7 +108,7 @@ def test_plug_ins_travel_and_what_raises_gives_the_same_rows(here, scheduler):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "tcp://no-such-host.invalid:8786"])
 def test_nobody_answers(here, monkeypatch, capsys, address):
-    monkeypatch.setattr(dask_executor, "PATIENCE", 1)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 1)
     Path("c.yaml").write_text(SPEC)
     assert call([*DASK, "--scheduler", address]) == 2
     said = rf"gdbench: no Dask scheduler with workers answers at '{address}': [^\n]+\n"
@@ -138,18 +139,18 @@ def test_a_worker_makes_the_very_content(planned):
     wanted = dict(compute_here(1)(blocks, shards, None))
     assert len(wanted) == 3
     for shard, text in wanted.items():
-        pickled = dask_executor.pickle_block(blocks[shard.block])
-        found, ended, steps = dask_executor.compute_shard(str(shard.block), pickled, shard, build())
+        pickled = dask_cluster.pickle_block(blocks[shard.block])
+        found, ended, steps = dask_cluster.compute_shard(str(shard.block), pickled, shard, build())
         assert found == text
         assert sum(ended) == len(shard)
         assert (steps == 0) == (blocks[shard.block].solver.name == "breaks")
-    dask_executor._blocks.clear()
+    dask_cluster._blocks.clear()
 
 
 def test_a_worker_of_another_version_is_refused(planned):
     blocks, shards = planned
     with pytest.raises(UsageError, match="in another version"):
-        dask_executor.compute_shard("x", dask_executor.pickle_block(blocks[0]), shards[0], "of yesterday")
+        dask_cluster.compute_shard("x", dask_cluster.pickle_block(blocks[0]), shards[0], "of yesterday")
 
 
 def workers_of(process):
@@ -211,5 +212,5 @@ def test_a_scheduler_that_goes_away(here, tmp_path_factory):
         wait_until(lambda: len(shards_in(here / "results" / "c")) >= 5, process)
         processes[0].kill()
         said = process.stderr.read()
-    assert (process.returncode, said) == (1, f"gdbench: the Dask scheduler is gone; {dask_executor.GO_ON}\n")
+    assert (process.returncode, said) == (1, f"gdbench: the Dask scheduler is gone; {dask_cluster.GO_ON}\n")
     assert finish(*SWEEP, rows=16).returncode == 0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sweep_folders import begin
 
-from gdbench import display
 from gdbench.cli import call
 from gdbench.engine.stream import STATUSES, Advance
+from gdbench.runner import progress
 
 SPEC = "surface: [ellipse]\nsolver: [sgd, momentum]\nlearning_rate: {log: [1e-3, 1], num: 8}\nstarts: 4\nsteps: 200\n"
 SWEEP = ["sweep", "c.yaml", "--no-plots"]
@@ -24,18 +24,18 @@ DONE = rf"64 of 64 runs, {SPEED}; \d+ reached, \d+ diverged, \d+ budget"
     ("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599.7, "1 h 0 min"), (7380, "2 h 3 min")]
 )
 def test_clock(seconds, said):
-    assert display.clock(seconds) == said
+    assert progress.clock(seconds) == said
 
 
 @pytest.mark.parametrize(
     ("rate", "said"), [(0, "0"), (999, "999"), (1234, "1.23 k"), (4.56e7, "45.6 M"), (2e9, "2 G"), (999_999, "1 M")]
 )
 def test_speed(rate, said):
-    assert display.speed(rate) == said
+    assert progress.speed(rate) == said
 
 
 def test_a_tally_counts_what_was_stored_and_what_ended():
-    tally = display.Tally(1000)
+    tally = progress.Tally(1000)
     tally.before = 400
     assert tally.sentence().startswith("400 of 1 000 runs, 0 steps/s")
     tally.add(Advance(ended=np.array([100, 0, 20, 0, 0, 0]), steps=5000, executed=6000))
@@ -48,8 +48,8 @@ def test_a_tally_counts_what_was_stored_and_what_ended():
 
 
 def test_plain_lines_in_a_pipe(here, monkeypatch, capsys):
-    monkeypatch.setattr(display, "EVERY", 0.0)
-    monkeypatch.setattr("gdbench.shard_plan.ROWS", 8)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr("gdbench.runner.sharding.ROWS", 8)
     Path("c.yaml").write_text(SPEC)
     assert call([*SWEEP, "--threads", "1"]) == 0
     *lines, last, written = capsys.readouterr().err.splitlines()

@@ -8,12 +8,12 @@ import pytest
 from synthetic_result import benchmark
 
 from gdbench import plots
-from gdbench.analysis import ground_of
 from gdbench.engine.stream import Trajectory
 from gdbench.errors import UsageError
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of
 from gdbench.results.folder import read_contours, write_contours
+from gdbench.runner.analysis import ground_of
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import Facts, facts_of, values
 from gdbench.surfaces.networks import Network

@@ -16,13 +16,14 @@ from sweep_folders import begin, identities, shards_in
 from test_floors import reached
 
 import gdbench
-from gdbench import console, plugins, shard_plan
+from gdbench import console, plugins
 from gdbench.cli import call
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
-from gdbench.shard_plan import ENGINE, code_digest, manifest_of, shards_of
+from gdbench.runner import sharding
+from gdbench.runner.sharding import ENGINE, code_digest, manifest_of, shards_of
+from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
-from gdbench.sweeping import compute_here
 
 SPEC = {
     "surface": {"ellipse": {"condition": [10, 100]}, "rosenbrock": None},
@@ -170,7 +171,7 @@ def test_every_file_that_decides_a_number_is_in_the_key():
 
 def computed(folder, spec, rows, monkeypatch, compute):
     """All runs of `spec` as `compute` leaves them in shards of `rows`."""
-    monkeypatch.setattr(shard_plan, "ROWS", rows)
+    monkeypatch.setattr(sharding, "ROWS", rows)
     blocks = make_sweep_plan(SweepSpec(**spec)).blocks
     shards = shards_of(blocks)
     assert max(map(len, shards)) <= rows
@@ -200,7 +201,7 @@ def test_runs_are_the_same_bits_whoever_computes_them(tmp_path, monkeypatch):
 
 
 def test_a_sweep_and_a_run_give_the_same_numbers(here, monkeypatch):
-    monkeypatch.setattr(shard_plan, "ROWS", 7)
+    monkeypatch.setattr(sharding, "ROWS", 7)
     common = "surface: [ellipse, double-well]\nsolver: [sgd, adam]\nstarts: 3\nsteps: 300\n"
     Path("c.yaml").write_text(f"{common}rates: {{low: 1e-3, high: 1, num: 8}}\n")
     assert call(["sweep", "c.yaml", "--no-plots", "--name", "a"]) == 0
@@ -212,7 +213,7 @@ def test_a_sweep_and_a_run_give_the_same_numbers(here, monkeypatch):
 
 
 def test_another_sweep_is_refused_and_with_force_keeps_what_both_share(here, monkeypatch, capsys):
-    monkeypatch.setattr(shard_plan, "ROWS", 16)
+    monkeypatch.setattr(sharding, "ROWS", 16)
     folder = here / "results" / "a"
     text = "{}\nlearning_rate: {{log: [1e-3, 1], num: 8}}\nstarts: 4\nsteps: 200\n"
     Path("c.yaml").write_text(text.format("surface: [ellipse]\nsolver: [sgd, adam]"))
@@ -314,5 +315,5 @@ def test_shards_of_many_weights_are_shorter(monkeypatch):
     )
     sizes = [len(shard) for shard in shards_of(plan.blocks)]
     assert sum(sizes) == 64 * 128
-    assert max(sizes) == shard_plan.NUMBERS // 1032
+    assert max(sizes) == sharding.NUMBERS // 1032
     assert [shard.first_run for shard in shards_of(plan.blocks)] == np.cumsum([0, *sizes[:-1]]).tolist()

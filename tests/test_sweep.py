@@ -17,8 +17,8 @@ from scipy.stats import qmc
 
 import gdbench
 from gdbench.cli import call
-from gdbench.frames import COLUMNS
 from gdbench.planning.search_space import space_of, trial_points
+from gdbench.runner.frames import COLUMNS
 from gdbench.solvers import SOLVERS
 from gdbench.spec.sweep import Range, Rates
 from gdbench.surfaces import SURFACES
@@ -135,7 +135,7 @@ def test_a_second_time_computes_nothing_and_changes_nothing(small, monkeypatch):
         assert list(tasks) == []
         return iter(())
 
-    monkeypatch.setattr("gdbench.sweeping.execute_tasks", refuse)
+    monkeypatch.setattr("gdbench.runner.sweeping.execute_tasks", refuse)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "timings.json"}
     sweep(SMALL, "--no-plots")
     # the same by its own configuration

@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def quick(here, monkeypatch):
     """A working directory with the configuration of `whole`, whose shards are as small in this process."""
-    monkeypatch.setattr("gdbench.shard_plan.ROWS", 32)
+    monkeypatch.setattr("gdbench.runner.sharding.ROWS", 32)
     Path("c.yaml").write_text(QUICK)
     return here / "results" / "a"
 

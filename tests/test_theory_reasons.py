@@ -15,12 +15,12 @@ from programs import program_of
 from rich.console import Console
 
 import gdbench
-from gdbench.analysis import compare_with_theory, paths_of
 from gdbench.engine.stream import execute, trace
-from gdbench.frames import runs_of_rows
 from gdbench.planning.plan import make_plan
 from gdbench.results import table
 from gdbench.results.derive import read_optional, read_sweep, with_notes
+from gdbench.runner.analysis import compare_with_theory, paths_of
+from gdbench.runner.frames import runs_of_rows
 from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface

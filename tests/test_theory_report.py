@@ -11,6 +11,7 @@ from programs import program_of
 
 from gdbench.cli import call
 from gdbench.plots import theory as drawing
+from gdbench.runner.theory_report import SENTENCES, report_on
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, read_config
 from gdbench.surfaces import SURFACES
@@ -18,7 +19,6 @@ from gdbench.surfaces.facts import facts_of
 from gdbench.theory import closed_forms, predicted_rate
 from gdbench.theory.best_settings import BEYOND, Local, grid_of
 from gdbench.theory.predicted_rate import rates_predicted
-from gdbench.theory_report import SENTENCES, report_on
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gdbench import frames as tables_of
-from gdbench.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.curves import curves_frame
 from gdbench.engine.carry import DRAWN
 from gdbench.engine.stream import Records, Trajectory
 from gdbench.engine.threads import cores, execute_all
@@ -24,6 +21,9 @@ from gdbench.planning.run_grid import Block
 from gdbench.results.chosen import chosen_runs
 from gdbench.results.folder import Frames, environment, write_bytes, write_contours, write_frame, write_json
 from gdbench.results.table import AT, join_tables, table_of, table_with_theory
+from gdbench.runner import frames as tables_of
+from gdbench.runner.analysis import compare_with_theory, ground_of, paths_of
+from gdbench.runner.curves import curves_frame
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config
 from gdbench.spec.sweep import SweepSpec

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.analysis import compare_with_theory, paths_of
-from gdbench.benchmark import write_preamble
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError, describe
-from gdbench.frames import runs_of_rows
 from gdbench.planning.plan import make_plan, make_sweep_plan
 from gdbench.planning.run_grid import Block
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
 from gdbench.results.folder import write_frame
+from gdbench.runner.analysis import compare_with_theory, paths_of
+from gdbench.runner.benchmark import write_preamble
+from gdbench.runner.frames import runs_of_rows
 from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.facts import Facts, hessian_at

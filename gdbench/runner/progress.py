@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdbench.engine.stream import STATUSES, Advance
-from gdbench.shard_plan import Shard
+from gdbench.runner.sharding import Shard
 from gdbench.tables import whole
 
 if TYPE_CHECKING:
-    from gdbench.sweeping import Progress, SweepFolder
+    from gdbench.runner.sweeping import Progress, SweepFolder
 
 # seconds between plain lines
 EVERY = 5.0
@@ -84,7 +84,7 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    from gdbench.sweeping import Progress
+    from gdbench.runner.sweeping import Progress
 
     tally = Tally(planned)
     console = Console(stderr=True)

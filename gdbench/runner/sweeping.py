@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.benchmark import Result, write_preamble
-from gdbench.curves import curves_frame
 from gdbench.engine.stream import Advance, Trajectory
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, ResultError, describe
-from gdbench.frames import trajectory_frame
 from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import Block
 from gdbench.results import derive
@@ -26,7 +22,11 @@ from gdbench.results.chosen import chosen_runs
 from gdbench.results.folder import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
 from gdbench.results.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.results.table import table_with_theory
-from gdbench.shard_plan import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
+from gdbench.runner.analysis import compare_with_theory, ground_of, paths_of
+from gdbench.runner.benchmark import Result, write_preamble
+from gdbench.runner.curves import curves_frame
+from gdbench.runner.frames import trajectory_frame
+from gdbench.runner.sharding import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.spec.run import dump_config
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.decision_regions import regions_of

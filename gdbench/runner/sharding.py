@@ -16,10 +16,10 @@ import numpy as np
 
 from gdbench.engine.stream import Advance, Records
 from gdbench.errors import describe
-from gdbench.frames import join_runs, runs_of_rows
 from gdbench.planning.run_grid import Block
 from gdbench.plugins import files_of
 from gdbench.results.shards import Entry, Manifest, shard_bytes
+from gdbench.runner.frames import join_runs, runs_of_rows
 
 # of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
 ROWS = 32_768

@@ -21,7 +21,7 @@ from gdbench.engine.stream import STATUSES, Advance, Records
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.planning.run_grid import Block
-from gdbench.shard_plan import Compute, Shard, build, healthy_rows, runnable, shard_content
+from gdbench.runner.sharding import Compute, Shard, build, healthy_rows, runnable, shard_content
 
 # seconds to wait for a scheduler or for the first worker
 PATIENCE = 30
