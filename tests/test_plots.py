@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from synthetic_result import SURFACES, benchmark, part
 
 from gdbench import plots
-from gdbench.plots import files, sensitivity, tracks
+from gdbench.plots import files, paths, sensitivity
 
 SOLVERS = ("sgd", "momentum", "adam")
 
@@ -83,19 +83,19 @@ def test_the_legend_tells_settings_and_outcomes(figures, tmp_path):
     plots.draw(frames, tmp_path)
     first, second = legend(figures["trajectory.png"])[:2]
     steps = int(frames.runs.loc[0, "steps"])
-    assert first == f"sgd · lr 0.1 · marker every {tracks.stride_of(steps)} steps\n{steps} steps"
+    assert first == f"sgd · lr 0.1 · marker every {paths.stride_of(steps)} steps\n{steps} steps"
     assert second.endswith("\nnot reached in 10\u2009000 steps, loss 0.03")
 
 
 def test_a_crowd_is_marked_at_the_same_steps_and_named_in_one_line_each(course, figures, monkeypatch, tmp_path):
-    monkeypatch.setattr(tracks, "CROWD", 2)
+    monkeypatch.setattr(paths, "CROWD", 2)
     frames = part(course, "ellipse", "rosenbrock", "double-well")
     plots.draw(frames, tmp_path)
     single = figures["trajectory-rosenbrock.png"]
     assert "marked after 1, 10, 100, .. steps" in words(single)
     assert not any("\n" in entry for entry in legend(single))
     runs = frames.runs.set_index("run")
-    scene = tracks.scenes_of(frames.runs, frames.table, frames.trajectory, frames.contours, ["rosenbrock"])
+    scene = paths.scenes_of(frames.runs, frames.table, frames.trajectory, frames.contours, ["rosenbrock"])
     for track in scene["rosenbrock"][1]:
         steps = runs.loc[track.run["run"], "steps"]
         assert track.steps[track.marked].tolist() == [step for step in (1, 10, 100) if step <= steps]

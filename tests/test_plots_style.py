@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gdbench.plots import contours, files, style, tracks
+from gdbench.plots import contours, files, paths, style
 
 
 def test_the_last_crossing_of_the_frame_is_marked():
@@ -19,15 +19,15 @@ def test_the_last_crossing_of_the_frame_is_marked():
         "plane", ("x0", "x1"), np.array([-1.0, -1]), np.array([1.0, 1]), np.empty((0, 2)), np.empty(0, dtype=bool)
     )
     path = np.array([[0.0, 0], [3, 0], [0.5, 0], [0.5, 4], [0.5, 1e300], [np.inf, np.nan]])
-    np.testing.assert_allclose(tracks.exit_of(path, ground), [0.5, 1.0])
-    drawn = tracks.within_reach(path, ground)
-    assert np.nanmax(np.abs(drawn)) <= tracks.FAR
+    np.testing.assert_allclose(paths.exit_of(path, ground), [0.5, 1.0])
+    drawn = paths.within_reach(path, ground)
+    assert np.nanmax(np.abs(drawn)) <= paths.FAR
     np.testing.assert_array_equal(drawn[:4], path[:4])
 
 
 @pytest.mark.parametrize(("steps", "stride"), [(0, 1), (12, 1), (13, 2), (25, 5), (61, 10), (137, 20), (10000, 1000)])
 def test_markers_stand_at_round_distances(steps, stride):
-    assert tracks.stride_of(steps) == stride
+    assert paths.stride_of(steps) == stride
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdbench.plots.shares import noun, share_figure
+from gdbench.plots.share_curves import noun, share_figure
 from gdbench.plots.style import human, names
 
 

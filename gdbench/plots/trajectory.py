@@ -12,8 +12,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gdbench.plots.contours import Ground, draw_ground, ground_of
-from gdbench.plots.curve import draw_curve
 from gdbench.plots.files import file_name
+from gdbench.plots.one_weight import draw_curve
+from gdbench.plots.paths import (
+    CALMEST,
+    ENDLESS,
+    Track,
+    calmness,
+    exit_of,
+    inside,
+    leaves,
+    scenes_of,
+    solvers_of,
+    within_reach,
+)
 from gdbench.plots.style import (
     INK,
     MUTED,
@@ -29,18 +41,6 @@ from gdbench.plots.style import (
     sheets,
     sign,
     style_of,
-)
-from gdbench.plots.tracks import (
-    CALMEST,
-    ENDLESS,
-    Track,
-    calmness,
-    exit_of,
-    inside,
-    leaves,
-    scenes_of,
-    solvers_of,
-    within_reach,
 )
 from gdbench.results.statistics import floats
 from gdbench.theory.drift import DRIFTS

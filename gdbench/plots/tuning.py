@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdbench.plots.shares import BANDS, FEW
+from gdbench.plots.share_curves import BANDS, FEW
 from gdbench.plots.style import (
     DPI,
     GRID,

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gdbench.plots.contours import Ground, draw_ground
+from gdbench.plots.paths import Track, calmness, exit_of, inside, leaves
 from gdbench.plots.style import GRID, INK, note, scale_steps, set_ticks, style_of
-from gdbench.plots.tracks import Track, calmness, exit_of, inside, leaves
 
 
 def draw_curve(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track], width: float) -> str:
