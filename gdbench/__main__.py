@@ -1,5 +1,5 @@
 """`python -m gdbench`."""
 
-from gdbench.cli import main
+from gdbench.cli.app import main
 
 main()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from gdbench.cli.tables import number
 from gdbench.results.findings import change, finding
-from gdbench.tables import number
 
 ROOT = Path(__file__).resolve().parent.parent
 # every system of the course: the result that shows it, and of a system that mends another one which, and how

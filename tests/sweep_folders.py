@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # what a shard holds cannot be chosen on the command line, so that equal sweeps give equal files
-SMALL = "import sys; from gdbench import shard_plan; shard_plan.ROWS = {rows}; from gdbench.cli import main; main()"
+SMALL = "import sys; from gdbench import shard_plan; shard_plan.ROWS = {rows}; from gdbench.cli.app import main; main()"
 # what two sweeps of the same plan need not share
 UNEQUAL = ("timings.json", ".lock")
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from synthetic_result import SURFACES, benchmark, part
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.plots import animation, movie
 from gdbench.plots.animation import film, pace

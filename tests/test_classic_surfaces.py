@@ -14,7 +14,7 @@ from published_formulas import FORMULAS, POLYNOMIALS
 
 import gdbench
 from gdbench import compiler
-from gdbench.describe import surface_facts
+from gdbench.cli.sheets import surface_facts
 from gdbench.errors import UsageError
 from gdbench.surfaces import SURFACES, basins, classic, least_squares, multimodal, rugged
 from gdbench.surfaces.facts import facts_of, values

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.runner.frames import COLUMNS
 
 QUICK = ["--no-plots", "--rates", "1e-3,1,8", "--steps", "500"]
@@ -142,7 +142,7 @@ def test_plot_draws_the_same_again_without_jax(here):
     for path in pictures:
         path.unlink()
     program = (
-        "import sys; from gdbench.cli import call; code = call(['plot', 'results/a']); "
+        "import sys; from gdbench.cli.app import call; code = call(['plot', 'results/a']); "
         "sys.exit(code or 9 * ('jax' in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

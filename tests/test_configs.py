@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.data.dataset import design_matrix, load, preprocess
 from gdbench.surfaces.facts import facts_of

@@ -120,7 +120,7 @@ def test_pictures_are_drawn_again_from_files_without_jax(moons, folder):
     for name in pictures:
         (folder / name).unlink()
     code = (
-        "import sys; from gdbench.cli import call; "
+        "import sys; from gdbench.cli.app import call; "
         f"code = call(['plot', {str(folder)!r}]); sys.exit(code or 9 * ('jax' in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

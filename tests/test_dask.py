@@ -14,7 +14,7 @@ import pytest
 from sweep_folders import assert_same_files, begin, content, finish, shards_in, wait_until
 
 from gdbench import plugins
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.runner import dask_cluster

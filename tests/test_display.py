@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sweep_folders import begin
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.engine.stream import STATUSES, Advance
 from gdbench.runner import progress
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 
 OK = ["-f", "ellipse", "-s", "momentum"]
 

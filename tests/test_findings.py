@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.results.findings import change, finding
 
 NEVER = np.inf

@@ -261,7 +261,7 @@ def loaded_by(statement):
 )
 def test_help_is_light(words):
     # `main` without its os._exit, so that the process can still be asked what it has loaded
-    assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli import call\nassert call() == 0") == []
+    assert loaded_by(f"sys.argv = {['gdbench', *words]}\nfrom gdbench.cli.app import call\nassert call() == 0") == []
 
 
 def test_import_is_light():

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from gdbench import blas
 from gdbench.api import run
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.engine import carry, threads
 from gdbench.engine.carry import lane_count, queue_length
 from gdbench.engine.lanes import forget_machines, machine

@@ -11,7 +11,8 @@ import pytest
 import torch_networks
 
 import gdbench
-from gdbench.cli import call
+from gdbench.cli.app import call
+from gdbench.cli.tables import results_table
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results.table import table_of
@@ -24,7 +25,6 @@ from gdbench.surfaces.data.models import Multilayer, Softmax
 from gdbench.surfaces.facts import facts_of, values
 from gdbench.surfaces.metrics import MOST, scores_of
 from gdbench.surfaces.networks import Network, backward
-from gdbench.tables import results_table
 
 # of a Newton solution in scikit-learn, whose stopping rule leaves so much
 SKLEARN = {"rtol": 1e-8, "atol": 1e-8}

@@ -14,7 +14,7 @@ import pytest
 from programs import program_of, status_of
 
 from gdbench.api import sweep
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_sweep_plan

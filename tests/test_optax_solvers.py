@@ -22,7 +22,7 @@ from programs import assert_same_bits, iterates, program_of
 from test_from_optax import ALWAYS, ASKS, ELLIPSE, NAMES, RANDOM, REFUSED, ROTATED, SEED, plain_loop
 
 import gdbench
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.engine.step import Step
 from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
@@ -429,7 +429,7 @@ def test_without_optax_the_extra_is_named(monkeypatch, capsys):
 def test_optax_is_imported_when_it_is_named():
     code = (
         "import sys, gdbench\n"
-        "from gdbench.cli import call\n"
+        "from gdbench.cli.app import call\n"
         "assert 'adam' in gdbench.SOLVERS and callable(gdbench.from_optax)\n"
         "assert call(['show', 'rmsprop']) == call(['list']) == 0\n"
         "assert 'jax' in sys.modules and 'optax' not in sys.modules\n"

@@ -9,7 +9,7 @@ import pytest
 
 import gdbench
 from gdbench import SOLVERS, plugins
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.spec.run import read_config
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from readme_tables import ROOT, with_tables
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec

@@ -16,7 +16,8 @@ from rich.console import Console
 
 import gdbench
 from gdbench import solver
-from gdbench.cli import call
+from gdbench.cli.app import call
+from gdbench.cli.tables import results_table
 from gdbench.engine.lanes import machine
 from gdbench.engine.schedules import FORMULAS, values_at
 from gdbench.engine.stream import execute, trace
@@ -32,7 +33,6 @@ from gdbench.spec.schedules import KINDS
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
-from gdbench.tables import results_table
 from gdbench.theory.predicted_rate import SCHEDULED, rates_predicted
 
 # ---- each kind against optax

@@ -16,8 +16,9 @@ from sweep_folders import begin, identities, shards_in
 from test_floors import reached
 
 import gdbench
-from gdbench import console, plugins
-from gdbench.cli import call
+from gdbench import plugins
+from gdbench.cli import console
+from gdbench.cli.app import call
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding

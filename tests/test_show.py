@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.conventions import against_optax, conventions_of, first_steps, state_of
 

@@ -16,7 +16,7 @@ import pytest
 from scipy.stats import qmc
 
 import gdbench
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.planning.search_space import space_of, trial_points
 from gdbench.runner.frames import COLUMNS
 from gdbench.solvers import SOLVERS
@@ -486,7 +486,7 @@ def test_table_and_plot_derive_the_same_bytes_without_jax(small):
             if (path.suffix == ".png") == (command == "plot"):
                 path.unlink()
         program = (
-            f"import sys; from gdbench.cli import call; code = call(['{command}', '{folder}']); "
+            f"import sys; from gdbench.cli.app import call; code = call(['{command}', '{folder}']); "
             "sys.exit(code or 9 * ('jax' in sys.modules))"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 
 S = "surface: [ellipse]\nsolver: [sgd, momentum]\n"
 OWN_SOLVER = "surface: ellipse\nsolver:\n"

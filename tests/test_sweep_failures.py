@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.cli import call
+from gdbench.cli.app import call
+from gdbench.cli.tables import budget_sentence
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results import derive
 from gdbench.spec.sweep import SweepSpec
-from gdbench.tables import budget_sentence
 
 PLUGIN = """
 import jax.numpy as jnp

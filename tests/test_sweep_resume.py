@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sweep_folders import assert_same_files, begin, content, finish, identities, shards_in, wait_until
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.results.shards import Manifest, checksum
 
 QUICK = """\

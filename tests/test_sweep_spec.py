@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from gdbench.cli import app
+from gdbench.cli.app import app
+from gdbench.cli.options import override
 from gdbench.errors import SpecError, UsageError
-from gdbench.flags import override
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.spec.axes import Axis, axis_of
 from gdbench.spec.run import RunSpec, dump_config, validated

@@ -15,6 +15,7 @@ from programs import program_of
 from rich.console import Console
 
 import gdbench
+from gdbench.cli.tables import results_table
 from gdbench.engine.stream import execute, trace
 from gdbench.planning.plan import make_plan
 from gdbench.results import table
@@ -25,7 +26,6 @@ from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
 from gdbench.surfaces.facts import facts_of
-from gdbench.tables import results_table
 from gdbench.theory import predicted_rate, rate_notes
 from gdbench.theory.predicted_rate import rates_predicted
 

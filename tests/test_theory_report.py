@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from programs import program_of
 
-from gdbench.cli import call
+from gdbench.cli.app import call
 from gdbench.plots import theory as drawing
 from gdbench.runner.theory_report import SENTENCES, report_on
 from gdbench.solvers import SOLVERS

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from gdbench.cli.tables import number
 from gdbench.results.statistics import floats
-from gdbench.tables import number
 
 PLAIN = "sgd"  # what the others are compared with
 # of solvers that one line names

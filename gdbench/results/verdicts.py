@@ -10,8 +10,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.cli.tables import number
 from gdbench.results.statistics.paired import LEAST, LEVEL
-from gdbench.tables import number
 
 BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "identical", "no difference shown"
 # too few pairs for any test to tell; no pair at all

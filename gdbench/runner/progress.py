@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdbench.cli.tables import whole
 from gdbench.engine.stream import STATUSES, Advance
 from gdbench.runner.sharding import Shard
-from gdbench.tables import whole
 
 if TYPE_CHECKING:
     from gdbench.runner.sweeping import Progress, SweepFolder

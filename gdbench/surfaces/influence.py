@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gdbench import compiler
+from gdbench.cli.tables import number
 from gdbench.surfaces import Surface
 from gdbench.surfaces.networks import backprop, backward, deltas, network_of
-from gdbench.tables import number
 
 # of a central difference: its square and the rounding of E over it leave about ten digits
 SHIFT = 1e-5

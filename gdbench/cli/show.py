@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import console, flags
-from gdbench.cli_options import JsonOption, PluginOption
+from gdbench.cli import console, options
+from gdbench.cli.common_options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.errors import describe as describe_error
 
@@ -19,19 +19,19 @@ def list_(
     json: JsonOption = False,
 ) -> None:
     """List the surfaces and the solvers."""
-    from gdbench import describe
+    from gdbench.cli import sheets
 
-    if what not in ("all", *describe.KINDS):
+    if what not in ("all", *sheets.KINDS):
         from gdbench.errors import unknown
 
-        raise unknown("list", what, describe.KINDS)
+        raise unknown("list", what, sheets.KINDS)
     console.load_plugins(plugin or [])
-    chosen = list(describe.KINDS) if what == "all" else [what]
+    chosen = list(sheets.KINDS) if what == "all" else [what]
     if json:
-        console.print_json({kind: describe.facts_of_kind(kind) for kind in chosen})
+        console.print_json({kind: sheets.facts_of_kind(kind) for kind in chosen})
     else:
         for kind in chosen:
-            console.show(describe.listing(kind))
+            console.show(sheets.listing(kind))
 
 
 def show(
@@ -49,23 +49,23 @@ def show(
 
     A surface: formula, parameters, start, minimisers, condition number, source, contour. A solver: formula, defaults.
     """
-    from gdbench import describe
+    from gdbench.cli import sheets
 
     console.load_plugins(plugin or [])
     console.use_compilation_cache()
-    thing = describe.find(name)
-    if isinstance(thing, describe.Solver):
+    thing = sheets.find(name)
+    if isinstance(thing, sheets.Solver):
         if png is not None or param:
             raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
-        shown = describe.solver_facts(thing)
+        shown = sheets.solver_facts(thing)
         if json:
             console.print_json(shown)
         else:
-            console.show(describe.sheet(shown))
+            console.show(sheets.sheet(shown))
         return
-    surface = thing.with_parameters(**(flags.pairs(param, "--param") or {}))
+    surface = thing.with_parameters(**(options.pairs(param, "--param") or {}))
     try:
-        shown = describe.surface_facts(surface)
+        shown = sheets.surface_facts(surface)
     except GdbenchError:
         raise
     except Exception as error:
@@ -73,11 +73,11 @@ def show(
     if json:
         console.print_json(shown)
     else:
-        console.show(describe.sheet(shown))
+        console.show(sheets.sheet(shown))
         if png is None:
-            console.show(describe.contour_text(surface, min(64, console.width() - 1)))
+            console.show(sheets.contour_text(surface, min(64, console.width() - 1)))
     if png is not None:
-        describe.contour_png(surface, png)
+        sheets.contour_png(surface, png)
         console.say(f"Written to {png}")
 
 

@@ -84,7 +84,7 @@ def execute(plan: Plan, folder: Path) -> Result:
 
 def report(result: Result, plan: Plan, *, json: bool) -> None:
     """Print the table and, in words, condition numbers, target, tuning budget and what is to be said of the data."""
-    from gdbench import tables
+    from gdbench.cli import tables
 
     if json:
         print_json([{name: plain(value) for name, value in row.items()} for row in result.table.to_dict("records")])
@@ -113,7 +113,7 @@ def tell_findings(table: pd.DataFrame) -> None:
 
 def tell_surfaces(table: pd.DataFrame, plan: Plan) -> None:
     """Print what `reached` means where no lowest loss says it, and what is to be said of a user's own data."""
-    from gdbench import tables
+    from gdbench.cli import tables
 
     goals = {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
     for sentence in tables.other_target_sentences(table, goals):

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import blas, cli_show, cli_sweep, cli_theory, console, flags
-from gdbench.cli_options import JsonOption, PluginOption
+from gdbench import blas
+from gdbench.cli import console, options, show, sweep, theory
+from gdbench.cli.common_options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, SpecError, UsageError
 
 app = typer.Typer(
@@ -129,10 +130,10 @@ def run(
         "weight_decay": weight_decay,
         "preprocess": None if preprocess is None else [part.strip() for part in preprocess.split(",")],
         "learning_rate": learning_rate,
-        "rates": None if rates is None else flags.rates(rates),
-        "set": flags.pairs(set_, "--set"),
-        "param": flags.pairs(param, "--param"),
-        "start": None if start is None else flags.numbers(start, "--start"),
+        "rates": None if rates is None else options.rates(rates),
+        "set": options.pairs(set_, "--set"),
+        "param": options.pairs(param, "--param"),
+        "start": None if start is None else options.numbers(start, "--start"),
         "starts": starts,
         "seed": seed,
         "steps": steps,
@@ -178,7 +179,7 @@ def run(
         raise GdbenchError(result.failure)
 
 
-for _name, _command in {**cli_show.COMMANDS, **cli_sweep.COMMANDS, "theory": cli_theory.theory}.items():
+for _name, _command in {**show.COMMANDS, **sweep.COMMANDS, "theory": theory.theory}.items():
     app.command(_name)(_command)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gdbench import console
+from gdbench.cli import console
 from gdbench.errors import UsageError, unknown
 
 FORMATS = ("gif", "mp4")
@@ -39,10 +39,10 @@ def animate(
     if not 1 <= fps <= FASTEST:
         raise UsageError(f"--fps must be from 1 to {FASTEST}, not {fps}")
 
+    from gdbench.cli.report import read_result, tell_missing
     from gdbench.plots.animation import film
     from gdbench.plots.files import words_in_name
     from gdbench.plots.movie import require_format, save_film
-    from gdbench.reports import read_result, tell_missing
 
     require_format(format_)
     frames = read_result(result)

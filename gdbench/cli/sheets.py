@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.cli.tables import number
 from gdbench.errors import unknown
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.solvers.conventions import against_optax, conventions_of, first_steps, settings_in_words, state_of
@@ -19,7 +20,6 @@ from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of, values
 from gdbench.surfaces.influence import influence_of, influence_table
 from gdbench.surfaces.landscape import landscape_of
-from gdbench.tables import number
 
 KINDS = ("surfaces", "solvers")
 # from the minimum up; a terminal's own colours carry no meaning here

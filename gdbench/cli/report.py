@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdbench import console
+from gdbench.cli import console
 from gdbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print what a sweep would do."""
     from rich.table import Table
 
-    from gdbench.tables import whole
+    from gdbench.cli.tables import whole
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("surface", "solver", "axes", "runs"):
@@ -54,7 +54,7 @@ def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
 
 
 def _report(frames: Frames, *, as_json: bool) -> None:
-    from gdbench import tables
+    from gdbench.cli import tables
     from gdbench.spec.sweep import SweepSpec
 
     if as_json:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import console, flags
-from gdbench.cli_options import JsonOption, PluginOption
+from gdbench.cli import console, options
+from gdbench.cli.common_options import JsonOption, PluginOption
 from gdbench.errors import UsageError
 
 
@@ -41,8 +41,8 @@ def theory(
     given = {
         "surface": surface,
         "solver": solver,
-        "set": flags.pairs(set_, "--set"),
-        "param": flags.pairs(param, "--param"),
+        "set": options.pairs(set_, "--set"),
+        "param": options.pairs(param, "--param"),
         "steps": steps,
         "plugin": plugin,
     }
@@ -85,7 +85,7 @@ def _print(facts: Mapping[str, Any]) -> None:
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The facts in words, a title and a text each."""
-    from gdbench.tables import number
+    from gdbench.cli.tables import number
 
     def settings(values: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {number(v, 6) if isinstance(v, float) else v}" for name, v in values.items())

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench import console, flags, reports
-from gdbench.cli_animate import animate
-from gdbench.cli_options import JsonOption, PluginOption
+from gdbench.cli import console, options, report
+from gdbench.cli.animate import animate
+from gdbench.cli.common_options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, Regression, SpecError, UsageError, unknown
 
 EXECUTORS = ("local", "dask")
@@ -56,7 +56,7 @@ def sweep(
     from gdbench.spec.yaml_file import read_yaml
 
     document = read_yaml(config)
-    touched = flags.override(document.values, set_) | flags.add_plugins(document.values, plugin)
+    touched = options.override(document.values, set_) | options.add_plugins(document.values, plugin)
     spec = validated(SweepSpec, document.values, document, touched)
     console.load_plugins([])
     for index, file in enumerate(spec.plugin):
@@ -82,7 +82,7 @@ def sweep(
         if json:
             console.print_json({**facts, "blocks": rows})
         else:
-            reports.show_plan(facts, rows)
+            report.show_plan(facts, rows)
         return
     if executor == "dask":
         from gdbench.runner.dask_cluster import compute_on_dask
@@ -94,7 +94,7 @@ def sweep(
         result = sweep_into(plan, folder, compute=compute, progress=progress, force=force)
     if not no_plots:
         console.draw(result, folder)
-    reports.report_sweep(result, plan, as_json=json)
+    report.report_sweep(result, plan, as_json=json)
     console.say(f"Written to {folder}")
     if result.failure:
         raise GdbenchError(result.failure)
@@ -122,7 +122,7 @@ def table(result: ResultArgument, json: JsonOption = False) -> None:
 
     Nothing is computed; an unfinished sweep shows what its shards give.
     """
-    reports.retabulate(result, as_json=json)
+    report.retabulate(result, as_json=json)
 
 
 def plot(
@@ -135,7 +135,7 @@ def plot(
 
     Nothing is computed.
     """
-    reports.draw_again(result, axes)
+    report.draw_again(result, axes)
 
 
 def compare(
@@ -153,7 +153,7 @@ def compare(
 
     Steps, success and final gap side by side, with ratio, interval, test and verdict; paired by start and seed.
     """
-    comparison = reports.compare(a, b, out, as_json=json)
+    comparison = report.compare(a, b, out, as_json=json)
     if fail_on_regression and len(comparison.regressions):
         worse = ", ".join(f"{row.solver} on {row.surface}" for row in comparison.regressions.itertuples())
         raise Regression(f"'{b}' is worse than '{a}' for {worse}")

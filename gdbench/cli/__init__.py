@@ -1,0 +1,1 @@
+"""The commands: read what was typed, print what was found."""
