@@ -10,7 +10,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.lanes import forget_machines
 from gdbench.engine.program import Program
 from gdbench.engine.stream import execute
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each is compiled [3]")
     rounds = parser.parse_args().rounds
     jax.config.update("jax_enable_compilation_cache", False)
-    compiler.known(compiler.FAST)
+    compilation.known(compilation.FAST)
     table = Table("surface", "solver", "first call, s", "second call, s", "first / smallest jit")
     for surface in SURFACE_NAMES:
         # the grid that `gdbench run` tunes over, each run cut short: compiling is what is timed

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.program import Program
 from gdbench.engine.stream import BUDGET, DIVERGED, DIVERGENCE, ERROR, REACHED, STATIONARY
 from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
@@ -113,7 +113,7 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
         ends = [loss <= target, ~(loss <= limit), last[2] >= budget, norm2 <= program.gtol**2]
         return last[2], jnp.select(ends, [REACHED, DIVERGED, BUDGET, STATIONARY], ERROR)
 
-    chunked = jax.jit(jax.vmap(one, (0, 0, -1)), compiler_options=compiler.known(compiler.FAST))
+    chunked = jax.jit(jax.vmap(one, (0, 0, -1)), compiler_options=compilation.known(compilation.FAST))
     rates, momenta = work.settings
     starts = np.ascontiguousarray(program.starts.T.astype(dtype))
 

@@ -16,7 +16,7 @@ from roof import missing, roof
 from schemes import Outcome, Work, expert, streamed
 from throughput import GDBENCH, ROOF, SCAN, agreement, momentum_program, valley
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.threads import cores
 from gdbench.surfaces import SURFACES
 
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=327_680, metavar="N", help="runs of every sweep [327,680]")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often every scheme takes its turn [3]")
     chosen = parser.parse_args()
-    compiler.known(compiler.FAST)
+    compilation.known(compilation.FAST)
     console = Console(width=160)
     console.print(f"{cores()} threads, shards of {SHARD:,} runs, {chosen.rounds} rounds")
     side = int(chosen.runs**0.5)

@@ -13,7 +13,7 @@ from rich.table import Table
 from roof import missing, roof
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.program import Program
 from gdbench.engine.stream import STATUSES
 from gdbench.engine.threads import cores
@@ -162,7 +162,7 @@ def main() -> None:
     chosen = parser.parse_args()
     side, starts, rounds = (256, 512, 1) if chosen.quick else (chosen.runs, 1024, chosen.rounds)
     compilations: list[str] = []
-    compiler.known(compiler.FAST)  # compiles a constant once, to see whether the options are known
+    compilation.known(compilation.FAST)  # compiles a constant once, to see whether the options are known
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, _, **__: compilations.append(event) if event.endswith("backend_compile_duration") else None
     )

@@ -11,7 +11,7 @@ from gdbench.blas import one_thread_from_the_start
 # tests run side by side: threads of a BLAS in each of them would wait for each other
 one_thread_from_the_start()
 # most of the time of these tests is XLA's: let it optimise less in all processes, which takes a third of the time and
-# gives programs that run slower (see `compiler.ONCE`); `compiled_for_speed` takes this back
+# gives programs that run slower (see `compilation.ONCE`); `compiled_for_speed` takes this back
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 # compiled programs are shared by all test processes, and kept out of the user's own cache
 CACHE = os.environ.setdefault("GDBENCH_CACHE", str(Path(tempfile.gettempdir()) / "gdbench-test-cache"))
@@ -43,12 +43,12 @@ def no_programs_of_other_modules():
 
 @contextmanager
 def _for_speed():
-    from gdbench import compiler
+    from gdbench import compilation
     from gdbench.engine.lanes import forget_machines
 
     options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiler, "FAST", {**compiler.FAST, **options})
+        patch.setattr(compilation, "FAST", {**compilation.FAST, **options})
         forget_machines()
         yield
     forget_machines()

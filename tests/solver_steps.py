@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.base import CONVENTION, PAPER
 from gdbench.solvers.oracle import Oracle
@@ -81,7 +81,7 @@ def compiled_steps(solver, names, dtype):
 
         return lax.while_loop(going, body, (jnp.int32(0), lane))[1]
 
-    return jax.jit(run, compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(run, compiler_options=compilation.known(compilation.ONCE))
 
 
 def lane_of(solver, surface, rate, dtype):

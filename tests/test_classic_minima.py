@@ -11,7 +11,7 @@ import scipy.optimize
 from published_formulas import FORMULAS
 from test_classic_surfaces import CLASSIC, of_length
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of, values
 
@@ -80,7 +80,7 @@ def test_its_minima_are_the_published_ones(name):
 @cache
 def derivatives_of(name):
     made = SURFACES[name]
-    options = compiler.known(compiler.ONCE)
+    options = compilation.known(compilation.ONCE)
     return jax.jit(jax.grad(made), compiler_options=options), jax.jit(jax.hessian(made), compiler_options=options)
 
 

@@ -13,7 +13,7 @@ import scipy.optimize
 from published_formulas import FORMULAS, POLYNOMIALS
 
 import gdbench
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.cli.sheets import surface_facts
 from gdbench.errors import UsageError
 from gdbench.surfaces import SURFACES, basins, classic, least_squares, multimodal, rugged
@@ -84,7 +84,7 @@ def of_length(name, n):
 
 @cache
 def gradient_function(made):
-    return jax.jit(jax.grad(made), compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(jax.grad(made), compiler_options=compilation.known(compilation.ONCE))
 
 
 def gradient_of(made, x):

@@ -15,7 +15,7 @@ import scipy.optimize
 from jax import lax
 from programs import iterates, program_of
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.stream import execute, trace
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
@@ -388,7 +388,7 @@ def test_stays_finite_on_every_surface_with_other_options(name, options, dimensi
         return lax.fori_loop(0, 100, step, (x, solver.initial_state(x, **settings)))
 
     with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
-        run = jax.jit(hundred_steps, compiler_options=compiler.known(compiler.ONCE))
+        run = jax.jit(hundred_steps, compiler_options=compilation.known(compilation.ONCE))
         for number, one in enumerate(several):
             start = jnp.asarray(one.start_point(dimension))
             lane = run(jnp.int32(number), start)

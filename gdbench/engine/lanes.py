@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
 from gdbench.engine.packing import Layout
 from gdbench.engine.ranks import ranks
@@ -287,7 +287,7 @@ def forget_machines() -> None:
 def _machine(signature: Signature) -> Machine:
     loop = _Loop(signature)
     return Machine(
-        advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compiler.known(compiler.FAST)),
+        advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compilation.known(compilation.FAST)),
         empty=lambda: (loop.empty(), loop.none_ended()),
         lanes=loop.lanes,
         queue=loop.queue,

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.surfaces.base import Surface
 
 GRID = 96
@@ -75,5 +75,5 @@ def probabilities(surface: Surface, x: np.ndarray, points: np.ndarray) -> np.nda
 @lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
     return jax.jit(
-        lambda x, points: function(x, points, **dict(options)), compiler_options=compiler.known(compiler.ONCE)
+        lambda x, points: function(x, points, **dict(options)), compiler_options=compilation.known(compilation.ONCE)
     )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.errors import UsageError
 from gdbench.footprint import numbers_held
 from gdbench.surfaces.base import Surface, require_number
@@ -66,7 +66,7 @@ def _hessian(function: Callable[..., Any], options: tuple[tuple[str, Any], ...])
 
         return lax.map(column, jnp.eye(len(x)), batch_size=max(1, AT_ONCE // held))
 
-    return jax.jit(hessian, compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(hessian, compiler_options=compilation.known(compilation.ONCE))
 
 
 @lru_cache(maxsize=256)
@@ -75,7 +75,7 @@ def _values(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) 
     every = jax.vmap(_of_x(function, options), (0, None, None))
     return jax.jit(
         lambda points, count, parameters, data: every(points, parameters, data),
-        compiler_options=compiler.known(compiler.QUICK),
+        compiler_options=compilation.known(compilation.QUICK),
     )
 
 
@@ -99,7 +99,7 @@ def _values_of_data(function: Callable[..., Any], options: tuple[tuple[str, Any]
         found = jax.eval_shape(several, points, parameters, data)
         return lax.fori_loop(0, (count + together - 1) // together, group, jnp.zeros(found.shape, found.dtype))
 
-    return jax.jit(values, compiler_options=compiler.known(compiler.QUICK_ALONE))
+    return jax.jit(values, compiler_options=compilation.known(compilation.QUICK_ALONE))
 
 
 def _of_x(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[[Any, Any, Any], Any]:

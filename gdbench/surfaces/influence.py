@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.cli.tables import number
 from gdbench.surfaces import Surface
 from gdbench.surfaces.networks import backprop, backward, deltas, network_of
@@ -50,7 +50,7 @@ def influence_of(surface: Surface) -> dict[str, Any]:
             "errors": [network.error(side, inputs, targets) for side in (x + shift, x - shift)],
         }
 
-    compiled = jax.jit(looked, compiler_options=compiler.known(compiler.ONCE))
+    compiled = jax.jit(looked, compiler_options=compilation.known(compilation.ONCE))
     with jax.enable_x64(True):
         seen, of_all = (jax.tree.map(np.asarray, compiled(x, *rows)) for rows in (one, surface.data))
     y, delta = [values[0] for values in seen["y"]], [np.empty(0), *(values[0] for values in seen["δ"])]

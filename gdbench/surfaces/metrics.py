@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.surfaces.base import Surface
 
 # runs that one call scores, one after the other, and numbers in their weights
@@ -73,4 +73,4 @@ def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]
 
         return lax.fori_loop(0, count, one, jnp.zeros(len(points)))
 
-    return jax.jit(every, compiler_options=compiler.known({**compiler.FAST, **compiler.QUICK}))
+    return jax.jit(every, compiler_options=compilation.known({**compilation.FAST, **compilation.QUICK}))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.engine.program import Program
 from gdbench.engine.step import Signature, Step, split_settings
 from gdbench.solvers.oracle import Oracle
@@ -87,7 +87,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
         # a Jacobian takes as many passes over the examples as it has columns: one setting after the other
         return lax.map(lambda own: one(own[0], warm, own[1], data), (x, settings))
 
-    return jax.jit(several, compiler_options=compiler.known(compiler.ONCE))
+    return jax.jit(several, compiler_options=compilation.known(compilation.ONCE))
 
 
 def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> Prediction:

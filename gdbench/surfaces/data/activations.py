@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdbench import compiler
+from gdbench import compilation
 from gdbench.errors import UsageError, unknown
 
 # what a misspelt name may have meant; every other function of jax.nn or jax.numpy that works number by number will do
@@ -52,7 +52,7 @@ def _by_number(function: Callable[[Any], Any]) -> bool:
                 if any(kind.dtype != dtype for kind in jax.tree.leaves(kinds)):
                     return False
             samples = np.array(SAMPLES).reshape(shape)
-            together, alone = jax.jit(both_ways, compiler_options=compiler.known(compiler.ONCE))(samples)
+            together, alone = jax.jit(both_ways, compiler_options=compilation.known(compilation.ONCE))(samples)
     except Exception:  # whatever asks for other arguments is no activation
         return False
     # the last bits may depend on how many numbers are mapped at once
