@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench.engine import carry, lanes, packing, stream, threads
+from gdbench.engine import carry, lanes, packing, stream
 from gdbench.engine.distinct import distinct_rows
 from gdbench.engine.stream import STATUSES, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
@@ -72,7 +72,7 @@ def test_the_company_changes_no_bit(many):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
     program, records = many
-    monkeypatch.setattr(threads, "SLICE", 700)
+    monkeypatch.setattr("gdbench.engine.threads.SLICE", 700)
     half = program.take(np.arange(len(program) // 2))
     heard = []
     found = dict(execute_all([program, half], threads=threads, on_advance=heard.append))

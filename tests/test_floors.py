@@ -270,6 +270,6 @@ def test_import_is_light():
 
 
 def test_pictures_load_no_jax():
-    found = loaded_by("import gdbench.plots, gdbench.tables, gdbench.statistics, gdbench.results.comparison")
+    found = loaded_by("import gdbench.plots, gdbench.results.statistics, gdbench.results.comparison")
     assert "matplotlib" in found
     assert not {"jax", "jaxlib", "scipy"} & set(found)

@@ -238,7 +238,7 @@ def test_where_there_is_nothing_to_compute_one_sentence_says_why(words, said, tm
 
 
 def test_every_reason_has_a_sentence():
-    words = {value for name, value in vars(theory).items() if name.isupper() and isinstance(value, str)}
+    words = {value for name, value in vars(predicted_rate).items() if name.isupper() and isinstance(value, str)}
     assert words - {predicted_rate.NO_MINIMISER} == set(SENTENCES)
 
 

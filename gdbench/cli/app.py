@@ -118,7 +118,7 @@ def run(
     from gdbench.spec.run import RunSpec, validated
     from gdbench.spec.yaml_file import read_yaml
 
-    options: dict[str, Any] = {
+    flags: dict[str, Any] = {
         "surface": surface,
         "solver": solver,
         "data": data,
@@ -149,7 +149,7 @@ def run(
         "patience": patience,
         "plugin": plugin,
     }
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in flags.items() if value is not None}
     document = read_yaml(config) if config else None
     spec = validated(RunSpec, {**(document.values if document else {}), **given}, document, given)
     console.load_plugins(spec.plugin)

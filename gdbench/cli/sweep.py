@@ -90,8 +90,8 @@ def sweep(
         compute = compute_on_dask(scheduler, workers)
     else:
         compute = compute_here(threads)
-    with progress.shown(plan.runs, console.say, quiet=quiet) as progress:
-        result = sweep_into(plan, folder, compute=compute, progress=progress, force=force)
+    with progress.shown(plan.runs, console.say, quiet=quiet) as told:
+        result = sweep_into(plan, folder, compute=compute, progress=told, force=force)
     if not no_plots:
         console.draw(result, folder)
     report.report_sweep(result, plan, as_json=json)
