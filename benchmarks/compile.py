@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gdbench import compilation
-from gdbench.engine.lanes import forget_machines
+from gdbench.engine.compiled_loop import forget_machines
 from gdbench.engine.program import Program
 from gdbench.engine.stream import execute
 from gdbench.planning.plan import make_plan

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from schemes import Outcome, Work
 
-from gdbench.engine.stream import DIVERGENCE
+from gdbench.engine.status import DIVERGENCE
 from gdbench.engine.threads import cores
 
 # loss and gradient of the default parameters

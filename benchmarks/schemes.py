@@ -16,7 +16,8 @@ from jax import lax
 
 from gdbench import compilation
 from gdbench.engine.program import Program
-from gdbench.engine.stream import BUDGET, DIVERGED, DIVERGENCE, ERROR, REACHED, STATIONARY
+from gdbench.engine.records import BUDGET, DIVERGED, ERROR, REACHED, STATIONARY
+from gdbench.engine.status import DIVERGENCE
 from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
 
 # lanes a chunk of the expert's: the best for both types together of 1,024 to 16,384

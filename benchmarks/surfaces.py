@@ -20,7 +20,7 @@ import numpy as np
 
 from gdbench.blas import one_thread_from_the_start
 from gdbench.engine.carry import FULL, SEGMENT
-from gdbench.engine.lanes import forget_machines, machine
+from gdbench.engine.compiled_loop import forget_machines, machine
 from gdbench.engine.program import Program
 from gdbench.engine.stream import Stream
 from gdbench.engine.threads import cores

@@ -15,7 +15,7 @@ from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
 from gdbench import compilation
 from gdbench.engine.program import Program
-from gdbench.engine.stream import STATUSES
+from gdbench.engine.records import STATUSES
 from gdbench.engine.threads import cores
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES

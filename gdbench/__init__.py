@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gdbench.api import run, sweep
     from gdbench.errors import GdbenchError
-    from gdbench.runner.benchmark import Result
+    from gdbench.runner.result import Result
     from gdbench.solvers import SOLVERS, Solver, solver
     from gdbench.solvers.from_optax import from_optax
     from gdbench.solvers.oracle import Oracle

@@ -13,7 +13,8 @@ from gdbench import plugins
 from gdbench.errors import SpecError
 from gdbench.planning.plan import make_plan, make_sweep_plan
 from gdbench.results.folder import create_folder
-from gdbench.runner.benchmark import Result, benchmark
+from gdbench.runner.benchmark import benchmark
+from gdbench.runner.result import Result
 from gdbench.runner.sweeping import Progress, compute_here, sweep_into
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.run import listed, make_spec, validated

@@ -1,19 +1,24 @@
-"""How XLA is to compile: for speed where millions of steps run, quickly where a program runs once."""
+"""How functions are compiled for XLA, and how many numbers they hold at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import jax
+from jax.extend.core import Literal
 
 # one thread a program: the threads are ours, and the order of a sum must not depend on them
 FAST: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
+
 # XLA's newer fusion emitters give a tenth more speed and take twice the time to compile
 QUICK: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
+
 # where the caller computes on threads of its own
 QUICK_ALONE: dict[str, Any] = {**QUICK, "xla_cpu_multi_thread_eigen": False}
+
 ONCE: dict[str, Any] = {**QUICK, "xla_backend_optimization_level": 0}
 
 
@@ -29,3 +34,68 @@ def _accepted(options: tuple[tuple[str, Any], ...]) -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+Tree = Any
+
+
+def numbers_held(function: Callable[..., Any], own: Tree, *shared: Tree) -> int:
+    """The most numbers of `function(own, *shared)` that live at the same time and differ with `own`.
+
+    own, shared : trees of `jax.ShapeDtypeStruct`. Nothing is computed. A number lives from the operation that makes it
+    to the last one that reads it; what hangs on `shared` alone is there once for all lanes and is not counted. XLA
+    keeps fewer, because it computes some together: the count is an upper bound but for what the operations themselves
+    need as working space. A loop counts as one turn of its body.
+    """
+    closed = jax.make_jaxpr(function)(own, *shared)
+    varies = len(jax.tree.leaves(own))
+    marks = [index < varies for index in range(len(closed.jaxpr.invars))]
+    return _held(closed.jaxpr, marks)[0]
+
+
+def _held(jaxpr: Any, varies: Sequence[bool]) -> tuple[int, list[bool]]:
+    """The most numbers that live at once, those handed in among them, and which results vary."""
+    own = {variable for variable, mark in zip(jaxpr.invars, varies, strict=True) if mark}
+    last: dict[Any, int] = {}
+    for index, eqn in enumerate(jaxpr.eqns):
+        last.update((atom, index) for atom in eqn.invars if not isinstance(atom, Literal))
+    last.update((atom, len(jaxpr.eqns)) for atom in jaxpr.outvars if not isinstance(atom, Literal))
+    live = sum(_size(variable) for variable in own)
+    most = live
+    for index, eqn in enumerate(jaxpr.eqns):
+        marks = [not isinstance(atom, Literal) and atom in own for atom in eqn.invars]
+        made = [variable for variable in eqn.outvars if any(marks)]
+        inside = max((_inside(inner, marks) for inner in _inner(eqn)), default=0)
+        live += sum(map(_size, made))
+        most = max(most, live + inside)
+        own.update(made)
+        for variable in {atom for atom in (*eqn.invars, *eqn.outvars) if not isinstance(atom, Literal)}:
+            # a result that nobody reads lives no longer than its operation
+            if variable in own and last.get(variable, index) == index:
+                live -= _size(variable)
+    return most, [not isinstance(atom, Literal) and atom in own for atom in jaxpr.outvars]
+
+
+def _inside(jaxpr: Any, marks: Sequence[bool]) -> int:
+    """What a function that an operation calls holds besides what it is handed."""
+    handed = list(marks[-len(jaxpr.invars) :]) if jaxpr.invars else []
+    # a loop's condition and body are handed parts of its operands, in other places
+    if len(handed) < len(jaxpr.invars) or len(marks) != len(jaxpr.invars):
+        handed = [any(marks)] * len(jaxpr.invars)
+    given = sum(_size(variable) for variable, mark in zip(jaxpr.invars, handed, strict=True) if mark)
+    return _held(jaxpr, handed)[0] - given
+
+
+def _inner(eqn: Any) -> list[Any]:
+    """The functions that an operation calls."""
+    found: list[Any] = []
+    for value in eqn.params.values():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            part = getattr(part, "jaxpr", part)
+            if hasattr(part, "eqns"):
+                found.append(part)
+    return found
+
+
+def _size(variable: Any) -> int:
+    return math.prod(getattr(variable.aval, "shape", ()))

@@ -60,7 +60,7 @@ def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> Us
     return UsageError(f"unknown {kind} '{name}'{place}; {hint}")
 
 
-def describe(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An exception in one line: our own as the sentence that it is, any other as `raised TYPE: message`."""
     lines = str(error).strip().split("\n")
     if isinstance(error, GdbenchError):

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from gdbench.errors import UsageError, describe, nearest
+from gdbench.errors import UsageError, nearest, one_line
 
 GROUP = "gdbench.plugins"
 # of each file that was loaded, what it imported from its own folder
@@ -37,7 +37,7 @@ def load_file(path: str) -> None:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"plug-in '{path}'{_where(error, file)}: {describe(error)}") from None
+        raise UsageError(f"plug-in '{path}'{_where(error, file)}: {one_line(error)}") from None
     _loaded[file] = _helpers(set(sys.modules) - before, file.parent)
 
 
@@ -99,7 +99,7 @@ def load_installed() -> list[str]:
         try:
             entry.load()
         except Exception as error:
-            problems.append(f"the installed plug-in '{entry.name}' is left out: {describe(error)}")
+            problems.append(f"the installed plug-in '{entry.name}' is left out: {one_line(error)}")
     return problems
 
 

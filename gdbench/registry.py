@@ -1,9 +1,11 @@
-"""Names to things: the registries of surfaces and solvers."""
+"""Register named things; tell a decorated function's traced numbers from its options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
 
 from gdbench.errors import UsageError, unknown
 
@@ -70,3 +72,82 @@ class Registry(Generic[T]):
     def values(self) -> list[T]:
         """Everything registered, in the order of registration."""
         return list(self._things.values())
+
+
+# what a plug-in cannot call its own settings, and why: a column or key of that name exists already
+_COLUMNS = (
+    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
+    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
+    "held_out_loss held_out_step train_r2 test_r2 train_accuracy test_accuracy tuned trials tuning_runs tuning_steps "
+    "tuning_edge tuning_starts tuning_success tuning_steps_to_target starts success rate_note"
+).split()
+
+RESERVED = {
+    "solver": {
+        **dict.fromkeys(_COLUMNS, "a column of every result"),
+        **dict.fromkeys(("self", "oracle", "x", "state"), "an argument of every step"),
+    },
+    "surface": {
+        **dict.fromkeys(("start", "starts"), "where a file gives the starts of a surface"),
+        **dict.fromkeys(
+            "noise noise_decay batch_size shuffle holdout patience dtype steps rtol atol gtol".split(),
+            "a condition of every run",
+        ),
+        "dimension": "the number of weights, which `any_dimension` makes settable",
+        **dict.fromkeys(("self", "x"), "an argument of every surface"),
+    },
+}
+
+
+def refuse_reserved(kind: str, thing: str, names: Iterable[str]) -> None:
+    """Raise `UsageError` where a setting of the solver or surface `thing` has a name that means something else here."""
+    for name in names:
+        why = "a column of every result" if name.startswith("steps_at_") else RESERVED[kind].get(name)
+        if why is not None:
+            raise UsageError(f"{kind} '{thing}': its setting '{name}' needs another name; '{name}' is {why}")
+
+
+def as_number(value: Any, what: str) -> float:
+    """`value` as a finite float, or a `UsageError` that names `what`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{what} must be a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{what} must be a finite number, not {value!r}")
+    return number
+
+
+def as_option(value: Any, default: Any, what: str) -> Any:
+    """`value` as the type of `default` (bool, int, float or str), or a `UsageError` that names `what`."""
+    if isinstance(default, bool):
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if str(value).lower() in words:
+            return words[str(value).lower()]
+        raise UsageError(f"{what} must be true or false, not {value!r}")
+    if isinstance(default, int):
+        number = as_number(value, what)
+        if number != int(number):
+            raise UsageError(f"{what} must be a whole number, not {value!r}")
+        return int(number)
+    return as_number(value, what) if isinstance(default, float) else str(value)
+
+
+def split_keywords(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keyword-only arguments of `function` as (floats, options): traced numbers and static structure.
+
+    A float without a default gets None: the caller has to give it.
+    """
+    floats: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        default = None if parameter.default is inspect.Parameter.empty else parameter.default
+        if default is None or isinstance(default, float):
+            floats[name] = default
+        elif isinstance(default, int | bool | str):
+            options[name] = default
+        else:
+            raise UsageError(f"{what}: the default of '{name}' must be a float, an int, a bool or a str")
+    return floats, options

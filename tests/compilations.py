@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.engine.stream import Records, execute, trace
+from gdbench.engine.records import Records
+from gdbench.engine.stream import execute, trace
 
 SETTINGS = ("hyperparameters", "parameters")
 

@@ -44,7 +44,7 @@ def no_programs_of_other_modules():
 @contextmanager
 def _for_speed():
     from gdbench import compilation
-    from gdbench.engine.lanes import forget_machines
+    from gdbench.engine.compiled_loop import forget_machines
 
     options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
     with pytest.MonkeyPatch.context() as patch:

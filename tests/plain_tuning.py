@@ -1,4 +1,4 @@
-"""How settings are scored and one of them chosen, in the plainest words: what `gdbench.results.selection` is held against."""
+"""Score settings and choose one, in the plainest words: `gdbench.results.selection` is held against this."""
 
 import numpy as np
 import pandas as pd

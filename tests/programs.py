@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.engine.stream import STATUSES, Records, execute, trace
+from gdbench.engine.records import STATUSES, Records
+from gdbench.engine.stream import execute, trace
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of

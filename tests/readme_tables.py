@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gdbench.cli.tables import number
+from gdbench.formatting import number
 from gdbench.results.findings import change, finding
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import gdbench
+from gdbench.columns import COLUMNS, CONTRACT, WATCHED, hyperparameters
 from gdbench.errors import ResultError
-from gdbench.results.chosen import CONTRACT, chosen_runs, hyperparameters, label_problems, problem_labels
-from gdbench.results.table import COLUMNS, WATCHED
+from gdbench.results.labels import label_problems, problem_labels
+from gdbench.results.selection import chosen_runs
 
 
 def cells_equal(left, right):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from gdbench.cli.app import call
-from gdbench.runner.frames import COLUMNS
+from gdbench.columns import COLUMNS
 
 QUICK = ["--no-plots", "--rates", "1e-3,1,8", "--steps", "500"]
 

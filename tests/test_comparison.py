@@ -14,12 +14,13 @@ from rich.console import Console
 from scipy import stats
 
 import gdbench
+from gdbench.cli.tables import comparison_table
 from gdbench.errors import UsageError
 from gdbench.plots.comparison import figure
 from gdbench.plots.files import save
 from gdbench.results.comparison import Comparable, compare_results
 from gdbench.results.folder import read_frames
-from gdbench.results.verdicts import VERDICTS, comparison_table
+from gdbench.results.verdicts import VERDICTS
 from gdbench.spec.run import read_config
 
 INF = math.inf

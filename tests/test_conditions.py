@@ -11,7 +11,8 @@ import pytest
 from programs import assert_same_bits, program_of
 
 import gdbench
-from gdbench.engine.stream import REACHED, STATIONARY, STOPPED, execute, trace
+from gdbench.engine.records import REACHED, STATIONARY, STOPPED
+from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.surfaces import surface
 from gdbench.surfaces.data.holdout import held_out_rows, with_held_out

@@ -10,7 +10,8 @@ import pytest
 
 from gdbench.cli.app import call
 from gdbench.surfaces import SURFACES
-from gdbench.surfaces.data.dataset import design_matrix, load, preprocess
+from gdbench.surfaces.data.dataset import design_matrix, load
+from gdbench.surfaces.data.preprocessing import preprocess
 from gdbench.surfaces.facts import facts_of
 
 CONFIGS = Path(__file__).parent.parent / "configs"

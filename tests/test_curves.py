@@ -14,8 +14,8 @@ import gdbench
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
 from gdbench.results import derive
-from gdbench.runner.curves import COLUMNS, log_spaced, ranges
-from gdbench.surfaces.data import dataset
+from gdbench.runner.frames import COLUMNS, log_spaced, ranges
+from gdbench.surfaces.data import dataset, preprocessing
 from gdbench.surfaces.data.holdout import held_out_rows
 
 REQUEST = {
@@ -46,7 +46,7 @@ def moons(folder):
 def parts_of_moons():
     loaded = dataset.load("sklearn:moons", None, "logistic")
     mask = held_out_rows(200, 0.25, 0)
-    inputs = dataset.design_matrix(dataset.preprocess(loaded, "standardize", ~mask))
+    inputs = dataset.design_matrix(preprocessing.preprocess(loaded, "standardize", ~mask))
     return (inputs[~mask], loaded.target[~mask]), (inputs[mask], loaded.target[mask])
 
 

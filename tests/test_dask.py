@@ -18,7 +18,8 @@ from gdbench.cli.app import call
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.runner import dask_cluster
-from gdbench.runner.sharding import build, shards_of
+from gdbench.runner.digest import build
+from gdbench.runner.sharding import shards_of
 from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
 

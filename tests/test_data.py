@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gdbench.errors import DataError
-from gdbench.surfaces.data import column_basis, dataset, regression, separability
+from gdbench.surfaces.data import column_basis, dataset, preprocessing, regression, separability
 
 GOOD = "x1,x2,y\n1,2,3\n4,5,6.5\n7,1,0\n2,2,1\n"
 
@@ -215,11 +215,15 @@ def table_of(features):
 
 def test_preprocessings_by_hand():
     table = table_of([[1, 10], [3, 10], [5, 40]])  # deviations of the first from its mean 3: -2, 0, 2
-    assert dataset.preprocess(table, "raw") is table
-    np.testing.assert_allclose(dataset.preprocess(table, "center").features, [[-2, -10], [0, -10], [2, 20]], rtol=1e-15)
+    assert preprocessing.preprocess(table, "raw") is table
+    np.testing.assert_allclose(
+        preprocessing.preprocess(table, "center").features, [[-2, -10], [0, -10], [2, 20]], rtol=1e-15
+    )
     spread = math.sqrt(8 / 3)
-    np.testing.assert_allclose(dataset.preprocess(table, "scale").features[:, 0], [1 / spread, 3 / spread, 5 / spread])
-    done = dataset.preprocess(table, "standardize")
+    np.testing.assert_allclose(
+        preprocessing.preprocess(table, "scale").features[:, 0], [1 / spread, 3 / spread, 5 / spread]
+    )
+    done = preprocessing.preprocess(table, "standardize")
     np.testing.assert_allclose(done.features[:, 0], [-2 / spread, 0, 2 / spread])
     assert (done.name, done.feature_names, done.target_name) == ("t", ("x0", "x1"), "y")
     assert done.target is table.target
@@ -227,7 +231,7 @@ def test_preprocessings_by_hand():
 
 def test_standardize_keeps_its_digits_far_from_zero_and_at_the_ends_of_the_range():
     wave = np.array([-1.0, 1.0, 1.0, -1.0, 1.0, -1.0])
-    done = dataset.preprocess(
+    done = preprocessing.preprocess(
         table_of(np.column_stack([wave + 1e9, wave * 1e99, wave * 1e-300, wave * 5e-324])), "standardize"
     )
     np.testing.assert_array_equal(done.features, np.column_stack([wave] * 4))
@@ -236,21 +240,21 @@ def test_standardize_keeps_its_digits_far_from_zero_and_at_the_ends_of_the_range
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e-200, 1e99])
 def test_a_constant_column_is_centred_to_0_and_never_scaled(value):
     table = table_of(np.column_stack([np.arange(1000), np.full(1000, value)]))
-    np.testing.assert_array_equal(dataset.preprocess(table, "center").features[:, 1], 0)
+    np.testing.assert_array_equal(preprocessing.preprocess(table, "center").features[:, 1], 0)
     for how in ("scale", "standardize"):
         with pytest.raises(DataError, match=f"column 'x1' is constant.*'{how}'"):
-            dataset.preprocess(table, how)
+            preprocessing.preprocess(table, how)
 
 
 def test_a_column_that_varies_by_rounding_is_constant():
     with pytest.raises(DataError, match="column 'x0' is constant"):
-        dataset.preprocess(table_of([[0.1 + 0.2], [0.3], [0.3]]), "scale")
-    assert dataset.preprocess(table_of([[1e9], [1e9 + 1e-4], [1e9]]), "scale").features.shape == (3, 1)
+        preprocessing.preprocess(table_of([[0.1 + 0.2], [0.3], [0.3]]), "scale")
+    assert preprocessing.preprocess(table_of([[1e9], [1e9 + 1e-4], [1e9]]), "scale").features.shape == (3, 1)
 
 
 def test_unknown_preprocessing():
     with pytest.raises(DataError, match="unknown preprocessing 'standardise'; did you mean 'standardize'"):
-        dataset.preprocess(table_of([[1], [2]]), "standardise")
+        preprocessing.preprocess(table_of([[1], [2]]), "standardise")
 
 
 def test_the_intercept_comes_last():
@@ -345,7 +349,7 @@ def test_least_squares_on_real_tables(name):
 
     found = []
     for how in dataset.PREPROCESSINGS:
-        table = dataset.preprocess(dataset.load(f"sklearn:{name}", None), how)
+        table = preprocessing.preprocess(dataset.load(f"sklearn:{name}", None), how)
         inputs = dataset.design_matrix(table)
         solution = regression.linear_solution(inputs, table.target)
         residual = inputs @ solution.minimiser - table.target
@@ -481,7 +485,7 @@ def test_the_linear_program_decides_where_newton_proves_nothing():
 
 @pytest.mark.parametrize("how", dataset.PREPROCESSINGS)
 def test_breast_cancer_is_separable_however_it_is_scaled(how):
-    table = dataset.preprocess(dataset.load("sklearn:breast_cancer", None, "logistic"), how)
+    table = preprocessing.preprocess(dataset.load("sklearn:breast_cancer", None, "logistic"), how)
     inputs = dataset.design_matrix(table)
     solution = regression.logistic_solution(inputs, table.target)
     assert solution.minimiser is None
@@ -498,7 +502,7 @@ def test_ten_features_of_breast_cancer_are_not_separable():
     table = dataset.load("sklearn:breast_cancer", None, "logistic")
     mean = dataset.Dataset("means", table.features[:, :10], table.target, table.feature_names[:10], "target")
     found = [
-        regression.logistic_solution(dataset.design_matrix(dataset.preprocess(mean, how)), table.target).f_star
+        regression.logistic_solution(dataset.design_matrix(preprocessing.preprocess(mean, how)), table.target).f_star
         for how in dataset.PREPROCESSINGS
     ]
     np.testing.assert_allclose(found, found[0], rtol=1e-13)

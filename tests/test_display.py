@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sweep_folders import begin
 
+from gdbench import formatting
 from gdbench.cli.app import call
-from gdbench.engine.stream import STATUSES, Advance
+from gdbench.engine.records import STATUSES, Advance
 from gdbench.runner import progress
 
 SPEC = "surface: [ellipse]\nsolver: [sgd, momentum]\nlearning_rate: {log: [1e-3, 1], num: 8}\nstarts: 4\nsteps: 200\n"
@@ -24,14 +25,14 @@ DONE = rf"64 of 64 runs, {SPEED}; \d+ reached, \d+ diverged, \d+ budget"
     ("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599.7, "1 h 0 min"), (7380, "2 h 3 min")]
 )
 def test_clock(seconds, said):
-    assert progress.clock(seconds) == said
+    assert formatting.clock(seconds) == said
 
 
 @pytest.mark.parametrize(
     ("rate", "said"), [(0, "0"), (999, "999"), (1234, "1.23 k"), (4.56e7, "45.6 M"), (2e9, "2 G"), (999_999, "1 M")]
 )
 def test_speed(rate, said):
-    assert progress.speed(rate) == said
+    assert formatting.speed(rate) == said
 
 
 def test_a_tally_counts_what_was_stored_and_what_ended():

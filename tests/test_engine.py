@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from programs import assert_same_bits, program_of, status_of
 
 import gdbench
-from gdbench.engine import carry, lanes, packing, stream
-from gdbench.engine.distinct import distinct_rows
-from gdbench.engine.stream import STATUSES, execute, trace
+from gdbench.engine import lane_count, lanes, packing, stream
+from gdbench.engine.records import STATUSES
+from gdbench.engine.status import threshold
+from gdbench.engine.stream import distinct_rows, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
-from gdbench.engine.threshold import threshold
 from gdbench.planning.plan import LADDER
 from gdbench.solvers import solver
 
@@ -31,7 +31,7 @@ RANDOM = np.random.default_rng(5)
 @pytest.fixture(scope="module")
 def many(all_compiled_for_speed):
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
-    runs = carry.QUEUE + 1500
+    runs = lane_count.QUEUE + 1500
     program = program_of(
         "rosenbrock",
         "momentum",
@@ -51,7 +51,7 @@ def many(all_compiled_for_speed):
 
 def test_many_end_in_every_way(many):
     program, records = many
-    assert len(program) > carry.QUEUE + carry.lane_count(2, "float64")
+    assert len(program) > lane_count.QUEUE + lane_count.lane_count(2, "float64")
     assert set(status_of(records)) == {"reached", "diverged", "stationary", "budget"}
     assert len(np.unique(records.steps)) > 200
 
@@ -234,7 +234,7 @@ def test_numbers_of_runs_start_again(many, monkeypatch):
     program, records = many
     # more than there are runs under way at once, fewer than there are runs
     monkeypatch.setattr(stream, "RING", 5000)
-    assert len(program) > stream.RING > carry.QUEUE + carry.lane_count(2, "float64")
+    assert len(program) > stream.RING > lane_count.QUEUE + lane_count.lane_count(2, "float64")
     assert_same_bits(execute(program), records)
 
 

@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from gdbench import blas
 from gdbench.api import run
 from gdbench.cli.app import call
-from gdbench.engine import carry, threads
-from gdbench.engine.carry import lane_count, queue_length
-from gdbench.engine.lanes import forget_machines, machine
+from gdbench.compilation import numbers_held
+from gdbench.engine import lane_count as counting
+from gdbench.engine import threads
+from gdbench.engine.compiled_loop import forget_machines, machine
+from gdbench.engine.lane_count import lane_count, queue_length
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
-from gdbench.footprint import numbers_held
-from gdbench.planning.memory import path_bytes, step_bytes
+from gdbench.planning.limits import path_bytes, step_bytes
 from gdbench.planning.plan import make_plan
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import facts, surface
@@ -91,7 +92,7 @@ def test_lanes_follow_from_what_a_step_holds():
     counts = [lane_count(10, "float64", held) for held in (1, 100, 1000, 5000, 20_000, 131_072, 131_073, 10**9)]
     assert counts == [96, 96, 64, 8, 4, 4, 1, 1]
     assert lane_count(10, "float32", 5000) == 16
-    assert queue_length(1000, 96) == queue_length(2, 352) == carry.QUEUE
+    assert queue_length(1000, 96) == queue_length(2, 352) == counting.QUEUE
     assert queue_length(100_000, 1) == 41
     assert queue_length(10**6, 96) == 96
 
@@ -121,7 +122,7 @@ def test_few_lanes_run_as_any_do(examples, lanes, monkeypatch):
     [(_, sliced)] = list(threads.execute_all([program], threads=2))
     assert_same_bits(sliced, records)
     if lanes == 4:  # and through a queue that is far shorter than the runs are many
-        monkeypatch.setattr(carry, "QUEUED", 3 * program.dimension)
+        monkeypatch.setattr(counting, "QUEUED", 3 * program.dimension)
         forget_machines()
         with jax.enable_x64(True):
             assert machine(program.signature).queue == 4

@@ -18,10 +18,9 @@ from gdbench.planning.plan import make_sweep_plan
 from gdbench.results.table import table_of
 from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
-from gdbench.surfaces.data import dataset, models, regression, softmax_regression
-from gdbench.surfaces.data.activations import USUAL, activation
+from gdbench.surfaces.data import dataset, models, preprocessing, regression, softmax_regression
 from gdbench.surfaces.data.holdout import held_out_rows
-from gdbench.surfaces.data.models import Multilayer, Softmax
+from gdbench.surfaces.data.models import USUAL, Multilayer, Softmax, unit_of
 from gdbench.surfaces.facts import facts_of, values
 from gdbench.surfaces.metrics import MOST, scores_of
 from gdbench.surfaces.networks import Network, backward
@@ -218,7 +217,7 @@ def test_a_network_starts_within_glorots_bounds():
 
 def test_usual_activations_are_some():
     for name in USUAL[::4]:
-        found = activation(name)
+        found = unit_of(name)
         assert found(np.float32(0.3)).shape == ()
 
 
@@ -236,7 +235,7 @@ def test_usual_activations_are_some():
 )
 def test_what_does_not_work_number_by_number_is_no_activation(name, words):
     with pytest.raises(UsageError, match=words.split(";")[0].replace("(", r"\(")):
-        activation(name)
+        unit_of(name)
 
 
 # ---- metrics
@@ -260,7 +259,7 @@ def test_metrics_are_sklearns(source, model, task):
     made = surface_of(**keys)
     loaded = dataset.load(f"sklearn:{source}", None, model)
     mask = held_out_rows(len(loaded.target), 0.3, 0)
-    prepared = dataset.preprocess(loaded, "standardize", ~mask)
+    prepared = preprocessing.preprocess(loaded, "standardize", ~mask)
     x = np.random.default_rng(3).normal(size=(3, made.dimension))
     found = scores_of(made, x)
     classes = len(loaded.classes)
@@ -343,7 +342,7 @@ def test_scores_stand_in_every_table_and_are_no_settings(here, capsys):
 
 @pytest.mark.parametrize("source", ["wine", "diabetes", "breast_cancer", "iris"])
 def test_whitened_features_make_a_circle(source):
-    prepared = dataset.preprocess(dataset.load(f"sklearn:{source}", None), "whiten")
+    prepared = preprocessing.preprocess(dataset.load(f"sklearn:{source}", None), "whiten")
     covariance = prepared.features.T @ prepared.features / len(prepared.features)
     np.testing.assert_allclose(covariance, np.eye(len(covariance)), atol=1e-12)
     np.testing.assert_allclose(prepared.features.mean(axis=0), 0, atol=1e-13)
@@ -359,7 +358,7 @@ def test_whitening_is_sklearns_up_to_signs():
     loaded = dataset.load("sklearn:wine", None)
     wanted = PCA(whiten=True).fit_transform(StandardScaler().fit_transform(loaded.features))
     wanted *= np.sqrt(178 / 177)  # the deviation of a sample, there
-    found = dataset.preprocess(loaded, "whiten").features
+    found = preprocessing.preprocess(loaded, "whiten").features
     np.testing.assert_allclose(np.abs(found), np.abs(wanted), atol=1e-10)
     # each direction points to where its largest part is positive
     loadings = np.linalg.lstsq(StandardScaler().fit_transform(loaded.features), found, rcond=None)[0]
@@ -370,9 +369,11 @@ def test_whitening_is_sklearns_up_to_signs():
 def test_preprocessing_is_fitted_on_the_training_rows_alone(how):
     loaded = dataset.load("sklearn:wine", None)
     mask = held_out_rows(178, 0.3, 0)
-    found = dataset.preprocess(loaded, how, ~mask).features
+    found = preprocessing.preprocess(loaded, how, ~mask).features
     wild = dataset.Dataset(**{**vars(loaded), "features": np.where(mask[:, None], 1e3, loaded.features)})
-    np.testing.assert_allclose(dataset.preprocess(wild, how, ~mask).features[~mask], found[~mask], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        preprocessing.preprocess(wild, how, ~mask).features[~mask], found[~mask], rtol=1e-9, atol=1e-9
+    )
     if how == "minmax":
         assert (found[~mask].min(axis=0) == 0).all()
         assert (found[~mask].max(axis=0) == 1).all()
@@ -389,11 +390,11 @@ def test_directions_without_variance_cannot_be_whitened():
     names = ("a", "b", "total")
     columns = np.column_stack([draw, draw.sum(axis=1)])
     with pytest.raises(DataError, match=r"linearly dependent \(rank 2 of 3; '(a|b|total)' is a sum of others\)"):
-        dataset.preprocess(dataset.Dataset("t", columns, draw[:, 0], names, "y"), "whiten")
+        preprocessing.preprocess(dataset.Dataset("t", columns, draw[:, 0], names, "y"), "whiten")
     with pytest.raises(DataError, match=r"column 'b' is constant .*'whiten'"):
-        dataset.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "whiten")
+        preprocessing.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "whiten")
     with pytest.raises(DataError, match=r"column 'b' is constant .*'minmax'"):
-        dataset.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "minmax")
+        preprocessing.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "minmax")
 
 
 def test_the_command_shows_that_whitening_makes_a_circle(here, capsys):

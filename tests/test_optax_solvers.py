@@ -27,7 +27,7 @@ from gdbench.engine.step import Step
 from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.plan import make_sweep_plan
-from gdbench.runner import sharding
+from gdbench.runner import digest, sharding
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import validated
@@ -244,7 +244,7 @@ def block_of(name):
 ELSEWHERE = """
 import sys, pickle
 from gdbench.engine.stream import execute
-from gdbench.runner.sharding import block_digest
+from gdbench.runner.digest import block_digest
 for block in pickle.loads(sys.stdin.buffer.read()):
     assert block.solver.package == "optax"
     print(block_digest(block), execute(block.program).loss_final[0].hex())
@@ -264,19 +264,19 @@ def test_a_solver_survives_a_journey():
     done = subprocess.run([sys.executable, "-c", ELSEWHERE], input=content, capture_output=True, check=True)
     for line, block, records in zip(done.stdout.decode().splitlines(), blocks, wanted, strict=True):
         digest, loss = line.split()
-        assert digest == sharding.block_digest(block)
+        assert digest == digest.block_digest(block)
         # compiled in another way than here, see the fixture
         assert float.fromhex(loss) == pytest.approx(records.loss_final[0], rel=1e-12)
 
 
 def test_keys_know_the_factory_and_the_version(monkeypatch):
     names = ("optax:nadam", "optax:adam", "optax:sgd")
-    before = {name: sharding.block_digest(block_of(name)) for name in (*names, "sgd")}
+    before = {name: digest.block_digest(block_of(name)) for name in (*names, "sgd")}
     assert len(set(before.values())) == 4
     known = sharding.version
     monkeypatch.setattr(sharding, "version", lambda name: "0.0.1" if name == "optax" else known(name))
-    assert sharding.block_digest(block_of("optax:adam")) != before["optax:adam"]
-    assert sharding.block_digest(block_of("sgd")) == before["sgd"]
+    assert digest.block_digest(block_of("optax:adam")) != before["optax:adam"]
+    assert digest.block_digest(block_of("sgd")) == before["sgd"]
 
 
 def test_another_version_of_optax_is_refused():

@@ -5,14 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gdbench import solver, surface
+from gdbench import columns, solver, surface
+from gdbench.columns import CONTRACT
 from gdbench.errors import SpecError, UsageError
-from gdbench.keywords import RESERVED, refuse_reserved
 from gdbench.planning.plan import CONDITIONS, make_plan, make_sweep_plan
 from gdbench.planning.search_space import _spread
 from gdbench.plugins import load_file
-from gdbench.results import table
-from gdbench.results.chosen import CONTRACT
+from gdbench.registry import RESERVED, refuse_reserved
 from gdbench.spec.run import dump_config, make_spec, validated
 from gdbench.spec.sweep import Range, SweepSpec
 from gdbench.spec.yaml_file import parse_yaml
@@ -340,7 +339,7 @@ def test_a_plug_in_cannot_name_its_settings_like_ours(here, kind):
 
 def test_the_reserved_names_are_all_columns():
     # the frames stand on a floor above the check
-    assert {*table.COLUMNS, *table.FIXED, *table.LAST, *CONTRACT} <= set(RESERVED["solver"])
+    assert {*columns.COLUMNS, *columns.FIXED, *columns.LAST, *CONTRACT} <= set(RESERVED["solver"])
     assert set(CONDITIONS) < set(RESERVED["surface"])
     with pytest.raises(UsageError, match="a column of every result"):
         refuse_reserved("solver", "mine", ["steps_at_1"])

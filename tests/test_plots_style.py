@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from gdbench import formatting
 from gdbench.plots import contours, files, paths, style
 
 
@@ -85,7 +86,7 @@ def test_the_style_of_a_plugin_follows_from_its_name_in_every_process():
     ],
 )
 def test_numbers_are_written_for_people(number, text):
-    assert style.human(number) == text
+    assert formatting.human(number) == text
 
 
 @pytest.mark.parametrize(

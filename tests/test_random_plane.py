@@ -8,7 +8,7 @@ import pytest
 from synthetic_result import benchmark
 
 from gdbench import plots
-from gdbench.engine.stream import Trajectory
+from gdbench.engine.records import Trajectory
 from gdbench.errors import UsageError
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of

@@ -18,15 +18,15 @@ import gdbench
 from gdbench import solver
 from gdbench.cli.app import call
 from gdbench.cli.tables import results_table
-from gdbench.engine.lanes import machine
+from gdbench.engine.compiled_loop import machine
 from gdbench.engine.schedules import FORMULAS, values_at
 from gdbench.engine.stream import execute, trace
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.plots.heatmap import _edge as edge_of
 from gdbench.plots.heatmap import maps_of
 from gdbench.plots.sensitivity import _theory as theory_of
+from gdbench.runner.digest import ENGINE, block_digest
 from gdbench.runner.frames import runs_of_rows
-from gdbench.runner.sharding import ENGINE, block_digest
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import validated
 from gdbench.spec.schedules import KINDS

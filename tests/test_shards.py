@@ -22,7 +22,8 @@ from gdbench.cli.app import call
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding
-from gdbench.runner.sharding import ENGINE, code_digest, manifest_of, shards_of
+from gdbench.runner.digest import ENGINE, code_digest
+from gdbench.runner.sharding import manifest_of, shards_of
 from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import program_of
 
-from gdbench.engine.stream import STATUSES, execute
+from gdbench.engine.records import STATUSES
+from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.data.models import linear, logistic

@@ -17,8 +17,8 @@ from scipy.stats import qmc
 
 import gdbench
 from gdbench.cli.app import call
+from gdbench.columns import COLUMNS
 from gdbench.planning.search_space import space_of, trial_points
-from gdbench.runner.frames import COLUMNS
 from gdbench.solvers import SOLVERS
 from gdbench.spec.sweep import Range, Rates
 from gdbench.surfaces import SURFACES

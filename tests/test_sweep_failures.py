@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gdbench.cli.app import call
-from gdbench.cli.tables import budget_sentence
+from gdbench.cli.sentences import budget_sentence
 from gdbench.planning.plan import make_sweep_plan
 from gdbench.results import derive
 from gdbench.spec.sweep import SweepSpec

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_tuning import choose, score_settings
 
-from gdbench.planning.run_grid import Block, Conditions, problem_of
-from gdbench.results.chosen import chosen_runs
+from gdbench.planning.run_grid import Conditions, RunGrid, problem_of
 from gdbench.results.derive import trials_of
-from gdbench.results.selection import METRICS, median
-from gdbench.results.table import NOT_REPLAYED, STARTS_DIFFER, table_of, table_with_theory
+from gdbench.results.selection import METRICS, chosen_runs, median
+from gdbench.results.table import table_of, table_with_theory
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
+from gdbench.theory.observed_rate import NOT_REPLAYED, STARTS_DIFFER
 
 STATUSES = ("reached", "diverged", "stationary", "budget", "error")
 
@@ -200,7 +200,7 @@ def block(surface, conditions, solver="sgd"):
     under = Conditions(steps=10, rtol=1e-8, atol=0.0, gtol=0.0, dtype="float64")
     parameters = {} if conditions is None else {"condition": np.array(conditions, dtype=float)}
     axes = ({"learning_rate": np.array([0.1])},)
-    return Block(surface, SOLVERS[solver], {}, under, parameters, axes, {}, starts, np.array([0]), 0)
+    return RunGrid(surface, SOLVERS[solver], {}, under, parameters, axes, {}, starts, np.array([0]), 0)
 
 
 def test_blocks_of_a_surface_share_the_facts_of_its_problems(monkeypatch):

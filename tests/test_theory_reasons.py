@@ -18,7 +18,6 @@ import gdbench
 from gdbench.cli.tables import results_table
 from gdbench.engine.stream import execute, trace
 from gdbench.planning.plan import make_plan
-from gdbench.results import table
 from gdbench.results.derive import read_optional, read_sweep, with_notes
 from gdbench.runner.analysis import compare_with_theory, paths_of
 from gdbench.runner.frames import runs_of_rows
@@ -26,7 +25,7 @@ from gdbench.solvers import SOLVERS, solver
 from gdbench.spec.run import make_spec
 from gdbench.surfaces import surface
 from gdbench.surfaces.facts import facts_of
-from gdbench.theory import predicted_rate, rate_notes
+from gdbench.theory import observed_rate, predicted_rate, rate_notes
 from gdbench.theory.predicted_rate import rates_predicted
 
 
@@ -192,7 +191,7 @@ def row_of(name, rule, rate=None, **options):
     result = gdbench.run([name], [rule], learning_rate=rate, plots=False, **options)
     row = result.table.iloc[0]
     assert bool(row["rate_note"]) == bool(
-        table.needs_note(row["rate_observed"], row["rate_predicted"], row["success"] > 0)
+        observed_rate.needs_note(row["rate_observed"], row["rate_predicted"], row["success"] > 0)
     )
     return row
 
@@ -284,7 +283,7 @@ def test_a_run_that_was_not_replayed_is_said_to_be():
     block, runs = compared(starts=3)
     paths = paths_of(block, [1])
     found = compare_with_theory(block, runs, paths)
-    assert found["rate_note"].tolist() == [table.NOT_REPLAYED, "", table.NOT_REPLAYED]
+    assert found["rate_note"].tolist() == [observed_rate.NOT_REPLAYED, "", observed_rate.NOT_REPLAYED]
     assert found["rate_predicted"].notna().all()
     assert found["rate_observed"].notna().tolist() == [False, True, False]
 

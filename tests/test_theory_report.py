@@ -17,7 +17,7 @@ from gdbench.spec.run import RunSpec, read_config
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory import closed_forms, predicted_rate
-from gdbench.theory.best_settings import BEYOND, Local, grid_of
+from gdbench.theory.best_settings import BEYOND, SolverAtMinimum, grid_of
 from gdbench.theory.predicted_rate import rates_predicted
 
 
@@ -34,7 +34,7 @@ def plain():
 def local_of(name, rule, fixed=(), param=None, **settings):
     program = program_of(name, rule, param=param, rtol=1e-6, **settings)
     facts = facts_of(program.surface)
-    return Local(program, rule, facts.minimisers[0], facts.hessians[0], frozenset(fixed))
+    return SolverAtMinimum(program, rule, facts.minimisers[0], facts.hessians[0], frozenset(fixed))
 
 
 def test_heavy_ball_on_the_ellipse(heavy_ball):

@@ -14,7 +14,7 @@ import typer
 
 from gdbench import blas
 from gdbench.cli import console, options, show, sweep, theory
-from gdbench.cli.common_options import JsonOption, PluginOption
+from gdbench.cli.options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, SpecError, UsageError
 
 app = typer.Typer(

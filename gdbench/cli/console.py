@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gdbench.planning.plan import Plan
-    from gdbench.runner.benchmark import Result
+    from gdbench.runner.result import Result
 
 WIDE = 200
 # surfaces of which each gets a line
@@ -65,8 +65,9 @@ def execute(plan: Plan, folder: Path) -> Result:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from gdbench.results.folder import write_frame
-    from gdbench.runner.benchmark import benchmark, write_preamble, write_tables
+    from gdbench.results.files import write_frame
+    from gdbench.runner.benchmark import benchmark
+    from gdbench.runner.result import write_preamble, write_tables
 
     write_preamble(folder, plan.spec)
     console = Console(stderr=True)
@@ -84,7 +85,7 @@ def execute(plan: Plan, folder: Path) -> Result:
 
 def report(result: Result, plan: Plan, *, json: bool) -> None:
     """Print the table and, in words, condition numbers, target, tuning budget and what is to be said of the data."""
-    from gdbench.cli import tables
+    from gdbench.cli import sentences, tables
 
     if json:
         print_json([{name: plain(value) for name, value in row.items()} for row in result.table.to_dict("records")])
@@ -93,10 +94,10 @@ def report(result: Result, plan: Plan, *, json: bool) -> None:
     show(tables.results_table(result.table), wide=True)
     show("")
     tell_findings(result.table)
-    for sentence in tables.condition_sentences(result.table):
+    for sentence in sentences.condition_sentences(result.table):
         show(sentence)
-    show(tables.target_sentence(spec.rtol, spec.atol, spec.steps))
-    show(tables.budget_sentence(result.table))
+    show(sentences.target_sentence(spec.rtol, spec.atol, spec.steps))
+    show(sentences.budget_sentence(result.table))
     tell_surfaces(result.table, plan)
 
 
@@ -113,10 +114,10 @@ def tell_findings(table: pd.DataFrame) -> None:
 
 def tell_surfaces(table: pd.DataFrame, plan: Plan) -> None:
     """Print what `reached` means where no lowest loss says it, and what is to be said of a user's own data."""
-    from gdbench.cli import tables
+    from gdbench.cli import sentences
 
     goals = {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
-    for sentence in tables.other_target_sentences(table, goals):
+    for sentence in sentences.other_target_sentences(table, goals):
         show(sentence)
     for surface in plan.surfaces:
         if surface.note and surface.metric is not None:

@@ -1,12 +1,20 @@
-"""The values of command-line flags that are lists and pairs. Raises `UsageError` where they cannot be read."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from gdbench.errors import UsageError
 from gdbench.spec.yaml_file import parse_value
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+
+PluginOption = Annotated[
+    list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers (repeat).")
+]
 
 # the ends of a key that name a part of an axis or a range, and no hyperparameter
 RANGES = ("log", "linear", "random", "one_minus_log")

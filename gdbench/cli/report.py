@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gdbench.planning.plan import Plan
     from gdbench.results.comparison import Comparison
     from gdbench.results.folder import Frames
-    from gdbench.runner.benchmark import Result
+    from gdbench.runner.result import Result
 
 # rows of a table or plan that a terminal is shown
 MOST_ROWS = 120
@@ -24,7 +24,7 @@ def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print what a sweep would do."""
     from rich.table import Table
 
-    from gdbench.cli.tables import whole
+    from gdbench.formatting import whole
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("surface", "solver", "axes", "runs"):
@@ -54,7 +54,7 @@ def report_sweep(frames: Result, plan: Plan, *, as_json: bool) -> None:
 
 
 def _report(frames: Frames, *, as_json: bool) -> None:
-    from gdbench.cli import tables
+    from gdbench.cli import sentences, tables
     from gdbench.spec.sweep import SweepSpec
 
     if as_json:
@@ -70,19 +70,21 @@ def _report(frames: Frames, *, as_json: bool) -> None:
         console.show(tables.scores_table(scores))
         console.show("")
     console.tell_findings(frames.table)
-    for sentence in tables.condition_sentences(frames.table):
+    for sentence in sentences.condition_sentences(frames.table):
         console.show(sentence)
     spec = getattr(frames, "spec", None)
     if isinstance(spec, SweepSpec):
-        console.show(tables.sweep_target_sentence(spec.rtol.values, spec.atol.values, spec.steps.values))
+        console.show(sentences.sweep_target_sentence(spec.rtol.values, spec.atol.values, spec.steps.values))
         console.show(
-            tables.budget_sentence(frames.table, spec.tune.metric if spec.tune else "steps_to_target", "setting", "run")
+            sentences.budget_sentence(
+                frames.table, spec.tune.metric if spec.tune else "steps_to_target", "setting", "run"
+            )
         )
 
 
 def swept_settings(runs: pd.DataFrame) -> dict[str, list[str]]:
     """By solver, the hyperparameters but for the learning rate of which several values were tried."""
-    from gdbench.results.chosen import hyperparameters
+    from gdbench.columns import hyperparameters
 
     names = [name for name in hyperparameters(runs) if name != "learning_rate"]
     counts = runs.groupby("solver", observed=True, sort=False)[names].nunique()
@@ -121,8 +123,8 @@ def draw_again(folder: Path, axes: str | None) -> None:
 
 def _pair_of(runs: pd.DataFrame, text: str) -> tuple[str, str]:
     """Two settings of which the runs have several values each."""
+    from gdbench.columns import PARAMETER, hyperparameters
     from gdbench.errors import unknown
-    from gdbench.results.chosen import PARAMETER, hyperparameters
 
     names = [*hyperparameters(runs), *(name for name in runs.columns if name.startswith(PARAMETER))]
     swept = [name for name in names if len(runs[name].dropna().unique()) > 1]
@@ -137,7 +139,7 @@ def _pair_of(runs: pd.DataFrame, text: str) -> tuple[str, str]:
 
 def retabulate(folder: Path, *, as_json: bool) -> None:
     """Derive the tables of a sweep again from its shards and print them; of a run, print the stored one."""
-    from gdbench.results.folder import write_frame
+    from gdbench.results.files import write_frame
 
     frames = read_result(folder)
     if tell_missing(folder):
@@ -149,12 +151,12 @@ def retabulate(folder: Path, *, as_json: bool) -> None:
 
 def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     """Print how `b` compares with `a`, and write it into the folder `out` where one is given."""
+    from gdbench.cli.tables import comparison_table
     from gdbench.plots import comparison as drawing
     from gdbench.plots.files import save
     from gdbench.results import comparison as of
     from gdbench.results import derive
-    from gdbench.results.folder import write_frame
-    from gdbench.results.verdicts import comparison_table
+    from gdbench.results.files import write_frame
     from gdbench.spec.run import read_config
 
     sides = []

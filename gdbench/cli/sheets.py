@@ -12,18 +12,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gdbench.cli.tables import number
+from gdbench.cli.tables import influence_table
 from gdbench.errors import unknown
+from gdbench.formatting import number
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.solvers.conventions import against_optax, conventions_of, first_steps, settings_in_words, state_of
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of, values
-from gdbench.surfaces.influence import influence_of, influence_table
+from gdbench.surfaces.influence import influence_of
 from gdbench.surfaces.landscape import landscape_of
 
 KINDS = ("surfaces", "solvers")
-# from the minimum up; a terminal's own colours carry no meaning here
-SHADES = " ·:-=+*#%@"
 
 
 def find(name: str) -> Surface | Solver:
@@ -175,55 +174,6 @@ def _box_landscape(surface: Surface) -> dict[str, Any]:
         corners = np.concatenate([corners[:, :2], np.broadcast_to(corners[2, 2:], (3, surface.dimension - 2))], axis=1)
     loss_start = float(values(surface, start[None])[0])
     return landscape_of(surface, facts, [(corners, np.full(len(corners), loss_start))], loss_start)
-
-
-def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
-    """A small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
-    picture = _box_landscape(surface)
-    marks = [(point, "x") for point in picture["minimisers"]]
-    marks.append((surface.start_point(surface.dimension), "o"))
-    if picture["kind"] == "line":
-        return _profile_text(picture, marks, columns, rows)
-    u, v, loss = picture["u"], picture["v"], picture["loss"]
-    across = np.linspace(0, len(u) - 1, columns).round().astype(int)
-    up = np.linspace(len(v) - 1, 0, rows).round().astype(int)
-    grid = loss[np.ix_(up, across)]
-    finite = loss[np.isfinite(loss)]
-    if not len(finite):
-        return "the surface is nowhere finite in its box"
-    floor = finite.min() if np.isnan(picture["f_star"]) else picture["f_star"]
-    with np.errstate(over="ignore"):
-        height = np.log1p(np.maximum(grid - floor, 0) / max(np.median(finite - floor), 1e-300) * 100)
-    height = np.where(np.isfinite(height), height, np.nan)
-    top = np.nan_to_num(height).max()
-    shade = np.nan_to_num(height / top * (len(SHADES) - 1) if top > 0 else height, nan=len(SHADES) - 1)
-    lines = [[SHADES[int(level)] for level in row] for row in shade]
-    for point, mark in marks:
-        flat = point[:2] if picture["kind"] == "plane" else (point - picture["origin"]) @ picture["axes"].T
-        column = round((flat[0] - u[0]) / (u[-1] - u[0]) * (columns - 1))
-        row = round((v[-1] - flat[1]) / (v[-1] - v[0]) * (rows - 1))
-        if 0 <= column < columns and 0 <= row < rows:
-            lines[row][column] = mark
-    names = picture["labels"] if picture["kind"] == "plane" else ["component 1", "component 2"]
-    caption = f"{names[0]} {u[0]:.3g} to {u[-1]:.3g} across, {names[1]} {v[0]:.3g} to {v[-1]:.3g} up"
-    return "\n".join(["".join(line).rstrip() for line in lines] + [f"o start  x minimiser  {caption}"])
-
-
-def _profile_text(picture: Mapping[str, Any], marks: list[tuple[np.ndarray, str]], columns: int, rows: int) -> str:
-    """The curve of a one-dimensional surface."""
-    u, loss = picture["u"], picture["loss"]
-    across = np.linspace(0, len(u) - 1, columns).round().astype(int)
-    heights = loss[across]
-    scale = (heights - heights.min()) / max(float(np.ptp(heights)), 1e-300)
-    lines = [[" "] * columns for _ in range(rows)]
-    for column, height in enumerate(scale):
-        lines[rows - 1 - round(height * (rows - 1))][column] = "·"
-    for point, mark in marks:
-        column = round((point[0] - u[0]) / (u[-1] - u[0]) * (columns - 1))
-        if 0 <= column < columns:
-            lines[rows - 1 - round(scale[column] * (rows - 1))][column] = mark
-    caption = f"{picture['labels'][0]} {u[0]:.3g} to {u[-1]:.3g}, loss {loss.min():.3g} to {loss.max():.3g}"
-    return "\n".join(["".join(line).rstrip() for line in lines] + [f"o start  x minimiser  {caption}"])
 
 
 def contour_png(surface: Surface, file: Path) -> None:

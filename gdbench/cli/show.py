@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from gdbench.cli import console, options
-from gdbench.cli.common_options import JsonOption, PluginOption
-from gdbench.errors import GdbenchError, UsageError
-from gdbench.errors import describe as describe_error
+from gdbench.cli.options import JsonOption, PluginOption
+from gdbench.errors import GdbenchError, UsageError, one_line
 
 
 def list_(
@@ -69,13 +68,15 @@ def show(
     except GdbenchError:
         raise
     except Exception as error:
-        raise GdbenchError(f"surface '{surface.name}' {describe_error(error)}") from None
+        raise GdbenchError(f"surface '{surface.name}' {one_line(error)}") from None
     if json:
         console.print_json(shown)
     else:
         console.show(sheets.sheet(shown))
         if png is None:
-            console.show(sheets.contour_text(surface, min(64, console.width() - 1)))
+            from gdbench.cli.contour_text import contour_text
+
+            console.show(contour_text(surface, min(64, console.width() - 1)))
     if png is not None:
         sheets.contour_png(surface, png)
         console.say(f"Written to {png}")

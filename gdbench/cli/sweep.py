@@ -9,7 +9,7 @@ import typer
 
 from gdbench.cli import console, options, report
 from gdbench.cli.animate import animate
-from gdbench.cli.common_options import JsonOption, PluginOption
+from gdbench.cli.options import JsonOption, PluginOption
 from gdbench.errors import GdbenchError, Regression, SpecError, UsageError, unknown
 
 EXECUTORS = ("local", "dask")
@@ -66,6 +66,7 @@ def sweep(
             raise document.error(error, ("plugin", index), touched) from None
     console.use_compilation_cache()
 
+    from gdbench.cli import plan_table
     from gdbench.planning.plan import make_sweep_plan
     from gdbench.runner import progress
     from gdbench.runner.sweeping import SweepFolder, compute_here, sweep_into
@@ -78,7 +79,7 @@ def sweep(
         raise document.error(error) from None
     if dry_run:
         work = SweepFolder(plan, folder)
-        facts, rows = progress.plan_facts(work), progress.plan_rows(work)
+        facts, rows = plan_table.plan_facts(work), plan_table.plan_rows(work)
         if json:
             console.print_json({**facts, "blocks": rows})
         else:

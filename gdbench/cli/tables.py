@@ -1,26 +1,27 @@
-"""Frames to what a terminal shows."""
+"""Every table for the terminal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from gdbench.results.selection import rule
+from gdbench.formatting import number
+from gdbench.results.verdicts import APART, BETTER, DIFFERS, SAME, UNKNOWN, WORSE
 from gdbench.spec.schedules import KINDS
 from gdbench.theory.drift import DRIFTS
 
 # the end of a column that holds the kind of a hyperparameter's schedule
 SCHEDULE = ".schedule"
-# condition numbers that one sentence can hold
-MOST_CONDITIONS = 12
-# combinations whose best rate lies on the edge of the grid, likewise
-MOST_EDGES = 12
+
 SCORE_NAMES = {"test_r2": "test R²", "test_accuracy": "test accuracy"}
+
 STATUS_STYLES = {
     "reached": "green",
     "diverged": "red",
@@ -29,27 +30,6 @@ STATUS_STYLES = {
     "error": "bold red",
     "stopped": "yellow",
 }
-
-
-def number(value: object, digits: int = 4) -> str:
-    """A number as a person writes it: 444, 40 012, 0.0198, 2.1e-07; nothing for what does not apply."""
-    if value is None or value is pd.NA:
-        return ""
-    real = float(value)  # type: ignore[arg-type]
-    if math.isnan(real):
-        return ""
-    if math.isinf(real):
-        return "∞" if real > 0 else "-∞"
-    # from a thousand on, four digits are a whole number
-    whole = real == int(real) or abs(real) >= 10 ** (digits - 1)
-    if whole and abs(real) < 1e6:
-        return f"{real:,.0f}".replace(",", " ")
-    return f"{real:.{digits}g}"
-
-
-def whole(count: float | np.integer) -> str:
-    """A count with its thousands apart: 1 048 576."""
-    return f"{count:,.0f}".replace(",", " ")
 
 
 def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None = None) -> Table:
@@ -146,18 +126,6 @@ def _schedule(row: pd.Series, name: str, swept: Sequence[str]) -> list[str]:
     return shown
 
 
-def condition_sentences(table: pd.DataFrame) -> list[str]:
-    """The condition numbers, which are why one surface takes longer than another; in one line."""
-    known = table.drop_duplicates("surface").dropna(subset=["condition_number"])
-    if not len(known):
-        return []
-    if len(known) > MOST_CONDITIONS:
-        low, high = known["condition_number"].min(), known["condition_number"].max()
-        return [f"Condition number at the minimum: {number(low)} to {number(high)} on {len(known)} surfaces."]
-    pairs = [f"{row.surface} {number(row.condition_number)}" for row in known.itertuples()]
-    return [f"Condition number at the minimum: {', '.join(pairs)}."]
-
-
 def _outcome(status: str, minimum: object, message: str) -> Text:
     text = Text(status, style=STATUS_STYLES.get(status, ""))
     if not pd.isna(minimum) and int(minimum) > 0:  # type: ignore[call-overload]
@@ -192,70 +160,63 @@ def _with_band(value: float, low: float, high: float) -> str:
     return f"{number(value, 3)}{band}"
 
 
-def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps: Sequence[object]) -> str:
-    """The target in words; where it is swept, the values."""
-    if len(rtol) == len(atol) == len(steps) == 1:
-        return target_sentence(float(rtol[0]), float(atol[0]), int(steps[0]))  # type: ignore[arg-type, call-overload]
-    swept = [
-        f"{name} {', '.join(map(str, values))}" for name, values in (("rtol", rtol), ("atol", atol), ("steps", steps))
-    ]
-    return f"Target: loss - f* <= atol + rtol × the gap at the start; {'; '.join(swept)}."
+VERDICT_STYLES = {WORSE: "bold red", BETTER: "green", DIFFERS: "yellow", UNKNOWN: "", SAME: "dim", APART: "dim"}
 
 
-def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> list[str]:
-    """What `reached` means where no lowest loss says it; `goals` in words by surface, whose name problems begin with.
+def comparison_table(frame: pd.DataFrame) -> Table:
+    """The rows, a heading for every surface: both sides' figures, the ratio of steps with its interval, the verdict.
 
-    Where neither a goal nor the minimum is known, that nothing there can be reached.
+    The final gaps stand in the verdict, where the median run of a side did not reach the target.
     """
-    said = [f"On {name} `reached` means: {goal}." for name, goal in goals.items() if goal]
-    ran = table[(table["status"] != "error") & ~table["surface"].astype(str).str.partition(" ")[0].isin(goals)]
-    without = ran.groupby("surface", observed=True, sort=False)["gap"].agg(lambda gaps: bool(gaps.isna().all()))
-    names = [str(name) for name, unknown in without.items() if unknown]
-    if names:
-        shown = ", ".join(names[:MOST_CONDITIONS]) + (" .." if len(names) > MOST_CONDITIONS else "")
-        said.append(f"The lowest loss is not known on {shown}: nothing there is `reached`, the lower loss is better.")
-    return said
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
+        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
+    shown.add_column("verdict on b", min_width=12)
+    for index, (surface, rows) in enumerate(frame.groupby("surface", sort=False)):
+        if index:
+            shown.add_row()
+        shown.add_row(Text(str(surface), style="bold"))
+        for row in rows.to_dict("records"):
+            interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
+            shown.add_row(
+                f"  {row['solver']}",
+                " → ".join(_steps(row[f"steps_{side}"]) for side in "ab"),
+                number(row["ratio"], 3),
+                "–".join(interval) if all(interval) else "",
+                " → ".join(_reached(row[f"success_{side}"], row[f"runs_{side}"]) for side in "ab"),
+                _verdict_cell(row),
+            )
+    return shown
 
 
-def budget_sentence(
-    table: pd.DataFrame, metric: str = "steps_to_target", trial: str = "learning rate", each: str = "start"
-) -> str:
-    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
-
-    `trial` is what was tried, `each` what it was tried on.
-    """
-    is_tuned = table["tuned"].astype(bool)
-    tuned, fixed = table[is_tuned], table[~is_tuned]
-    if not len(tuned):
-        return "Nothing was tuned: every solver ran at one setting."
-    owner = f"every solver but {', '.join(dict.fromkeys(fixed['solver']))}" if len(fixed) else "every solver"
-    held_out = "tuning_starts" in table.columns
-    trials, runs = tuned["trials"], tuned["tuning_runs"]
-    unequal = tuned.groupby("surface", observed=True)[["trials", "tuning_runs"]].nunique().gt(1).to_numpy().any()
-    if unequal:
-        words = f"Tuning budget of {owner}, NOT equal: {whole(runs.min())} to {whole(runs.max())} runs on a surface"
-    elif trials.min() == trials.max() and runs.min() == runs.max():
-        per_trial = int(runs.iloc[0]) // int(trials.iloc[0])
-        on = f"{per_trial} {each}{'s' if per_trial > 1 else ''}"
-        words = f"Tuning budget of {owner} on every surface: {whole(trials.iloc[0])} {trial}s × {on}"
-        words += f" = {whole(runs.iloc[0])} runs"
-    else:
-        words = f"Tuning budget of {owner}, equal on each surface: {whole(runs.min())} to {whole(runs.max())} runs"
-    words += f"; chosen by {rule(metric)}."
-    if held_out:
-        words += f" Reported on {number(int(tuned['starts'].max()))} held-out starts that tuning never saw."
-    words += f" Steps computed in all: {whole(table['tuning_steps'].sum())}."
-    edges = tuned[tuned["tuning_edge"].fillna("") != ""]
-    if len(edges):
-        pairs = [f"{row.solver} on {row.surface}" for row in edges.itertuples()]
-        names = ", ".join(pairs[:MOST_EDGES]) + (f" and {len(pairs) - MOST_EDGES} more" * (len(pairs) > MOST_EDGES))
-        words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen the grid"
-        words += " (--rates, `rates` in a file)."
-    return words
+def _steps(value: float) -> str:
+    return "never" if np.isinf(value) else number(value) or "–"
 
 
-def target_sentence(rtol: float, atol: float, steps: int) -> str:
-    """The target in words."""
-    parts = [f"{rtol:g} × the gap at the start"] if rtol else []
-    parts += [f"{atol:g}"] if atol or not rtol else []
-    return f"Target: loss - f* <= {' + '.join(parts)}, within {number(steps)} steps."
+def _reached(success: float, runs: int) -> str:
+    return f"{round(success * runs)}/{runs}" if runs else "–"
+
+
+def _verdict_cell(row: Mapping[Hashable, Any]) -> Text:
+    if row["verdict"] == APART:
+        return Text(row["reason"], style=VERDICT_STYLES[APART])
+    cell = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
+    if row["verdict"] != SAME:
+        cell = Text.assemble(cell, f": {row['reason']}")
+    gaps = [number(row[f"gap_{side}"], 2) for side in "ab"]
+    if np.isinf([row["steps_a"], row["steps_b"]]).any() and all(gaps):
+        cell.append(f" (gap {' → '.join(gaps)})")
+    return cell
+
+
+def influence_table(influence: Mapping[str, Any]) -> Table:
+    """`influence_of` for the terminal."""
+    inputs, targets = (", ".join(f"{value:g}" for value in values) for values in influence["example"].values())
+    title = f"How {influence['weight']} moves E at the start, on the example {inputs} → {targets}"
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
+    for name in ("step", "is", "value"):
+        table.add_column(name, style="bold" if name == "step" else "", no_wrap=name == "step")
+    for name, formula, value in (step.values() for step in influence["steps"]):
+        shown = ", ".join(number(item, 6) for item in value) if isinstance(value, list) else number(value, 10)
+        table.add_row(*map(Text, (name, formula, shown)))
+    return table

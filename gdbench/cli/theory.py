@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gdbench.cli import console, options
-from gdbench.cli.common_options import JsonOption, PluginOption
+from gdbench.cli.options import JsonOption, PluginOption
 from gdbench.errors import UsageError
 
 
@@ -85,7 +85,7 @@ def _print(facts: Mapping[str, Any]) -> None:
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The facts in words, a title and a text each."""
-    from gdbench.cli.tables import number
+    from gdbench.formatting import number
 
     def settings(values: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {number(v, 6) if isinstance(v, float) else v}" for name, v in values.items())

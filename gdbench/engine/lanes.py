@@ -8,10 +8,6 @@ and a sweep of a million get the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from threading import Event, Lock
 from typing import Any
 
 import jax
@@ -19,44 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from gdbench import compilation
-from gdbench.engine.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue, lane_count, queue_length
+from gdbench.engine.carry import DRAWN, SEGMENT, Ended, Lanes, Pace, Queue
+from gdbench.engine.lane_count import lane_count, queue_length
 from gdbench.engine.packing import Layout
-from gdbench.engine.ranks import ranks
 from gdbench.engine.records import LEVELS
-from gdbench.engine.step import Arguments, Measured, Signature, Step
-from gdbench.solvers.oracle import Evaluations
+from gdbench.engine.signature import Signature
+from gdbench.engine.step import Arguments, Measured, Step
 
 # one in so many lanes may wait for the others with a run that has ended
 WAITING = 32
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A compiled program and the sizes that its caller needs.
-
-    `advance(lanes, ended, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
-    `drain` until all lanes are) or `segments` of that pace are over. It takes `lanes` and `ended` over and returns them
-    anew. Call it through `compile_once` first.
-    """
-
-    advance: Callable[..., tuple[Lanes, Ended]]
-    empty: Callable[[], tuple[Lanes, Ended]]
-    lanes: int
-    queue: int
-    drawn: int
-    columns: int
-    evaluations: Evaluations
-    compiling: Lock
-    compiled: Event
-
-    def compile_once(self, lanes: Lanes, ended: Ended, *arguments: Any) -> tuple[Lanes, Ended]:
-        """Compile `advance` for these arguments, which must ask for no segment; a second thread waits for the first."""
-        with self.compiling:
-            if not self.compiled.is_set():
-                lanes, ended = self.advance(lanes, ended, *arguments)
-                self.compiled.set()
-        return lanes, ended
 
 
 class _Loop:
@@ -109,7 +76,7 @@ class _Loop:
     def advance(
         self, lanes: Lanes, ended: Ended, queue: Queue, arguments: Arguments, pace: Pace, segments: Array, drain: Array
     ) -> tuple[Lanes, Ended]:
-        """See `Machine`."""
+        """See `CompiledLoop`."""
         lanes = lanes._replace(taken=jnp.int32(0), segments=jnp.int32(0))
         ended = ended._replace(count=jnp.int32(0))
 
@@ -269,31 +236,17 @@ def _norm2(gradients: Array) -> Array:
     return jnp.sum(gradients * gradients, axis=0)
 
 
-_machines = Lock()
+def ranks(mask: Array) -> Array:
+    """The place of every True in `mask` `[lanes]` among the Trues, from 0.
 
-
-def machine(signature: Signature) -> Machine:
-    """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
-    with _machines:  # two threads that meet a signature at the same moment share one program
-        return _machine(signature)
-
-
-def forget_machines() -> None:
-    """Drop every compiled program, so that the next use traces it again."""
-    _machine.cache_clear()
-
-
-@lru_cache(maxsize=512)
-def _machine(signature: Signature) -> Machine:
-    loop = _Loop(signature)
-    return Machine(
-        advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compilation.known(compilation.FAST)),
-        empty=lambda: (loop.empty(), loop.none_ended()),
-        lanes=loop.lanes,
-        queue=loop.queue,
-        drawn=loop.drawn,
-        columns=loop.n + loop.constants,
-        evaluations=loop.evaluations,
-        compiling=Lock(),
-        compiled=Event(),
-    )
+    In two levels: bits counted within words of 32 lanes, and words before. `cumsum` is unrolled into a hundred
+    operations, which took most of the compilation.
+    """
+    lanes = len(mask)
+    bits = jnp.pad(mask, (0, -lanes % 32)).reshape(-1, 32).astype(jnp.uint32)
+    words = lax.optimization_barrier(jnp.sum(bits << np.arange(32, dtype=np.uint32), axis=1, dtype=jnp.uint32))
+    upto = (2 ** np.arange(1, 33, dtype=np.uint64) - 1).astype(np.uint32)
+    within = lax.population_count(words[:, None] & upto)
+    earlier = np.tri(len(bits), k=-1, dtype=np.uint32)
+    before = jnp.sum(lax.population_count(words) * earlier, axis=1, dtype=jnp.uint32)
+    return (within + before[:, None]).reshape(-1)[:lanes].astype(jnp.int32) - 1

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine.schedules import CONSTANT
-from gdbench.engine.step import NOISE, NOISE_DECAY, PARAMETER, Signature
+from gdbench.engine.signature import NOISE, NOISE_DECAY, PARAMETER, Signature
 from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 
-Setting = float | np.ndarray
+Number = float | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class Program:
 
     surface: Surface
     solver: Solver
-    hyperparameters: Mapping[str, Setting]
-    parameters: Mapping[str, Setting]
+    hyperparameters: Mapping[str, Number]
+    parameters: Mapping[str, Number]
     solver_options: Mapping[str, Any]
     surface_options: Mapping[str, Any]
     data: tuple[np.ndarray, ...]
@@ -52,8 +52,8 @@ class Program:
     gtol: float
     dtype: str
     targets: tuple[float, ...] = ()
-    noise: Setting | None = None
-    noise_decay: Setting | None = None
+    noise: Number | None = None
+    noise_decay: Number | None = None
     batch_size: int = 0
     shuffle: bool = True
     patience: int = 0
@@ -124,7 +124,7 @@ class Program:
         return {name: value for name, value in self.settings.items() if not isinstance(value, np.ndarray)}
 
     @property
-    def settings(self) -> dict[str, Setting]:
+    def settings(self) -> dict[str, Number]:
         """Every hyperparameter under its own name, every parameter as `surface.NAME`, the noise as `surface.noise`."""
         noise = {NOISE: self.noise, NOISE_DECAY: self.noise_decay}
         parameters = {**self.parameters, **{name: value for name, value in noise.items() if value is not None}}

@@ -1,4 +1,4 @@
-"""What a run ends with, and the definitions that decide how it ended."""
+"""What runs end with: records, what one call did, trajectories."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from gdbench.engine.program import Program
-from gdbench.engine.threshold import threshold
-
 STATUSES = ("reached", "diverged", "stationary", "budget", "error", "stopped")
+
 REACHED, DIVERGED, STATIONARY, BUDGET, ERROR, STOPPED = range(6)
-# a loss this many times above 1 + |loss at the start| counts as divergence
-DIVERGENCE = 1e6
+
 # targets that the compiled program keeps for every run
 LEVELS = 8
 
@@ -71,70 +68,3 @@ class Trajectory:
     x: np.ndarray
     loss: np.ndarray
     grad_norm: np.ndarray
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """The losses that end a run or count as a target, in the program's type: `[runs]`, the ladder `[LEVELS, runs]`."""
-
-    target: np.ndarray
-    limit: np.ndarray
-    ladder: np.ndarray
-
-    @staticmethod
-    def of(program: Program, loss_start: np.ndarray) -> Thresholds:
-        """Those of the definitions, from the loss `[runs]` at every run's start."""
-        dtype = np.dtype(program.dtype)
-        gap = loss_start - program.f_star
-        # from a start without a loss nothing can be reached
-        gap = np.where(np.isfinite(gap), gap, np.nan)
-        ladder = np.full((LEVELS, len(program)), np.nan)
-        for level, rtol in enumerate(program.targets[:LEVELS]):
-            ladder[level] = threshold(program.f_star, rtol * gap, dtype)
-        with np.errstate(over="ignore"):
-            # at most the largest number, so that an infinite loss is above it
-            limit = np.minimum(DIVERGENCE * (1 + np.abs(loss_start)), float(np.finfo(dtype).max))
-        return Thresholds(threshold(program.f_star, program.atol + program.rtol * gap, dtype), limit, ladder)
-
-    @staticmethod
-    def never(runs: int) -> Thresholds:
-        """Those that no loss meets."""
-        nothing = np.full(runs, np.nan)
-        return Thresholds(nothing, np.full(runs, np.inf), np.full((LEVELS, runs), np.nan))
-
-
-def statuses_of(
-    program: Program, thresholds: Thresholds, loss_start: np.ndarray, rows: np.ndarray, numbers: np.ndarray
-) -> np.ndarray:
-    """How the runs `rows` ended, as indices into `STATUSES`.
-
-    numbers : see `carry.Ended`. NaN is an error where no overflow can have made it: in the loss at the start, or in the
-    iterate after one step. Later it has diverged, like an infinity.
-    """
-    steps, loss, _, norm = numbers[:4]
-    never = np.zeros(len(rows), bool)
-    goal = numbers[-1] > 0 if program.surface.goal is not None else never
-    waited = steps - held_out_of(program, numbers)[1] >= program.patience if program.patience else never
-    broken = np.isnan(loss_start[rows])
-    once = np.flatnonzero(steps == 1)
-    broken[once] |= np.isnan(numbers[4 : 4 + program.dimension, once]).any(axis=0)
-    status = np.full(len(rows), STATIONARY)
-    with np.errstate(invalid="ignore"):
-        # what counts before another comes after it
-        for ends, how in (
-            (steps >= program.steps, BUDGET),
-            (waited, STOPPED),
-            ((norm <= program.gtol) & (program.gtol > 0), STATIONARY),
-            (~(loss <= thresholds.limit[rows]), DIVERGED),
-            ((loss <= thresholds.target[rows]) | goal, REACHED),
-            (~np.isfinite(loss), DIVERGED),
-            (broken, ERROR),
-        ):
-            status[ends] = how
-    return status
-
-
-def held_out_of(program: Program, numbers: np.ndarray) -> np.ndarray:
-    """The lowest held-out loss and its step `[2, rows]` among `numbers` (see `carry.Ended`)."""
-    end = len(numbers) - (program.surface.goal is not None)
-    return numbers[end - 2 : end]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -11,46 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gdbench.compilation import numbers_held
 from gdbench.engine import stochastic
 from gdbench.engine.schedules import resolved, values_at
+from gdbench.engine.signature import NOISE, NOISE_DECAY, Signature, split_settings
 from gdbench.errors import UsageError
-from gdbench.footprint import numbers_held
-from gdbench.solvers.base import Solver
 from gdbench.solvers.oracle import Evaluations, Oracle
 from gdbench.surfaces.base import require_number
-
-PARAMETER = "surface."
-NOISE, NOISE_DECAY = "noise", "noise_decay"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What one compiled program is made for; two programs with equal signatures share it.
-
-    `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
-    under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameters `noise` and
-    `noise_decay` are not the surface's; a `batch_size` of 0 means all examples. Of the arrays of data, the last
-    `held_out` are those of the examples that only the watch over early stopping sees. `schedules` are pairs of a
-    hyperparameter and a kind.
-    """
-
-    surface_name: str
-    function: Callable[..., Any]
-    solver: Solver
-    surface_options: tuple[tuple[str, Any], ...]
-    solver_options: tuple[tuple[str, Any], ...]
-    swept: tuple[str, ...]
-    shared: tuple[str, ...]
-    data_shapes: tuple[tuple[int, ...], ...]
-    dimension: int
-    dtype: str
-    noisy: bool = False
-    batch_size: int = 0
-    shuffled: bool = True
-    held_out: int = 0
-    goal: Callable[[Any], Any] | None = None
-    bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    schedules: tuple[tuple[str, str], ...] = ()
 
 
 class Arguments(NamedTuple):
@@ -268,12 +234,6 @@ class Step:
         data = tuple(jax.ShapeDtypeStruct(shape, self.dtype) for shape in signature.data_shapes)
         given = Arguments(dict.fromkeys(signature.shared, number), data, number, number, number)
         return numbers_held(one, (template, [number] * (len(signature.swept) + 3)), given)
-
-
-def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hyperparameters and parameters apart, the parameters without their prefix."""
-    parameters = {name.removeprefix(PARAMETER): v for name, v in settings.items() if name.startswith(PARAMETER)}
-    return {name: v for name, v in settings.items() if not name.startswith(PARAMETER)}, parameters
 
 
 def step_key(seed: Array, count: Array) -> Array:

@@ -9,48 +9,16 @@ import jax
 import numpy as np
 
 from gdbench.engine.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
-from gdbench.engine.distinct import distinct_rows
-from gdbench.engine.lanes import machine
+from gdbench.engine.compiled_loop import machine
 from gdbench.engine.program import Program
-from gdbench.engine.records import (
-    BUDGET,
-    DIVERGED,
-    DIVERGENCE,
-    ERROR,
-    LEVELS,
-    REACHED,
-    STATIONARY,
-    STATUSES,
-    STOPPED,
-    Advance,
-    Records,
-    Thresholds,
-    Trajectory,
-    held_out_of,
-    statuses_of,
-)
+from gdbench.engine.records import LEVELS, STATUSES, Advance, Records, Trajectory
+from gdbench.engine.status import Thresholds, held_out_of, statuses_of
 from gdbench.engine.step import Arguments
-
-__all__ = [
-    "BUDGET",
-    "DIVERGED",
-    "DIVERGENCE",
-    "ERROR",
-    "REACHED",
-    "STATIONARY",
-    "STATUSES",
-    "STOPPED",
-    "Advance",
-    "Records",
-    "Stream",
-    "Trajectory",
-    "execute",
-    "trace",
-]
 
 # Runs of fewer steps than this, on average, get segments of half the length: a lane waits for the end of a segment half
 # a segment on average, which must stay little beside the run.
 SHORT = 640
+
 # a run's number in its lane is its place in the stream modulo this, so that no stream is too long for an int32
 RING = 2**30
 
@@ -288,3 +256,26 @@ def _trace(program: Program) -> list[Trajectory]:
     # behind its last step a run's rows repeat
     own = [rows[: end + 1, :, run] for run, end in enumerate(done[0][1].steps)]
     return [Trajectory(part[:, :n], part[:, n], np.sqrt(part[:, n + 1])) for part in own]
+
+
+def distinct_rows(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first place of every distinct row of `keys` `[rows, columns]`, and for every row the number of its own.
+
+    Rows count as equal bit for bit. They are sorted by a hash: `np.unique` by whole rows takes longer than the runs.
+    Where a sample of them holds no row twice, no row counts as another's equal.
+    """
+    bits = np.ascontiguousarray(keys, np.float64).view(np.uint64)
+    every = np.arange(len(bits))
+    if (bits == bits[0]).all():
+        return every[:1], np.zeros_like(every)
+    hashes = np.zeros(len(bits), np.uint64)
+    for column in bits.T:
+        hashes = (hashes ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
+    sample = np.unique(np.random.default_rng(0).integers(len(bits), size=1024))
+    if len(np.unique(hashes[sample])) == len(sample):
+        return every, every
+    _, rows, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    if (bits[rows][inverse] != bits).any():  # two rows with one hash
+        return every, every
+    return rows, inverse

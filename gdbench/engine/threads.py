@@ -12,10 +12,11 @@ from threading import Condition, Thread
 import jax
 import numpy as np
 
-from gdbench.engine.lanes import machine
+from gdbench.engine.compiled_loop import machine
 from gdbench.engine.program import Program
-from gdbench.engine.step import Signature
-from gdbench.engine.stream import Advance, Records, Stream
+from gdbench.engine.records import Advance, Records
+from gdbench.engine.signature import Signature
+from gdbench.engine.stream import Stream
 
 # a program of so many runs for each thread is cut, so that every thread has lanes of its own to fill
 SLICE = 4096

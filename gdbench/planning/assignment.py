@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gdbench.errors import SpecError, unknown
-from gdbench.planning.variants import Given, own_settings
+from gdbench.planning.axis_values import Setting
+from gdbench.planning.variants import own_settings
 from gdbench.solvers.base import CONVENTION, PAPER, Solver
 from gdbench.spec.axes import Axis
 from gdbench.spec.entries import UNDER_SURFACE
@@ -19,14 +20,14 @@ STARTS = {"start", "starts"}
 
 def assign(
     things: Sequence[Surface | Solver], common: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], option: str
-) -> list[dict[str, Given]]:
+) -> list[dict[str, Setting]]:
     """What each of `things` is given: of `common` settings (`NAME` or `THING.NAME`), and of its `own`, which win.
 
     `option` is "set" for solvers, "param" for surfaces. Raises `SpecError` for a name that fits none.
     """
     kind = "solver" if option == "set" else "surface"
     what = "hyperparameter" if option == "set" else "parameter"
-    assigned: list[dict[str, Given]] = [{} for _ in things]
+    assigned: list[dict[str, Setting]] = [{} for _ in things]
     names = [thing.name for thing in things]
     for key, axis in sorted(common.items(), key=lambda item: "." in item[0]):
         owner, _, name = key.rpartition(".")
@@ -57,7 +58,7 @@ def assign(
                 raise SpecError(f"unknown {what} '{name}': {owners} {_has(chosen)} none to set", path)
             raise SpecError(str(unknown(what, name, known, f"of {owners}")), path)
         for i in takers:
-            assigned[i][name] = Given(axis, path)
+            assigned[i][name] = Setting(axis, path)
     for i, thing in enumerate(things):
         known = [*settable(thing), *(["learning_rate"] if _has_rate(thing) else [])]
         for name, value in own.get(thing.name, {}).items():
@@ -67,7 +68,7 @@ def assign(
             if name not in known:
                 more = [*known, *UNDER_SURFACE] if kind == "surface" else known
                 raise SpecError(str(unknown(what, name, more, f"of {kind} '{thing.name}'")), where)
-            assigned[i][name] = Given(value, where)
+            assigned[i][name] = Setting(value, where)
     used = {item.path for given in assigned for item in given.values()}
     for key in common:
         if (option, key) not in used:
@@ -90,7 +91,7 @@ def _settings_in_force(
 
 
 def require_effect(
-    spec: SweepSpec, surfaces: Sequence[Surface], solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]
+    spec: SweepSpec, surfaces: Sequence[Surface], solvers: Sequence[Solver], given: Sequence[Mapping[str, Setting]]
 ) -> None:
     """Raise `SpecError` for a rate or start of all that every solver or surface replaces by its own."""
     rated = [own for solver, own in zip(solvers, given, strict=True) if _has_rate(solver)]
@@ -103,7 +104,7 @@ def require_effect(
             raise SpecError(f"'{key}' has no effect: every surface sets its own", (key,))
 
 
-def _takes_rate_of_all(spec: SweepSpec, own: Mapping[str, Given]) -> bool:
+def _takes_rate_of_all(spec: SweepSpec, own: Mapping[str, Setting]) -> bool:
     item = own.get("learning_rate")
     if item is None or item.axis is spec.learning_rate:
         return True

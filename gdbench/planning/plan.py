@@ -11,13 +11,13 @@ import numpy as np
 
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.assignment import assign, require_effect
-from gdbench.planning.limits import require_few
-from gdbench.planning.memory import require_memory
-from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Block, Conditions
+from gdbench.planning.axis_values import Setting, values_of
+from gdbench.planning.limits import require_few, require_memory
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Conditions, RunGrid
 from gdbench.planning.schedule_settings import with_schedules
 from gdbench.planning.solver_settings import draws_at_random, searches_of
 from gdbench.planning.starts import starts_on
-from gdbench.planning.variants import Given, surface_variants, values_of
+from gdbench.planning.variants import surface_variants
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.axes import Axis
 from gdbench.spec.run import RunSpec, validated
@@ -38,7 +38,7 @@ class Plan:
     spec: RunSpec | SweepSpec
     surfaces: list[Surface]
     solvers: list[Solver]
-    blocks: list[Block]
+    blocks: list[RunGrid]
 
     @property
     def runs(self) -> int:
@@ -80,7 +80,7 @@ def make_sweep_plan(
         surfaces.append(made)
     given_surfaces = assign(surfaces, spec.param, spec.surface, "param")
     if spec.data is not None:
-        from gdbench.surfaces.data.from_table import give_to_data
+        from gdbench.planning.data import give_to_data
 
         give_to_data(spec, surfaces, given_surfaces)
     given_solvers = [
@@ -100,7 +100,7 @@ def make_sweep_plan(
     random = len(seeds) > 1 and any(
         draws_at_random(search.solver, options) for search in searches for options in search.options
     )
-    blocks: list[Block] = []
+    blocks: list[RunGrid] = []
     first = 0
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
@@ -118,7 +118,7 @@ def make_sweep_plan(
                 _require_examples(variant, condition, "batch_size" in own)
                 for search in searches:
                     for options in search.options:
-                        block = Block(
+                        block = RunGrid(
                             surface=variant,
                             solver=search.solver,
                             options=options,
@@ -162,7 +162,7 @@ def _conditions(
     axes: dict[str, Axis] = {name: own.get(name) or getattr(spec, name) or Axis("values", (0,)) for name in CONDITIONS}
     lists: dict[str, list[Any]] = {}
     for name, axis in axes.items():
-        numbers = axis.values if name == "dtype" else values_of(Given(axis, (name,)), spec.seed)
+        numbers = axis.values if name == "dtype" else values_of(Setting(axis, (name,)), spec.seed)
         lists[name] = [value.item() if isinstance(value, np.generic) else value for value in numbers]
     for combination in product(*lists.values()):
         chosen = dict(zip(lists, combination, strict=True))
@@ -186,7 +186,7 @@ def _with_noise(
         axis = getattr(spec, name)
         if axis is None:
             continue
-        values = values_of(Given(axis, (name,)), spec.seed)
+        values = values_of(Setting(axis, (name,)), spec.seed)
         if len(values) == 1:
             single[name] = float(values[0])
             continue
@@ -218,6 +218,6 @@ def _of_data(spec: SweepSpec) -> list[Surface]:
     """The surfaces that are made of the table that `spec` names; none without one."""
     if spec.data is None:
         return []
-    from gdbench.surfaces.data.from_table import data_surfaces  # pandas and scipy load only for a table
+    from gdbench.planning.data import data_surfaces
 
     return data_surfaces(spec)

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.errors import UsageError, describe
+from gdbench.errors import UsageError, one_line
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts, facts_of
@@ -49,7 +49,7 @@ def problem_of(surface: Surface) -> Problem:
     try:
         return Problem(surface, facts_of(surface))
     except Exception as error:  # a plug-in may raise anything: its runs get a row that says so
-        sentence = describe(error) if isinstance(error, UsageError) else f"surface '{surface.name}' {describe(error)}"
+        sentence = one_line(error) if isinstance(error, UsageError) else f"surface '{surface.name}' {one_line(error)}"
         return Problem(surface, None, sentence)
 
 
@@ -59,7 +59,7 @@ _KNOWN: WeakKeyDictionary[Surface, dict[tuple[tuple[str, float], ...], Problem]]
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class RunGrid:
     """Runs of one solver on one surface, under the same conditions and options: one compiled program.
 
     Run `row` of a block is a cell of the array with the axes (problem, hyperparameter axes.., start, seed), the last

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import SpecError, UsageError
-from gdbench.planning.variants import Given, values_of
+from gdbench.planning.axis_values import Setting, values_of
 from gdbench.solvers.base import Solver
-from gdbench.spec.axes import Axis, Problem
+from gdbench.spec.axes import Axis, AxisError
 from gdbench.spec.schedule_parsing import schedules_of
 from gdbench.spec.schedules import ABSENT, NEEDED, Schedule, Schedules
 
@@ -23,24 +23,24 @@ ABOVE_0 = re.compile(r"(decay|transition|warmup)_steps|timescale|decay_rate")
 FROM_0 = re.compile(r"transition_begin|alpha|exponent|power|boundary\d+|scale\d+")
 
 
-def with_schedules(solver: Solver, given: Mapping[str, Given], rate: Any) -> dict[str, Given]:
+def with_schedules(solver: Solver, given: Mapping[str, Setting], rate: Any) -> dict[str, Setting]:
     """What a solver is given, with schedules where they are written as texts; `rate` is the learning rate of all."""
     numbers = {name for one in (solver, *solver.variants.values()) for name in one.resolved(given).hyperparameters}
     found = dict(given)
     if RATE in numbers and RATE not in given and isinstance(rate, Schedules):
-        found[RATE] = Given(rate, (RATE,))
+        found[RATE] = Setting(rate, (RATE,))
     for name in [name for name in found if name in numbers]:
         item = found[name]
         try:
             found[name] = replace(item, axis=schedules_of(item.axis) or item.axis)
-        except Problem as problem:
+        except AxisError as problem:
             raise SpecError(f"'{item.name}': {problem}", (*item.path, *problem.path)) from None
     return found
 
 
 def choices_of(
-    solver: Solver, given: Mapping[str, Given], searched: Collection[str] = ()
-) -> Iterator[tuple[dict[str, Given], dict[str, str]]]:
+    solver: Solver, given: Mapping[str, Setting], searched: Collection[str] = ()
+) -> Iterator[tuple[dict[str, Setting], dict[str, str]]]:
     """Every combination of the schedules that a solver is given: plain settings, and the kinds by hyperparameter.
 
     The base of a schedule stands under the hyperparameter's own name, where it is given; its other numbers as
@@ -59,26 +59,26 @@ def choices_of(
         yield own, {name: schedule.kind for name, schedule in zip(several, combination, strict=True)}
 
 
-def _settings(name: str, schedule: Schedule, path: tuple[Any, ...], searched: Collection[str]) -> dict[str, Given]:
+def _settings(name: str, schedule: Schedule, path: tuple[Any, ...], searched: Collection[str]) -> dict[str, Setting]:
     """The numbers of a schedule as settings."""
     here = (*path, schedule.kind)
-    found: dict[str, Given] = {}
+    found: dict[str, Setting] = {}
     if schedule.base in schedule.numbers:
-        found[name] = Given(schedule.numbers[schedule.base], (*here, schedule.base))
+        found[name] = Setting(schedule.numbers[schedule.base], (*here, schedule.base))
     for number, default in schedule.others.items():
         key = f"{name}.{number}"
         if number in schedule.numbers:
-            found[key] = Given(schedule.numbers[number], (*here, number))
+            found[key] = Setting(schedule.numbers[number], (*here, number))
         elif key in searched or default == ABSENT:
             continue
         elif default == NEEDED:
             raise SpecError(f"the schedule '{schedule.kind}' of '{name}' needs '{number}'", here)
         else:
-            found[key] = Given(Axis("values", (default,)), (*here, number))
+            found[key] = Setting(Axis("values", (default,)), (*here, number))
     return found
 
 
-def named(given: Mapping[str, Given]) -> set[str]:
+def named(given: Mapping[str, Setting]) -> set[str]:
     """The names of what a solver is given values for, the numbers of schedules among them."""
     found = set()
     for name, item in given.items():
@@ -90,7 +90,7 @@ def named(given: Mapping[str, Given]) -> set[str]:
     return found
 
 
-def number_names(given: Mapping[str, Given]) -> list[str]:
+def number_names(given: Mapping[str, Setting]) -> list[str]:
     """The names of all numbers besides the bases that the schedules of a solver take."""
     found: dict[str, None] = {}
     for name, item in given.items():
@@ -99,7 +99,7 @@ def number_names(given: Mapping[str, Given]) -> list[str]:
     return list(found)
 
 
-def number_values(given: Mapping[str, Given], seed: int) -> dict[str, np.ndarray]:
+def number_values(given: Mapping[str, Setting], seed: int) -> dict[str, np.ndarray]:
     """The values of the numbers besides the bases, by their names with a dot."""
     return {name: values_of(item, seed) for name, item in given.items() if "." in name}
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from gdbench.errors import SpecError, UsageError, unknown
-from gdbench.solvers.base import KEPT, Solver
+from gdbench.solvers.base import DECAYS, Solver
 from gdbench.spec.run import Rates
 from gdbench.spec.sweep import Range
 
-USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in KEPT} | {
+USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in DECAYS} | {
     "eps": Range(log=(1e-12, 1e-3)),
     # a factor that shortens must stay below 1, and one that lengthens above it
     "gains.down": Range(one_minus_log=(0.005, 0.5)),

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdbench.errors import SpecError
+from gdbench.planning.axis_values import Setting, values_of
 from gdbench.planning.schedule_settings import choices_of, named, number_names, number_values, require_possible
 from gdbench.planning.search_space import check_space, space_of, trial_points
-from gdbench.planning.variants import Given, hyperparameters, solver_options, values_of, variants_of
+from gdbench.planning.variants import hyperparameters, solver_options, variants_of
 from gdbench.solvers import Solver
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.axes import Axis
@@ -22,7 +23,7 @@ from gdbench.spec.sweep import SweepSpec, Tune
 
 
 @dataclass(frozen=True)
-class Search:
+class SolverSettings:
     """The settings of a solver, in one convention: fixed ones, the axes of swept ones, the combinations of options;
     and the kinds of its schedules, by hyperparameter.
     """
@@ -34,7 +35,9 @@ class Search:
     schedules: dict[str, str]
 
 
-def searches_of(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]) -> list[Search]:
+def searches_of(
+    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Setting]]
+) -> list[SolverSettings]:
     """What is tried of every solver, in each of the conventions that it is given, under each of its schedules."""
     space = spec.tune.space if spec.tune is not None else {}
     several = [variants_of(solver, own, space) for solver, own in zip(solvers, given, strict=True)]
@@ -55,11 +58,11 @@ def searches_of(spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapp
 
 
 def _search(
-    spec: SweepSpec, solver: Solver, given: Mapping[str, Given], schedules: dict[str, str], numbers: Collection[str]
-) -> Search:
+    spec: SweepSpec, solver: Solver, given: Mapping[str, Setting], schedules: dict[str, str], numbers: Collection[str]
+) -> SolverSettings:
     own = dict(given)
     if "learning_rate" not in own and isinstance(spec.learning_rate, Axis):
-        own["learning_rate"] = Given(spec.learning_rate, ("learning_rate",))
+        own["learning_rate"] = Setting(spec.learning_rate, ("learning_rate",))
     fixed, swept = hyperparameters(solver, own, spec.seed, spec.tune.space if spec.tune is not None else {})
     for name, values in number_values(own, spec.seed).items():
         if len(values) > 1:
@@ -81,11 +84,11 @@ def _search(
     else:
         axes = tuple({name: values} for name, values in {**rates, **swept}.items())
     require_possible(solver, schedules, fixed, axes, {name: item.path for name, item in own.items()})
-    return Search(solver, fixed, axes, list(solver_options(solver, own)), schedules)
+    return SolverSettings(solver, fixed, axes, list(solver_options(solver, own)), schedules)
 
 
 def _rates_and_own(
-    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Given]]
+    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Setting]]
 ) -> dict[str, set[str]]:
     """By solver, the names of what it is given a value for."""
     rate = {"learning_rate"} if isinstance(spec.learning_rate, Axis) else set()
@@ -96,7 +99,7 @@ def _tuned(
     spec: SweepSpec,
     tune: Tune,
     solver: Solver,
-    own: Mapping[str, Given],
+    own: Mapping[str, Setting],
     fixed: dict[str, float],
     rates: Mapping[str, np.ndarray],
     numbers: Collection[str],

@@ -1,68 +1,22 @@
-"""The settings that a surface or solver is given, and the values of their axes."""
+"""A surface at its options, a solver in its conventions, and the settings of both."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gdbench.errors import SpecError
-from gdbench.keywords import as_number, as_option
+from gdbench.planning.axis_values import Setting, _at, values_of
+from gdbench.registry import as_number, as_option
 from gdbench.solvers.base import CONVENTION, Solver
 from gdbench.surfaces.base import Surface
 
 
-@dataclass(frozen=True)
-class Given:
-    """The axis or schedules that a specification gives a setting, and the key path at which it stands."""
-
-    axis: Any
-    path: tuple[Any, ...]
-
-    @property
-    def name(self) -> str:
-        """The key path in words."""
-        return ".".join(map(str, self.path))
-
-
-def values_of(given: Given, seed: int) -> np.ndarray:
-    """The values `[length]` of an axis of numbers; random ones follow from the seed and the key path alone.
-
-    Raises `SpecError` where one is no number, or two are equal: two runs of one name would count twice.
-    """
-    values = _values_of(given, seed)
-    if len(np.unique(values)) < len(values):
-        raise SpecError(f"'{given.name}': two of its {len(values)} values are the same number", given.path)
-    return values
-
-
-def _values_of(given: Given, seed: int) -> np.ndarray:
-    axis = given.axis
-    if axis.spacing == "values":
-        for value in axis.values:
-            if isinstance(value, bool):
-                raise SpecError(f"'{given.name}' must be a number, not {value!r}", given.path)
-        return np.array([_at(given.path, as_number, value=value, what=f"'{given.name}'") for value in axis.values])
-    if axis.spacing == "log":
-        return np.geomspace(axis.low, axis.high, axis.num)
-    if axis.spacing == "linear":
-        return np.linspace(axis.low, axis.high, axis.num)
-    generator = np.random.default_rng([seed, zlib.crc32("/".join(map(str, given.path)).encode())])
-    if axis.spacing == "normal":
-        return generator.normal(axis.low, axis.high, axis.num)
-    uniform = generator.random(axis.num)
-    if axis.spacing == "log_uniform":
-        low, high = np.log(axis.low), np.log(axis.high)
-        return np.clip(np.exp(low + (high - low) * uniform), axis.low, axis.high)
-    return axis.low + (axis.high - axis.low) * uniform
-
-
 def surface_variants(
-    surface: Surface, given: Mapping[str, Given], seed: int
+    surface: Surface, given: Mapping[str, Setting], seed: int
 ) -> Iterator[tuple[Surface, dict[str, np.ndarray]]]:
     """`surface` at every combination of its options and dimension, each with its swept parameters `[problems]`.
 
@@ -90,23 +44,14 @@ def surface_variants(
         yield surface.with_parameters(**dict(zip(static, combination, strict=True))), parameters
 
 
-def _at(path: tuple[Any, ...], call: Any, **values: Any) -> Any:
-    try:
-        return call(**values)
-    except SpecError:
-        raise
-    except Exception as error:
-        raise SpecError(str(error), path) from None
-
-
-def _static_values(given: Given) -> tuple[Any, ...]:
+def _static_values(given: Setting) -> tuple[Any, ...]:
     """The values of a setting that is compiled in: only a list makes sense."""
     if given.axis.spacing != "values":
         raise SpecError(f"'{given.name}' is compiled in: give its values as a list, not as a range", given.path)
     return given.axis.values
 
 
-def variants_of(solver: Solver, given: Mapping[str, Given], space: Collection[str] = ()) -> list[Solver]:
+def variants_of(solver: Solver, given: Mapping[str, Setting], space: Collection[str] = ()) -> list[Solver]:
     """The solver under every convention that it is given; one that lacks a setting is refused.
 
     What may be absent is there where it is `given` a value, or a range in the `space` of tuning.
@@ -142,7 +87,7 @@ def _ranged(solver: Solver, space: Collection[str]) -> list[str]:
     return [name for owner, _, name in (key.rpartition(".") for key in space) if owner in ("", solver.name)]
 
 
-def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[str, Any]]:
+def solver_options(solver: Solver, given: Mapping[str, Setting]) -> Iterator[dict[str, Any]]:
     """Every combination of a solver's options."""
     chosen: dict[str, list[Any]] = {}
     for name, default in solver.options.items():
@@ -159,13 +104,13 @@ def solver_options(solver: Solver, given: Mapping[str, Given]) -> Iterator[dict[
         yield dict(zip(chosen, combination, strict=True))
 
 
-def _require_different(given: Given, values: Sequence[Any]) -> None:
+def _require_different(given: Setting, values: Sequence[Any]) -> None:
     if len(set(values)) < len(values):
         raise SpecError(f"'{given.name}': two of its {len(values)} values mean the same", given.path)
 
 
 def hyperparameters(
-    solver: Solver, given: Mapping[str, Given], seed: int, space: Collection[str] = ()
+    solver: Solver, given: Mapping[str, Setting], seed: int, space: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """The hyperparameters that all runs share, and those that are swept; not the learning rate.
 

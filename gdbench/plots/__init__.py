@@ -63,8 +63,8 @@ def draw(frames: Frames, folder: Path, axes: tuple[str, str] | None = None) -> l
     `batches.png` when runs on a surface of one weight differ in their batch size, `sensitivity.png` when a solver ran
     at several learning rates, `heatmap.png` and `heatmap-SURFACE-SOLVER.png` when one ran at four values or more of two
     settings, `grid.png` and `profile.png` for at least two surfaces and solvers.
-    With `frames.summaries` (those of `gdbench.results.statistics.summaries`, and `expected_best`) also `data_profile.png`,
-    `ecdf.png` and `tuning.png`, and bands.
+    With `frames.summaries` (of `results.statistics.summaries`, and `expected_best`) also `data_profile.png`, `ecdf.png`
+    and `tuning.png`, and bands.
     """
     # Diverged runs bring infinities into every difference and logarithm; they are dropped where points are drawn.
     with look(), np.errstate(all="ignore"):

@@ -15,9 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from gdbench.errors import UsageError, unknown
+from gdbench.formatting import human
 from gdbench.plots.contours import Ground, draw_ground
 from gdbench.plots.paths import CROWD, Track, exit_of, inside, leaves, pulled_in, scenes_of, solvers_of
-from gdbench.plots.style import INK, handle, human, in_order, look, names, page, style_of
+from gdbench.plots.style import INK, handle, in_order, look, names, page, style_of
 from gdbench.plots.trajectory import signs
 
 MOST_PANELS = 12  # more side by side are too small to follow

@@ -12,21 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.plots.style import (
-    COLOURS,
-    GRID,
-    INK,
-    MUTED,
-    count,
-    human,
-    names,
-    note,
-    page,
-    scale_steps,
-    set_ticks,
-    sheets,
-)
-from gdbench.results.chosen import chosen_runs
+from gdbench.formatting import count, human
+from gdbench.plots.style import COLOURS, GRID, INK, MUTED, names, note, page, scale_steps, set_ticks, sheets
+from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
 BATCH = "surface.batch_size"

@@ -12,8 +12,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.formatting import human
 from gdbench.plots.scales import Scale, dress
-from gdbench.plots.style import INK, MUTED, human, sign
+from gdbench.plots.style import INK, MUTED, sign
 
 # greys of clearly different lightness, and no grey where viridis has one
 FAILURE_COLOURS = {"budget": "#e4e7ea", "stationary": "#bcc3c9", "diverged": "#7b848c", "error": "#ffffff"}

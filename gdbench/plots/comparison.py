@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.plots.style import GRID, INK, MUTED, human, log_ticks, look, names, only, page, set_ticks, sign, style_of
+from gdbench.formatting import human
+from gdbench.plots.style import GRID, INK, MUTED, log_ticks, look, names, only, page, set_ticks, sign, style_of
 from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
 
 # inches

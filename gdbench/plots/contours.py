@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from gdbench.plots.style import INK, human, note, set_ticks
+from gdbench.formatting import human
+from gdbench.plots.style import INK, note, set_ticks
 
 GREYS = LinearSegmentedColormap.from_list("greys", ["#ffffff", "#eef0f2", "#cfd5da"])
 LEVELS = 12

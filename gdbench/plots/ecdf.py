@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gdbench.formatting import human
 from gdbench.plots.share_curves import noun, share_figure
-from gdbench.plots.style import human, names
+from gdbench.plots.style import names
 
 
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdbench.formatting import human
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_on
-from gdbench.plots.style import INK, human, names, only, page, sheets
+from gdbench.plots.style import INK, names, only, page, sheets
 from gdbench.results.statistics import floats
 
 ROWS = 40  # surfaces on a page

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Stroke
 
+from gdbench.formatting import human
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
 from gdbench.plots.files import file_name
 from gdbench.plots.scales import Scale, borders, dress, scale_of
-from gdbench.plots.style import INK, human, page, sheets, sign
+from gdbench.plots.style import INK, page, sheets, sign
 from gdbench.results.statistics import floats
 from gdbench.results.statistics.by_setting import best_of, by_setting, numbers, scheduled, schedules, swept
 from gdbench.theory.closed_forms import FORMULAS, best_setting, extremes, stability_edge

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gdbench.plots.contours import Ground, ground_of
 from gdbench.plots.style import only
-from gdbench.results.chosen import chosen_runs
+from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
 CALMEST = 0.3

@@ -1,4 +1,4 @@
-"""plane.png: the paths on random planes through surfaces of more than two weights (see `gdbench.surfaces.random_plane`)."""
+"""plane.png: the paths on random planes through surfaces of more than two weights (see `surfaces.random_plane`)."""
 
 from __future__ import annotations
 

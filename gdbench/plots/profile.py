@@ -15,7 +15,7 @@ from gdbench.results.statistics import performance_profile, steps_of
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = None) -> Iterator[tuple[str, Figure]]:
     """`profile.png`, and with a summary `data_profile.png`, if there are at least two problems and two solvers.
 
-    Without the summary's frame `profile` (see `gdbench.results.statistics.summaries`) the profile is that of the table's
+    Without the summary's frame `profile` (see `results.statistics.summaries`) the profile is that of the table's
     medians, and has no bands.
     """
     problems, name = len(names(table, "surface")), noun(table)

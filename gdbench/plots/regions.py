@@ -13,8 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.formatting import human
 from gdbench.plots.files import words_in_name
-from gdbench.plots.style import INK, MUTED, PANELS, human, note, page, set_ticks, sheets, sign
+from gdbench.plots.style import INK, MUTED, PANELS, note, page, set_ticks, sheets, sign
 
 # what the keys of a surface's ground begin with that are about its regions
 PREFIX = "regions."

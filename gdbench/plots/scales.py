@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from gdbench.plots.style import human, log_ticks
+from gdbench.formatting import human
+from gdbench.plots.style import log_ticks
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from gdbench.plots.style import GRID, MUTED, handle, human, log_ticks, names, only, page, set_ticks, style_of
+from gdbench.formatting import human
+from gdbench.plots.style import GRID, MUTED, handle, log_ticks, names, only, page, set_ticks, style_of
 from gdbench.results.statistics import floats
 
 # So many solvers have a band each; of more, the best few do.

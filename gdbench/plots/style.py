@@ -19,22 +19,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from gdbench.formatting import human
+
 DPI = 120
+
 INK, MUTED = "#1a1a1a", "#5f6770"
+
 GRID: dict[str, Any] = {"color": "#e6e9ec", "linewidth": 0.6}
+
 # Past this ratio of the longest to the shortest run the short ones would be a vertical line on a linear axis.
 LINEAR = 15.0
+
 # So many small panels can be told apart on a page; so many pages will be looked at.
 PANELS, PAGES = 20, 3
 
 # Okabe and Ito's colours for all kinds of colour vision, without their yellow: too pale for a line on white.
 COLOURS = ("#000000", "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+
 # No plain dots: those are the predicted rates.
 DASHES: tuple[Any, ...] = ("-", (0, (7, 2)), (0, (7, 1.5, 1.5, 1.5)), (0, (3.5, 1.5)), (0, (12, 2.5)))
 DASHES += ((0, (5, 1.2, 1.2, 1.2, 1.2, 1.2)),)
+
 # No star, cross or x: those are minimisers and diverged runs.
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "p", "<", "h", "d")
+
 PLUGIN_MARKERS = (">", "8", "H")
+
 AREAS = {"s": 0.9, "D": 0.95, "^": 1.15, "v": 1.15, "<": 1.15, ">": 1.15, "P": 1.3, "p": 1.15, "h": 1.1, "d": 1.15}
 
 # The place in this list is the style: append, never reorder.
@@ -156,32 +166,6 @@ def sheets(
         remark = f" (page {i + 1} of {count}{left})" if count > 1 else ""
         found.append((file, drawn[i * each : (i + 1) * each], remark))
     return found
-
-
-def human(number: float, digits: int = 3) -> str:
-    """A number as people write it: 0.01, 1e-4, 137, 10 000, 2.5e7."""
-    number = float(number)
-    if math.isnan(number):
-        return "unknown"
-    if math.isinf(number):
-        return "∞" if number > 0 else "−∞"
-    size = abs(number)
-    if size >= 10**digits and number != round(number):
-        size = float(f"{size:.{digits}g}")
-    if 1000 <= size < 1e6 and size == round(size):
-        text = f"{size:,.0f}".replace(",", "\u2009")
-    elif size == 0 or 1e-3 <= size < 1e6:
-        text = f"{size:.{digits}g}" if size < 10**digits else f"{size:.0f}"
-    else:
-        mantissa, exponent = f"{size:.{digits - 1}e}".split("e")
-        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        text = f"{mantissa}e{int(exponent)}"
-    return "−" + text if number < 0 else text
-
-
-def count(number: float, noun: str = "step") -> str:
-    """`1 step`, `10 000 steps`."""
-    return f"{human(number)} {noun}" + ("" if number == 1 else "s")
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:

@@ -14,9 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Stroke
 
+from gdbench.formatting import human
 from gdbench.plots.colours import FAILURE_COLOURS, Shades, colour_bar, failure_sign
 from gdbench.plots.scales import Scale, borders, dress, scale_of
-from gdbench.plots.style import GRID, INK, MUTED, human, look, page, set_ticks, sign, style_of
+from gdbench.plots.style import GRID, INK, MUTED, look, page, set_ticks, sign, style_of
 from gdbench.results.statistics import floats
 from gdbench.theory.closed_forms import FORMULAS, complex_between, stability_edge, steps_per_decade
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.formatting import count, human
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.files import file_name
 from gdbench.plots.one_weight import draw_curve
@@ -26,22 +27,7 @@ from gdbench.plots.paths import (
     solvers_of,
     within_reach,
 )
-from gdbench.plots.style import (
-    INK,
-    MUTED,
-    PANELS,
-    count,
-    handle,
-    human,
-    in_order,
-    names,
-    note,
-    only,
-    page,
-    sheets,
-    sign,
-    style_of,
-)
+from gdbench.plots.style import INK, MUTED, PANELS, handle, in_order, names, note, only, page, sheets, sign, style_of
 from gdbench.results.statistics import floats
 from gdbench.theory.drift import DRIFTS
 

@@ -9,21 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdbench.formatting import count
 from gdbench.plots.share_curves import BANDS, FEW
-from gdbench.plots.style import (
-    DPI,
-    GRID,
-    MUTED,
-    count,
-    handle,
-    in_order,
-    log_ticks,
-    only,
-    page,
-    set_ticks,
-    sheets,
-    style_of,
-)
+from gdbench.plots.style import DPI, GRID, MUTED, handle, in_order, log_ticks, only, page, set_ticks, sheets, style_of
 from gdbench.results.statistics import floats
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from gdbench.errors import UsageError
-from gdbench.results.chosen import chosen_runs, label_problems
-from gdbench.results.selection import median
+from gdbench.results.labels import label_problems
+from gdbench.results.selection import chosen_runs, median
 from gdbench.results.statistics import floats
 from gdbench.results.statistics.paired import (
     LEAST,

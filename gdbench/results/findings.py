@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gdbench.cli.tables import number
+from gdbench.formatting import number
 from gdbench.results.statistics import floats
 
 PLAIN = "sgd"  # what the others are compared with

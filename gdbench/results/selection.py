@@ -1,4 +1,4 @@
-"""Every solver gets the same budget of trials; the winner is chosen by one printed rule."""
+"""Select the settings that win, by one printed rule, and the runs that are at them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import hyperparameters
+from gdbench.results.labels import _plain
+
 # how the winner is chosen; printed under every table
 RULE = "most runs at the target, then fewest steps (median over starts), then lowest loss, then smaller rate"
+
 # the same where tuning goes by a loss
 LOSS_RULE = "lowest {} (median over starts), then most runs at the target, then fewest steps, then smaller rate"
+
 METRICS = {"steps_to_target": "steps", "loss_final": "loss", "loss_best": "loss"}
+
 # what a score is made of
 SCORED = ("status", "steps_to_target", "loss_final", "loss_best")
 
@@ -103,3 +109,50 @@ def median(values: pd.Series | np.ndarray) -> float:
     """The median in which infinities are ordinary large numbers: two middle ones of which one is infinite give it."""
     numbers = np.asarray(values, dtype=float)
     return float(grouped_median(numbers, np.zeros(len(numbers), np.int64))[0])
+
+
+EMPTY, ABSENT = 0, -1
+
+
+def chosen_runs(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `runs` at each (surface, solver)'s chosen settings as `table` names them, in the order of `runs`.
+
+    All hyperparameters that both frames have must be equal: an empty cell equals an empty one only, a number its exact
+    value, whichever type its column was read as. Where the table's `tuning_starts` is above 0 only the held-out starts
+    count: `start >= tuning_starts`. `surface` is the problem's name in both (see `label_problems`).
+    """
+    rows, run_key, table_key = np.arange(len(runs)), np.zeros(len(runs), np.int64), np.zeros(len(table), np.int64)
+    for name in ["surface", "solver", *(name for name in hyperparameters(runs) if name in table.columns)]:
+        found, given = _codes(runs[name].iloc[rows], table[name])
+        base = int(given.max(initial=0)) + 1
+        # numbered anew after every column: a product over all columns would overflow
+        known, table_key = np.unique(table_key * base + given, return_inverse=True)
+        key = pd.Index(known).get_indexer(pd.Index(run_key * base + found))
+        keep = (found != ABSENT) & (key >= 0)
+        rows, run_key = rows[keep], key[keep].astype(np.int64)
+    if "tuning_starts" in table.columns:
+        held_out = np.zeros(int(table_key.max(initial=-1)) + 1)
+        held_out[table_key] = pd.to_numeric(table["tuning_starts"]).to_numpy(dtype=float, na_value=0.0)
+        rows = rows[runs["start"].to_numpy()[rows] >= held_out[run_key]]
+    return runs.iloc[rows]
+
+
+def _codes(column: pd.Series, choices: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Both columns as whole numbers, equal where the cells are: 0 for an empty one, -1 for what `choices` lacks."""
+    given = _factorised(choices)
+    known = given[1].drop_duplicates()  # a column of mixed types may hold 3 and "3"
+
+    def numbered(codes: np.ndarray, values: pd.Index) -> np.ndarray:
+        places = known.get_indexer(values)
+        # the code of an empty cell is -1: the last number
+        return np.append(np.where(places < 0, ABSENT, places + 1), EMPTY)[codes]
+
+    return numbered(*_factorised(column)), numbered(*given)
+
+
+def _factorised(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """For each cell the place of its value, -1 for an empty one, and the values."""
+    codes, uniques = pd.factorize(column)
+    if pd.api.types.is_numeric_dtype(uniques.dtype) and not pd.api.types.is_bool_dtype(uniques.dtype):
+        return codes, pd.Index(np.asarray(uniques, dtype=float))
+    return codes, pd.Index([_plain(value) for value in uniques], dtype=object)

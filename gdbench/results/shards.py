@@ -19,9 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gdbench.columns import ordered
 from gdbench.errors import ResultError
-from gdbench.results.folder import write_bytes, writing
-from gdbench.results.table import ordered
+from gdbench.results.files import write_bytes, writing
 
 FOLDER = "shards"
 # texts of which a million rows have few different ones

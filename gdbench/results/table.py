@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gdbench.results.chosen import SCORES, hyperparameters
+from gdbench.columns import AT, FIXED, LAST, SCORES, hyperparameters
 from gdbench.results.selection import SCORED, group_edges, grouped_median, score_groups, setting_codes
-
-COLUMNS = (
-    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
-    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message"
-).split()
-# where examples are held out, and where a model predicts
-HELD_OUT = ("held_out_loss", "held_out_step")
-WATCHED = (*HELD_OUT, *SCORES)
-AT = "steps_at_"
-FIXED = (
-    "surface solver tuned trials tuning_runs tuning_steps tuning_edge tuning_starts tuning_success "
-    "tuning_steps_to_target starts success status steps_to_target"
-).split()
-LAST = "loss_final gap distance minimum rate_observed rate_predicted rate_note condition_number message".split()
-# rates that differ by more than this share of the predicted one need a word on why
-TOLERANCE = 0.01
-# of a run that no path was kept of, and of runs that differ from start to start
-NOT_REPLAYED, STARTS_DIFFER = "not replayed", "starts differ"
-
-
-def ordered(names: Iterable[str]) -> list[str]:
-    """The columns of runs in their order: the fixed ones, targets, hyperparameters, parameters, starts."""
-    names = list(names)
-    watched = [name for name in WATCHED if name in names]
-    others = [name for name in names if name not in (*COLUMNS, *WATCHED)]
-    targets = [name for name in others if name.startswith(AT)]
-    starts = [name for name in others if name.startswith("start.")]
-    parameters = [name for name in others if name.startswith("surface.")]
-    hyperparameters = [name for name in others if name not in (*targets, *starts, *parameters)]
-    starts.sort(key=lambda name: int(name.removeprefix("start.")))
-    return [*COLUMNS, *watched, *targets, *hyperparameters, *parameters, *starts]
-
-
-def target_column(target: float) -> str:
-    """The column for the first step at a relative target: `steps_at_1e-3`, `steps_at_0.25`."""
-    exponent = round(-np.log10(target))
-    return f"{AT}1e-{exponent}" if target == 10.0**-exponent and exponent > 0 else f"{AT}{target:g}"
+from gdbench.theory.observed_rate import NOT_REPLAYED, STARTS_DIFFER, needs_note
 
 
 def table_of(
@@ -188,15 +152,6 @@ def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
         if isinstance(text, str) and not messages[group]:
             messages[group] = text
     return {**found, "message": messages}
-
-
-def needs_note(observed: Any, predicted: Any, reached: Any) -> np.ndarray:
-    """Where something is to be said of two rates: they differ, or one is missing though the target was `reached`."""
-    observed, predicted = np.asarray(observed, dtype=float), np.asarray(predicted, dtype=float)
-    both = ~np.isnan(observed) & ~np.isnan(predicted)
-    with np.errstate(invalid="ignore"):
-        differ = np.abs(observed - predicted) > TOLERANCE * predicted
-    return np.where(both, differ, np.asarray(reached, dtype=bool))
 
 
 def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predicted: np.ndarray) -> list[str]:

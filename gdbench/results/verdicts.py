@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
-from rich.text import Text
 
-from gdbench.cli.tables import number
 from gdbench.results.statistics.paired import LEAST, LEVEL
 
 BETTER, WORSE, SAME, UNKNOWN = "better", "worse", "identical", "no difference shown"
+
 # too few pairs for any test to tell; no pair at all
 DIFFERS, APART = "differs", "not compared"
+
 VERDICTS = (WORSE, BETTER, UNKNOWN, DIFFERS, SAME, APART)
-VERDICT_STYLES = {WORSE: "bold red", BETTER: "green", DIFFERS: "yellow", UNKNOWN: "", SAME: "dim", APART: "dim"}
+
 MEASURES = ("steps", "success", "gap")
 
 
@@ -83,49 +82,3 @@ def explain(frame: pd.DataFrame, a: str, b: str) -> list[str]:
             f"give both results more starts, such as --starts {max(16, 2 * needed)}."
         )
     return found
-
-
-def comparison_table(frame: pd.DataFrame) -> Table:
-    """The rows, a heading for every surface: both sides' figures, the ratio of steps with its interval, the verdict.
-
-    The final gaps stand in the verdict, where the median run of a side did not reach the target.
-    """
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
-        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
-    shown.add_column("verdict on b", min_width=12)
-    for index, (surface, rows) in enumerate(frame.groupby("surface", sort=False)):
-        if index:
-            shown.add_row()
-        shown.add_row(Text(str(surface), style="bold"))
-        for row in rows.to_dict("records"):
-            interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
-            shown.add_row(
-                f"  {row['solver']}",
-                " → ".join(_steps(row[f"steps_{side}"]) for side in "ab"),
-                number(row["ratio"], 3),
-                "–".join(interval) if all(interval) else "",
-                " → ".join(_reached(row[f"success_{side}"], row[f"runs_{side}"]) for side in "ab"),
-                _verdict_cell(row),
-            )
-    return shown
-
-
-def _steps(value: float) -> str:
-    return "never" if np.isinf(value) else number(value) or "–"
-
-
-def _reached(success: float, runs: int) -> str:
-    return f"{round(success * runs)}/{runs}" if runs else "–"
-
-
-def _verdict_cell(row: Mapping[Hashable, Any]) -> Text:
-    if row["verdict"] == APART:
-        return Text(row["reason"], style=VERDICT_STYLES[APART])
-    cell = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
-    if row["verdict"] != SAME:
-        cell = Text.assemble(cell, f": {row['reason']}")
-    gaps = [number(row[f"gap_{side}"], 2) for side in "ab"]
-    if np.isinf([row["steps_a"], row["steps_b"]]).any() and all(gaps):
-        cell.append(f" (gap {' → '.join(gaps)})")
-    return cell

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.engine.stream import Trajectory, trace
-from gdbench.errors import describe
-from gdbench.planning.run_grid import Block
+from gdbench.engine.records import Trajectory
+from gdbench.engine.stream import trace
+from gdbench.errors import one_line
+from gdbench.planning.run_grid import RunGrid
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts
 from gdbench.surfaces.landscape import Landscape, landscape_of
@@ -21,13 +22,13 @@ from gdbench.theory.predicted_rate import NO_DERIVATIVE, rates_predicted
 from gdbench.theory.rate_notes import Seen, note_of
 
 
-def paths_of(block: Block, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:
+def paths_of(block: RunGrid, runs: Sequence[int] | np.ndarray) -> dict[int, Trajectory]:
     """Every iterate of `runs`, by the run's number, replayed bit for bit."""
     rows = np.asarray(runs, dtype=np.int64) - block.first_run
     return dict(zip((int(run) for run in runs), trace(block.take(rows)), strict=True))
 
 
-def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> pd.DataFrame:
+def compare_with_theory(block: RunGrid, runs: pd.DataFrame, paths: Mapping[int, Trajectory]) -> pd.DataFrame:
     """The predicted rates of `runs` and the observed ones of those with a path, both at the minimum arrived in.
 
     A run that arrived nowhere is compared with the first minimum. Columns `rate_predicted`, `rate_observed`,
@@ -53,7 +54,7 @@ def compare_with_theory(block: Block, runs: pd.DataFrame, paths: Mapping[int, Tr
             try:
                 predicted[own], reasons = rates_predicted(program, point, hessian)
             except Exception as error:  # a plug-in whose step has no forward derivative: its runs stand all the same
-                messages[own] = f"no predicted rate: {describe(error)}"
+                messages[own] = f"no predicted rate: {one_line(error)}"
             floor = facts.minimum_losses[number]
             # the loss is known to the rounding of its largest term only; below that the gap is noise
             resolution = 64 * precision.eps * abs(floor) + precision.tiny

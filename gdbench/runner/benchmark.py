@@ -5,78 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import AT
 from gdbench.engine.carry import DRAWN
-from gdbench.engine.stream import Records, Trajectory
+from gdbench.engine.records import Records, Trajectory
 from gdbench.engine.threads import cores, execute_all
-from gdbench.errors import describe
+from gdbench.errors import one_line
 from gdbench.planning.plan import Plan
-from gdbench.planning.run_grid import Block
-from gdbench.results.chosen import chosen_runs
-from gdbench.results.folder import Frames, environment, write_bytes, write_contours, write_frame, write_json
-from gdbench.results.table import AT, join_tables, table_of, table_with_theory
+from gdbench.planning.run_grid import RunGrid
+from gdbench.results.selection import chosen_runs
+from gdbench.results.table import join_tables, table_of, table_with_theory
 from gdbench.runner import frames as tables_of
 from gdbench.runner.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.runner.curves import curves_frame
-from gdbench.solvers import SOLVERS
-from gdbench.spec.run import RunSpec, dump_config
-from gdbench.spec.sweep import SweepSpec
+from gdbench.runner.frames import curves_frame
+from gdbench.runner.result import Result
 from gdbench.surfaces.decision_regions import regions_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# of failures that one sentence names
-REASONS = 3
-
-
-@dataclass
-class Result(Frames):
-    """The frames of a finished benchmark, its specification, and how to draw and save it.
-
-    runs : a row for every planned run; table : a row per surface and solver, at the chosen learning rate;
-    trajectory : every step of the drawn runs; curves : their loss at log-spaced steps; contours : by surface.
-    """
-
-    spec: RunSpec | SweepSpec = field(kw_only=True)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def figures(self) -> dict[str, Figure]:
-        """The pictures by file name."""
-        from gdbench import plots
-
-        return plots.figures(self)
-
-    def save(self, folder: str | Path, *, plots: bool = True) -> Path:
-        """Write the result folder (see `store`), tables before pictures; return its path."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        write_tables(path, self)
-        if plots:
-            from gdbench import plots as drawing
-
-            drawing.draw(self, path)
-        return path
-
-    @property
-    def failure(self) -> str:
-        """One sentence on the runs of status `error`, chosen or not; "" where there is none."""
-        failed = self.runs[self.runs["status"] == "error"]
-        if not len(failed):
-            return ""
-        pairs = len(failed[["surface", "solver"]].drop_duplicates())
-        different = list(dict.fromkeys(str(text) for text in failed["message"]))
-        reasons = "; ".join(different[:REASONS])
-        if len(different) > REASONS:
-            reasons += f"; and {len(different) - REASONS} more, in the column 'message' of the runs"
-        where = f"{pairs} of {len(self.table)} combinations of surface and solver"
-        return f"{len(failed)} of {len(self.runs)} runs failed, in {where}: {reasons}"
 
 
 @dataclass
@@ -95,22 +43,6 @@ class _Finished:
     def first_end(self) -> list[tuple[int, np.ndarray]]:
         """The first drawn run and the weights that it ended with; empty where none is drawn."""
         return [(run, path.x[-1]) for run, path in list(self.paths.items())[:1]]
-
-
-def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
-    """What is known before the first step: the configuration and the environment."""
-    write_bytes(folder / "config.yaml", dump_config(spec).encode("utf-8", "surrogateescape"))
-    packages = {SOLVERS[name].package for name in spec.solver if name in SOLVERS}
-    write_json(folder / "environment.json", environment(packages - {""}))
-
-
-def write_tables(folder: Path, result: Result) -> None:
-    """Everything but the pictures; timings stand apart, so that all the rest repeats byte for byte."""
-    write_preamble(folder, result.spec)
-    for name in ("runs", "table", "trajectory", "curves"):
-        write_frame(folder, name, getattr(result, name))
-    write_contours(folder, result.contours)
-    write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})
 
 
 def benchmark(
@@ -141,7 +73,7 @@ def benchmark(
             if isinstance(outcome, Exception):
                 block = plan.blocks[index]
                 finished[index] = _failed(
-                    block, f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
+                    block, f"solver '{block.solver.name}' on '{block.surface.name}': {one_line(outcome)}"
                 )
             else:
                 records[index] = outcome
@@ -176,25 +108,25 @@ def benchmark(
     )
 
 
-def _rows(block: Block) -> np.ndarray:
+def _rows(block: RunGrid) -> np.ndarray:
     return np.arange(len(block))
 
 
-def _failed(block: Block, message: str) -> _Finished:
+def _failed(block: RunGrid, message: str) -> _Finished:
     runs = tables_of.runs_of_rows(block, _rows(block), None, message)
     return _Finished(runs, table_of(runs), {})
 
 
-def _result_or_bare(look: Future[_Finished], block: Block, records: Records) -> _Finished:
+def _result_or_bare(look: Future[_Finished], block: RunGrid, records: Records) -> _Finished:
     """What `_finish` found; where it failed, the runs without paths and rates: they have been computed and stand."""
     try:
         return look.result()
     except Exception as error:
-        runs = tables_of.runs_of_rows(block, _rows(block), records, f"not analysed: {describe(error)}")
+        runs = tables_of.runs_of_rows(block, _rows(block), records, f"not analysed: {one_line(error)}")
         return _Finished(runs, table_of(runs), {})
 
 
-def _finish(block: Block, records: Records) -> _Finished:
+def _finish(block: RunGrid, records: Records) -> _Finished:
     """Choose the learning rate, replay the chosen runs, and set theory beside them."""
     runs = tables_of.runs_of_rows(block, _rows(block), records)
     table = table_of(runs)

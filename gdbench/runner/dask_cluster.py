@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.engine.stream import STATUSES, Advance, Records
+from gdbench.engine.records import STATUSES, Advance, Records
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, UsageError
-from gdbench.planning.run_grid import Block
-from gdbench.runner.sharding import Compute, Shard, build, healthy_rows, runnable, shard_content
+from gdbench.planning.run_grid import RunGrid
+from gdbench.runner.digest import build
+from gdbench.runner.sharding import Compute, Shard, healthy_rows, runnable, shard_content
 
 # seconds to wait for a scheduler or for the first worker
 PATIENCE = 30
@@ -44,7 +45,7 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
         raise UsageError("--executor dask needs Dask: pip install 'gdbench[dask]'") from None
 
     def compute(
-        blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
+        blocks: Sequence[RunGrid], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
     ) -> Generator[tuple[Shard, bytes], None, None]:
         hopeless, able = runnable(blocks, shards)
         yield from hopeless
@@ -124,7 +125,7 @@ def _compilation_cache() -> dict[str, str]:
 def _gather(
     distributed: ModuleType,
     client: Any,
-    blocks: Sequence[Block],
+    blocks: Sequence[RunGrid],
     shards: Sequence[Shard],
     on_advance: Callable[[Advance], None] | None,
 ) -> Generator[tuple[Shard, bytes], None, None]:
@@ -166,7 +167,7 @@ def _gather(
             submit()
 
 
-def _failure(distributed: ModuleType, block: Block, shard: Shard, error: BaseException) -> GdbenchError:
+def _failure(distributed: ModuleType, block: RunGrid, shard: Shard, error: BaseException) -> GdbenchError:
     """The sentence for a shard that no worker could compute."""
     if isinstance(error, GdbenchError):
         return error
@@ -179,7 +180,7 @@ def _failure(distributed: ModuleType, block: Block, shard: Shard, error: BaseExc
     return GdbenchError(f"a Dask worker failed at {runs}: {type(error).__name__}: {reason}; {GO_ON}")
 
 
-def pickle_block(block: Block) -> bytes:
+def pickle_block(block: RunGrid) -> bytes:
     """A block as bytes, with its facts; what a plug-in file defines travels along, for workers do not have the file."""
     import cloudpickle
 
@@ -194,7 +195,7 @@ def pickle_block(block: Block) -> bytes:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-_blocks: dict[str, Block] = {}
+_blocks: dict[str, RunGrid] = {}
 _reading = Lock()
 
 

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.engine.stream import STATUSES, Records, Trajectory
-from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Block, Problem
-from gdbench.results.table import COLUMNS, ordered, target_column
-from gdbench.surfaces.metrics import scores_of
+from gdbench.columns import COLUMNS, SCORES, ordered, target_column
+from gdbench.engine.records import STATUSES, Records, Trajectory
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Problem, RunGrid
+from gdbench.surfaces.metrics import held_out_losses, scores_of
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
 ARRIVED = 1e-2
+
 # of one path in trajectory.csv: ten thousand steps of a hundred weights
 PATH_NUMBERS = 1_000_000
 
 
 def runs_of_rows(
-    block: Block, rows: np.ndarray, records: Records | None, message: str | np.ndarray = ""
+    block: RunGrid, rows: np.ndarray, records: Records | None, message: str | np.ndarray = ""
 ) -> pd.DataFrame:
     """The rows of a block's runs; without records they have the status `error` and the `message`, one or `[rows]`."""
     count, problem = len(rows), block.problem_index(rows)
@@ -74,7 +75,7 @@ def runs_of_rows(
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 
-def _surface_settings(block: Block, problem: np.ndarray) -> dict[str, Any]:
+def _surface_settings(block: RunGrid, problem: np.ndarray) -> dict[str, Any]:
     """Parameters, options, dimension and swept conditions, which together name a problem."""
     settings: dict[str, Any] = {**block.surface.parameters, **block.surface.options}
     noise = {NOISE: block.noise, NOISE_DECAY: block.noise_decay}
@@ -85,7 +86,7 @@ def _surface_settings(block: Block, problem: np.ndarray) -> dict[str, Any]:
     return {**settings, **block.swept_conditions}
 
 
-def _errors(block: Block, records: Records) -> np.ndarray:
+def _errors(block: RunGrid, records: Records) -> np.ndarray:
     """What is wrong with runs of the status `error`: nothing raised, so a number is missing."""
     at_start = f"surface '{block.surface.name}' is not a number at the start"
     at_step = f"solver '{block.solver.name}' made the weights not a number in its first step"
@@ -131,3 +132,58 @@ def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) 
     joined = pd.concat(parts, ignore_index=True)
     weights = sorted((name for name in joined.columns if name[0] == "x"), key=lambda name: int(name[1:]))
     return joined[["run", "step", *weights, "loss", "grad_norm"]]
+
+
+POINTS_PER_DECADE = 20
+
+CURVE_COLUMNS = ("run", "surface", "solver", "start", "step", "loss", "gap")
+
+# where steps are random, of the losses since the step before; where there are held-out examples; of predictions
+RANGE, HELD_OUT = ("loss_low", "loss_median", "loss_high"), "held_out_loss"
+
+
+def log_spaced(last: int) -> np.ndarray:
+    """Steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
+    if last <= 0:
+        return np.array([0])
+    decades = np.log10(last)
+    points = np.round(10 ** np.arange(0, decades, 1 / POINTS_PER_DECADE)).astype(np.int64)
+    return np.unique(np.concatenate([[0], points, [last]]))
+
+
+def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], blocks: Mapping[int, RunGrid]) -> pd.DataFrame:
+    """The drawn runs at log-spaced steps: `run, surface, solver, start, step, loss, gap`, and, where they apply:
+
+    `loss_low`, `loss_median`, `loss_high` over all steps since the one in the row before, of runs with noise or
+    mini-batches; `held_out_loss`; `train_r2`, `test_r2`, `train_accuracy`, `test_accuracy`.
+    blocks : the block of every run in `paths`.
+    """
+    parts = []
+    for run, path in paths.items():
+        block, row = blocks[run], runs.loc[run]
+        problem = block.problems[int(block.problem_index(np.array([run - block.first_run]))[0])]
+        steps = log_spaced(len(path.loss) - 1)
+        x, loss = path.x[steps], path.loss[steps]
+        part = {"run": run, "surface": row["surface"], "solver": row["solver"], "start": row["start"], "step": steps}
+        part |= {"loss": loss, "gap": loss - (problem.facts.f_star if problem.facts else np.nan)}
+        if block.is_stochastic:
+            part |= dict(zip(RANGE, ranges(path.loss, steps), strict=True))
+        if problem.surface.held_out:
+            part[HELD_OUT] = held_out_losses(problem.surface, x)
+        parts.append(pd.DataFrame(part | scores_of(problem.surface, x)))
+    if not parts:
+        return pd.DataFrame(columns=list(CURVE_COLUMNS))
+    joined = pd.concat(parts, ignore_index=True)
+    return joined[[name for name in (*CURVE_COLUMNS, *RANGE, HELD_OUT, *SCORES) if name in joined.columns]]
+
+
+def ranges(loss: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The lowest, median and highest of `loss` `[k]` from behind each of `steps` up to and with the next one.
+
+    A loss that is not a number counts as an infinite one.
+    """
+    loss = np.where(np.isnan(loss), np.inf, loss)
+    groups = np.split(loss, steps[:-1] + 1)
+    # the lower of two in the middle: a loss that was there
+    medians = [np.sort(group)[(len(group) - 1) // 2] for group in groups]
+    return np.array([group.min() for group in groups]), np.array(medians), np.array([group.max() for group in groups])

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdbench.cli.tables import whole
-from gdbench.engine.stream import STATUSES, Advance
+from gdbench.engine.records import STATUSES, Advance
+from gdbench.formatting import clock, speed, whole
 from gdbench.runner.sharding import Shard
 
 if TYPE_CHECKING:
-    from gdbench.runner.sweeping import Progress, SweepFolder
+    from gdbench.runner.sweeping import Progress
 
 # seconds between plain lines
 EVERY = 5.0
-# bytes of a run in a shard and in runs.parquet, as measured on two weights; each further weight adds a number to both
-BYTES, BYTES_OF_WEIGHT = 80, 16
 
 
 class Tally:
@@ -57,24 +55,6 @@ class Tally:
             parts.append(f"{clock((self.planned - self.done) * seconds / fresh)} left")
         counts = [f"{whole(count)} {name}" for name, count in zip(STATUSES, self.ended, strict=True) if count]
         return ", ".join(parts) + (f"; {', '.join(counts)}" if counts else "")
-
-
-def speed(rate: float) -> str:
-    """A rate with its thousand's prefix: 412 M, 87 k."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if rate >= 0.9995 * size:  # what three digits round up to the unit
-            return f"{rate / size:.3g}{unit}"
-    return f"{rate:.0f}"
-
-
-def clock(seconds: float) -> str:
-    """A span of time: 42 s, 3 min 10 s, 2 h 5 min."""
-    left = round(seconds)
-    if left < 60:
-        return f"{left} s"
-    if left < 3600:
-        return f"{left // 60} min {left % 60} s"
-    return f"{left // 3600} h {left % 3600 // 60} min"
 
 
 @contextmanager
@@ -119,47 +99,3 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
 
     with bar:
         yield Progress(on_begin=begin, on_advance=advance, on_finish=finish)
-
-
-def plan_rows(work: SweepFolder) -> list[dict[str, Any]]:
-    """A row for every block: surface and solver with what is compiled in, and how long each axis is."""
-    rows = []
-    for block in work.plan.blocks:
-        problems, *axes, starts, seeds = block.shape
-        lengths = [f"{length} {' × '.join(axis)}" for axis, length in zip(block.axes, axes, strict=True) if length > 1]
-        if problems > 1:
-            lengths.insert(0, f"{problems} {' × '.join(block.parameters)}")
-        lengths += [f"{starts} starts"] if starts > 1 else []
-        lengths += [f"{seeds} seeds"] if seeds > 1 else []
-        dimension = {"dimension": block.surface.dimension} if block.surface.any_dimension else {}
-        of_surface = {**dimension, **block.surface.options, **block.swept_conditions}
-        rows.append(
-            {
-                "surface": _with(block.surface.name, of_surface),
-                "solver": _with(block.solver.name, {**block.options, **block.schedules}),
-                "axes": ", ".join(lengths),
-                "runs": len(block),
-                "steps": len(block) * block.conditions.steps,
-            }
-        )
-    return rows
-
-
-def _with(name: str, settings: Mapping[str, Any]) -> str:
-    return " ".join([name, *(f"{key}={value}" for key, value in settings.items())])
-
-
-def plan_facts(work: SweepFolder) -> dict[str, Any]:
-    """The plan in numbers: runs, programs, shards and how many are stored, the upper bound of steps, bytes on disk."""
-    blocks = work.plan.blocks
-    stored, damaged = work.stored() if work.folder.is_dir() else ({}, [])
-    return {
-        "runs": work.plan.runs,
-        "programs": len({block.group for block in blocks if not block.failure}),
-        "shards": len(work.shards),
-        "shards_stored": len(stored),
-        "shards_damaged": len(damaged),
-        "most_steps": sum(len(block) * block.conditions.steps for block in blocks),
-        "bytes": sum(len(block) * (BYTES + BYTES_OF_WEIGHT * block.starts.shape[1]) for block in blocks),
-        "folder": str(work.folder),
-    }

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
-import json
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache, lru_cache, partial
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from gdbench.engine.stream import Advance, Records
-from gdbench.errors import describe
-from gdbench.planning.run_grid import Block
-from gdbench.plugins import files_of
+from gdbench.engine.records import Advance, Records
+from gdbench.errors import one_line
+from gdbench.planning.run_grid import RunGrid
 from gdbench.results.shards import Entry, Manifest, shard_bytes
+from gdbench.runner.digest import block_digest
 from gdbench.runner.frames import join_runs, runs_of_rows
 
 # of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
 ROWS = 32_768
+
 # weights are what makes a row large
 NUMBERS = 4_000_000
-# what a number depends on besides surface and solver: a change here makes every stored shard another one
-ENGINE = (
-    "block carry compiler distinct engine facts footprint frames lanes layout metrics oracle program ranks records "
-    "scalars schedules shards step stochastic threshold solvers/base surfaces/base"
-).split()
-PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
 
 
 @dataclass(frozen=True)
@@ -54,11 +43,11 @@ class Shard:
 
 # computes shards, wherever: yields each with the content of its file as it is done, in any order
 Compute = Callable[
-    [Sequence[Block], Sequence[Shard], Callable[[Advance], None] | None], Generator[tuple[Shard, bytes], None, None]
+    [Sequence[RunGrid], Sequence[Shard], Callable[[Advance], None] | None], Generator[tuple[Shard, bytes], None, None]
 ]
 
 
-def shards_of(blocks: Sequence[Block]) -> list[Shard]:
+def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
     """The shards of all blocks, in the order of their runs."""
     made = []
     for index, block in enumerate(blocks):
@@ -71,93 +60,7 @@ def shards_of(blocks: Sequence[Block]) -> list[Shard]:
     return made
 
 
-def block_digest(block: Block) -> str:
-    """A hash of all that decides the numbers of a block's runs, but not of where they stand among other blocks."""
-    surface, solver = block.surface, block.solver
-    words = {
-        "build": build(),
-        "surface": [surface.name, sorted(surface.parameters.items()), sorted(surface.options.items())],
-        "dimension": block.starts.shape[1],
-        "conditions": asdict(block.conditions),
-        "swept_conditions": sorted(block.swept_conditions.items()),
-        "noise": [block.noise, block.noise_decay],
-        "bounds": surface.bounds_of(block.starts.shape[1]),
-        "schedules": sorted(block.schedules.items()),
-        "solver": [solver.name, sorted(block.options.items()), sorted(block.fixed.items())],
-        "package": [solver.package, version(solver.package)] if solver.package else [],
-        "code": [
-            code_digest(item)
-            for item in (surface.function, surface.minimisers, surface.goal, solver.function, solver.init)
-        ]
-        + ([] if surface.metric is None else [surface.metric.name, code_digest(surface.metric.function)]),
-        "names": [list(block.parameters), [list(axis) for axis in block.axes]],
-        "tuning_starts": block.tuning_starts,
-    }
-    digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
-    arrays = [*block.parameters.values(), *(values for axis in block.axes for values in axis.values())]
-    if surface.metric is not None:
-        arrays += [array for part in surface.metric.parts.values() for array in part]
-    for array in [*arrays, block.starts, block.seeds, *surface.data, *surface.held_out]:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-@cache
-def build() -> str:
-    """A hash of the code and the packages that compute, which are the same wherever the numbers are."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256(repr([(name, version(name)) for name in PACKAGES]).encode())
-    for name in ENGINE:
-        digest.update((root / f"{name}.py").read_bytes())
-    return digest.hexdigest()
-
-
-def code_digest(thing: Any) -> str:
-    """A hash of a function by the file that it stands in, or by its code where there is none; of a value by itself."""
-    if not callable(thing):
-        points = None if thing is None else np.asarray(thing, dtype=float)
-        return "" if points is None else hashlib.sha256(points.tobytes()).hexdigest()
-    if isinstance(thing, partial):
-        words = [code_digest(thing.func), *map(_word, thing.args), repr(_words(thing.keywords))]
-        return hashlib.sha256("|".join(words).encode()).hexdigest()
-    # a function under `jax.jit` has no file of its own, and its `repr` another address in every process
-    thing = inspect.unwrap(thing)
-    if not inspect.isroutine(thing):
-        return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{_words(vars(thing))}".encode()).hexdigest()
-    try:
-        file = inspect.getsourcefile(thing)
-        if file is not None and Path(file).is_file():
-            name = getattr(thing, "__qualname__", "")
-            return hashlib.sha256(name.encode() + _sources(file, Path(file).stat().st_mtime_ns)).hexdigest()
-    except TypeError:
-        pass
-    code = getattr(thing, "__code__", None)
-    return hashlib.sha256(_code_bytes(code) if code is not None else repr(thing).encode()).hexdigest()
-
-
-def _word(thing: Any) -> str:
-    """A value in words; of a function its code, for its `repr` has an address."""
-    return code_digest(thing) if callable(thing) else repr(thing)
-
-
-def _words(named: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return sorted((name, _word(thing)) for name, thing in named.items())
-
-
-@lru_cache(maxsize=256)
-def _sources(file: str, _: int) -> bytes:
-    """A hash of the file as it was last changed, and of the files beside it that a plug-in takes its helpers from."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files_of(file))).digest()
-
-
-def _code_bytes(code: Any) -> bytes:
-    """Of a function without a file (typed into a notebook): its instructions, names and constants."""
-    constants = [_code_bytes(item) if hasattr(item, "co_code") else repr(item).encode() for item in code.co_consts]
-    return b"|".join([code.co_code, repr(code.co_names).encode(), *constants])
-
-
-def manifest_of(blocks: Sequence[Block], shards: Sequence[Shard]) -> Manifest:
+def manifest_of(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> Manifest:
     """The manifest of a plan."""
     return Manifest(
         [
@@ -168,17 +71,17 @@ def manifest_of(blocks: Sequence[Block], shards: Sequence[Shard]) -> Manifest:
     )
 
 
-def failures_of(block: Block, shard: Shard) -> np.ndarray:
+def failures_of(block: RunGrid, shard: Shard) -> np.ndarray:
     """Why each run of a shard cannot run, `[rows]`: "" where it can."""
     return np.array([problem.failure for problem in block.problems], dtype=object)[block.problem_index(shard.rows)]
 
 
-def healthy_rows(block: Block, shard: Shard) -> np.ndarray:
+def healthy_rows(block: RunGrid, shard: Shard) -> np.ndarray:
     """The rows of a shard that can run."""
     return shard.rows[failures_of(block, shard) == ""] if block.failure else shard.rows
 
 
-def runnable(blocks: Sequence[Block], shards: Sequence[Shard]) -> tuple[list[tuple[Shard, bytes]], list[Shard]]:
+def runnable(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> tuple[list[tuple[Shard, bytes]], list[Shard]]:
     """The shards of which no run can run, with their content, and the others."""
     hopeless, able = [], []
     for shard in shards:
@@ -190,7 +93,7 @@ def runnable(blocks: Sequence[Block], shards: Sequence[Shard]) -> tuple[list[tup
     return hopeless, able
 
 
-def shard_content(block: Block, shard: Shard, outcome: Records | Exception | None) -> bytes:
+def shard_content(block: RunGrid, shard: Shard, outcome: Records | Exception | None) -> bytes:
     """The file of a shard: the records of the runs that could run, and rows that say why there are none of others."""
     if isinstance(outcome, MemoryError):
         raise outcome  # of the machine, not of the run: to be computed again
@@ -206,5 +109,5 @@ def shard_content(block: Block, shard: Shard, outcome: Records | Exception | Non
         except Exception as error:  # facts of a plug-in may be anything, and one surface must not stop the others
             outcome = error
     if outcome is not None:
-        failures[healthy] = f"solver '{block.solver.name}' on '{block.surface.name}': {describe(outcome)}"
+        failures[healthy] = f"solver '{block.solver.name}' on '{block.surface.name}': {one_line(outcome)}"
     return shard_bytes(runs_of_rows(block, shard.rows, None, failures))

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.engine.stream import Advance, Trajectory
+from gdbench.engine.records import Advance, Trajectory
 from gdbench.engine.threads import Task, execute_tasks
-from gdbench.errors import GdbenchError, ResultError, describe
+from gdbench.errors import GdbenchError, ResultError, one_line
 from gdbench.planning.plan import Plan
-from gdbench.planning.run_grid import Block
+from gdbench.planning.run_grid import RunGrid
 from gdbench.results import derive
-from gdbench.results.chosen import chosen_runs
-from gdbench.results.folder import DiskFull, is_temporary, locked, unwritable, write_contours, write_frame, write_json
+from gdbench.results.files import DiskFull, is_temporary, locked, unwritable, write_frame, write_json
+from gdbench.results.folder import write_contours
+from gdbench.results.selection import chosen_runs
 from gdbench.results.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.results.table import table_with_theory
 from gdbench.runner.analysis import compare_with_theory, ground_of, paths_of
-from gdbench.runner.benchmark import Result, write_preamble
-from gdbench.runner.curves import curves_frame
-from gdbench.runner.frames import trajectory_frame
+from gdbench.runner.frames import curves_frame, trajectory_frame
+from gdbench.runner.result import Result, write_preamble
 from gdbench.runner.sharding import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
 from gdbench.spec.run import dump_config
 from gdbench.spec.sweep import SweepSpec
@@ -47,7 +47,7 @@ def compute_here(threads: int | None = None) -> Compute:
     """Computes on threads of this process."""
 
     def compute(
-        blocks: Sequence[Block], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
+        blocks: Sequence[RunGrid], shards: Sequence[Shard], on_advance: Callable[[Advance], None] | None
     ) -> Generator[tuple[Shard, bytes], None, None]:
         hopeless, able = runnable(blocks, shards)
         yield from hopeless
@@ -196,7 +196,7 @@ class SweepFolder:
         # a slice a problem and solver: of few columns, for there may be thousands
         chosen = chosen[["run", "surface", "solver", "status", "minimum"]]
         looked = _Looked()
-        grounds: dict[str, tuple[Block, int, list[tuple[Trajectory, bool]]]] = {}
+        grounds: dict[str, tuple[RunGrid, int, list[tuple[Trajectory, bool]]]] = {}
         ends: dict[str, dict[int, np.ndarray]] = {}  # of the first run of each solver
         for (label, _), own in chosen.groupby(["surface", "solver"], sort=False, observed=True):
             index = int(np.searchsorted(firsts, int(own["run"].iloc[0]), side="right")) - 1
@@ -220,7 +220,7 @@ class SweepFolder:
             except Exception as error:  # the runs have been computed and stand
                 paths = {}
                 theory = pd.DataFrame({name: np.nan for name in derive.NOTED}, index=own.index)
-                theory = theory.assign(rate_note="", message=f"not analysed: {describe(error)}")
+                theory = theory.assign(rate_note="", message=f"not analysed: {one_line(error)}")
             if is_drawn:
                 reached = set(own.loc[own["status"] == "reached", "run"])
                 grounds[str(label)][2].extend((path, run in reached) for run, path in paths.items())
@@ -243,7 +243,7 @@ class _Looked:
     """What was looked at after the runs: paths and blocks by run, theory in parts, grounds by problem."""
 
     paths: dict[int, Trajectory] = field(default_factory=dict)
-    blocks: dict[int, Block] = field(default_factory=dict)
+    blocks: dict[int, RunGrid] = field(default_factory=dict)
     parts: list[pd.DataFrame] = field(default_factory=list)
     contours: dict[str, dict[str, Any]] = field(default_factory=dict)
 

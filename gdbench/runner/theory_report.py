@@ -11,20 +11,21 @@ import numpy as np
 import pandas as pd
 
 from gdbench.engine.stream import execute
-from gdbench.errors import UsageError, describe
+from gdbench.errors import UsageError, one_line
 from gdbench.planning.plan import make_plan, make_sweep_plan
-from gdbench.planning.run_grid import Block
+from gdbench.planning.run_grid import RunGrid
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
-from gdbench.results.folder import write_frame
+from gdbench.results.files import write_frame
 from gdbench.runner.analysis import compare_with_theory, paths_of
-from gdbench.runner.benchmark import write_preamble
 from gdbench.runner.frames import runs_of_rows
+from gdbench.runner.result import write_preamble
 from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.facts import Facts, hessian_at
-from gdbench.theory import closed_forms, predicted_rate
-from gdbench.theory.best_settings import RATE, Grid, Local, grid_of
+from gdbench.theory import closed_forms
+from gdbench.theory import predicted_rate as reason
+from gdbench.theory.best_settings import RATE, Grid, SolverAtMinimum, grid_of
 
 # Runs go on until their distance has shrunk by a thousand million: so far down the slowest mode is alone.
 DEEP = {"rtol": 1e-18, "gtol": 0.0}
@@ -34,20 +35,20 @@ ANOTHER = "another minimum"
 OBSERVED = ("status", "steps", "rate_observed", "rate_note")
 
 SENTENCES = {
-    predicted_rate.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
-    predicted_rate.SCHEDULED: "a hyperparameter follows a schedule, so that no two steps are alike",
-    predicted_rate.ON_BOUND: "the minimum lies on a bound, where iterates are put back",
-    predicted_rate.NO_HESSIAN: "the surface has no second derivative at its minimum",
-    predicted_rate.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
-    predicted_rate.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",
-    predicted_rate.NOT_FLOAT: "its state holds other numbers than floats, in which a step has no derivative",
-    predicted_rate.TOO_LARGE: f"iterate and state are more than {predicted_rate.LARGEST} numbers, too many for eigenvalues",
-    predicted_rate.NO_DERIVATIVE: "its step has no derivative at the minimum",
-    predicted_rate.NOT_FIXED: "the minimum is no fixed point of it: a step moves on from there",
-    predicted_rate.ADAPTIVE: "it is adaptive: its state changes the gain, so that no isolated fixed point exists",
-    predicted_rate.EPS: "it is adaptive: its eps, which decides at the minimum, decides nothing at any distance from it",
-    predicted_rate.NOT_SMOOTH: "its steps jump with the sign of the gradient instead of shrinking with it",
-    predicted_rate.NOT_QUADRATIC: "even close to the minimum the loss is not quadratic",
+    reason.STOCHASTIC: "its steps are random, so that the iterate scatters about the minimum",
+    reason.SCHEDULED: "a hyperparameter follows a schedule, so that no two steps are alike",
+    reason.ON_BOUND: "the minimum lies on a bound, where iterates are put back",
+    reason.NO_HESSIAN: "the surface has no second derivative at its minimum",
+    reason.SINGULAR: "the Hessian at the minimum is singular, and along its flat direction no factor per step exists",
+    reason.LINE_SEARCH: "it searches for the length of every step, and a length that jumps has no derivative",
+    reason.NOT_FLOAT: "its state holds other numbers than floats, in which a step has no derivative",
+    reason.TOO_LARGE: f"iterate and state are more than {reason.LARGEST} numbers, too many for eigenvalues",
+    reason.NO_DERIVATIVE: "its step has no derivative at the minimum",
+    reason.NOT_FIXED: "the minimum is no fixed point of it: a step moves on from there",
+    reason.ADAPTIVE: "it is adaptive: its state changes the gain, so that no isolated fixed point exists",
+    reason.EPS: "it is adaptive: its eps, which decides at the minimum, decides nothing at any distance from it",
+    reason.NOT_SMOOTH: "its steps jump with the sign of the gradient instead of shrinking with it",
+    reason.NOT_QUADRATIC: "even close to the minimum the loss is not quadratic",
 }
 
 
@@ -61,7 +62,7 @@ class Report:
     picture: drawing.Picture | None
 
     def write(self, folder: Path, *, plots: bool = True) -> None:
-        """Write `config.yaml` of the best run, `environment.json`, `predicted_rate.csv` and `predicted_rate.png`."""
+        """Write `config.yaml` of the best run, `environment.json`, `theory.csv` and `theory.png`."""
         write_preamble(folder, self.spec)
         write_frame(folder, "theory", self.grid)
         if plots and self.picture is not None:
@@ -83,7 +84,7 @@ def report_on(values: Mapping[str, Any]) -> Report:
     except UsageError:
         raise
     except Exception as error:  # a plug-in whose step has no forward derivative
-        raise _no_rate(block, f"its step has no derivative: {describe(error)}") from None
+        raise _no_rate(block, f"its step has no derivative: {one_line(error)}") from None
     if np.isnan(grid.rate).all():
         reasons, counts = np.unique(grid.reason.astype(str), return_counts=True)
         raise _no_rate(block, SENTENCES[str(reasons[counts.argmax()])])
@@ -95,11 +96,11 @@ def report_on(values: Mapping[str, Any]) -> Report:
     return Report(told, frame, chosen, _picture(told, local) if best else None)
 
 
-def _no_rate(block: Block, why: str) -> UsageError:
+def _no_rate(block: RunGrid, why: str) -> UsageError:
     return UsageError(f"no rate exists for solver '{block.solver.name}' on surface '{block.surface.name}': {why}")
 
 
-def _local(block: Block, fixed: frozenset[str]) -> tuple[Local, Facts]:
+def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Facts]:
     """The solver at the global minimum of the surface."""
     if block.failure:
         raise UsageError(block.failure)
@@ -112,7 +113,7 @@ def _local(block: Block, fixed: frozenset[str]) -> tuple[Local, Facts]:
         raise _no_rate(block, f"{len(spectra)} minima are equally deep, and their eigenvalues differ")
     # what is linear only closer than a usual target (RMSprop below its eps) is nothing that a run would show
     program = replace(block.take(np.zeros(1, np.int64)), rtol=USUAL)
-    return Local(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
+    return SolverAtMinimum(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
 
 
 def _settings(spec: RunSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,14 +146,14 @@ def _with_runs(grid: Grid, runs: pd.DataFrame) -> pd.DataFrame:
     return frame.join(runs[list(OBSERVED)].set_axis(frame.index[rows]))
 
 
-def _is_quadratic(block: Block, hessian: np.ndarray) -> bool:
+def _is_quadratic(block: RunGrid, hessian: np.ndarray) -> bool:
     """Whether the Hessian is the same all over the box."""
     surface = block.problems[0].surface
     others = np.array([hessian_at(surface, point) for point in surface.probe_points()[:4]])
     return bool(np.abs(others - hessian).max() <= 1e-9 * np.abs(hessian).max())
 
 
-def _facts(block: Block, local: Local, facts: Facts, grid: Grid, row: pd.Series) -> dict[str, Any]:
+def _facts(block: RunGrid, local: SolverAtMinimum, facts: Facts, grid: Grid, row: pd.Series) -> dict[str, Any]:
     """Everything found, as JSON has it."""
     low, high = float(local.eigenvalues[0]), float(local.eigenvalues[-1])
     best, settings = grid.best_setting, {**local.settings, **grid.best_setting}
@@ -198,7 +199,7 @@ def _facts(block: Block, local: Local, facts: Facts, grid: Grid, row: pd.Series)
     return told
 
 
-def _picture(told: Mapping[str, Any], local: Local) -> drawing.Picture:
+def _picture(told: Mapping[str, Any], local: SolverAtMinimum) -> drawing.Picture:
     return drawing.Picture(
         surface=told["surface"],
         solver=told["solver"],

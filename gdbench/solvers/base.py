@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gdbench.errors import UsageError, unknown
-from gdbench.keywords import refuse_reserved, split_keywords
-from gdbench.registry import Registry
+from gdbench.registry import Registry, refuse_reserved, split_keywords
 
 # how much of the past is kept, as the field writes it: what matters is the distance from 1
-KEPT = ("momentum", "decay", "b1", "b2", "b3", "rho", "beta", "betas_0", "betas_1", "beta3")
+DECAYS = ("momentum", "decay", "b1", "b2", "b3", "rho", "beta", "betas_0", "betas_1", "beta3")
 CONVENTION, PAPER = "convention", "paper"
 CONVENTIONS = (PAPER, "torch", "optax")
 
@@ -131,13 +130,13 @@ class Solver:
     def require_possible(self, name: str, values: Iterable[float]) -> None:
         """Raise `UsageError` where a value of hyperparameter `name` cannot be meant.
 
-        What is kept of the past (`KEPT`) lies in [0, 1): at 1 nothing is ever forgotten, and Adam divides by 0. `eps`
+        What is kept of the past (`DECAYS`) lies in [0, 1): at 1 nothing is ever forgotten, and Adam divides by 0. `eps`
         is not negative. A solver whose own default lies outside means something else by the name, and may.
         """
         default = self.hyperparameters[name]
-        for value in values if name in KEPT or name == "eps" else ():
+        for value in values if name in DECAYS or name == "eps" else ():
             if not _possible(name, value) and (default is None or _possible(name, default)):
-                bounds = "at least 0 and below 1" if name in KEPT else "at least 0"
+                bounds = "at least 0 and below 1" if name in DECAYS else "at least 0"
                 raise UsageError(f"hyperparameter '{name}' of solver '{self.name}' must be {bounds}, not {value:g}")
 
     def initial_state(self, x: Any, **settings: Any) -> tuple[Any, ...]:
@@ -161,7 +160,7 @@ class Solver:
 
 
 def _possible(name: str, value: float) -> bool:
-    return value >= 0 and (value < 1 or name not in KEPT)
+    return value >= 0 and (value < 1 or name not in DECAYS)
 
 
 SOLVERS: Registry[Solver] = Registry("solver")

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gdbench.errors import UsageError, describe
+from gdbench.errors import UsageError, one_line
 from gdbench.solvers.base import SOLVERS, Solver
 from gdbench.solvers.optax_factories import (
     PACKAGE,
@@ -124,7 +124,7 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
         try:
             notes = trial([])
         except Exception as error:
-            raise UsageError(f"{what} cannot make a step here: {describe(error)}") from None
+            raise UsageError(f"{what} cannot make a step here: {one_line(error)}") from None
     for name in numbers:
         try:
             trial([name])

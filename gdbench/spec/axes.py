@@ -50,7 +50,7 @@ class Axis:
         return {self.spacing: ends, "num": self.num}
 
 
-class Problem(ValueError):
+class AxisError(ValueError):
     """What is wrong with an axis, and below which of its keys."""
 
     def __init__(self, message: str, *path: str | int) -> None:
@@ -67,25 +67,25 @@ def axis_of(value: Any) -> Axis:
         return _spaced(value)
     items = value if isinstance(value, list | tuple) else [value]
     if not items:
-        raise Problem("a list of values must not be empty")
+        raise AxisError("a list of values must not be empty")
     if len(items) > MOST:
-        raise Problem(f"at most {_MANY} values, not {len(items)}")
+        raise AxisError(f"at most {_MANY} values, not {len(items)}")
     for index, item in enumerate(items):
         if not isinstance(item, bool | int | float | str):
-            raise Problem(
+            raise AxisError(
                 f"expected a number, a text, a list of them, or a mapping such as {{log: [1e-6, 10], num: 64}}, not "
                 f"{shown(item)}",
                 *([index] if items is value else []),
             )
         if isinstance(item, float) and not math.isfinite(item):
-            raise Problem(f"every number must be finite, not {item!r}")
+            raise AxisError(f"every number must be finite, not {item!r}")
         if isinstance(item, int) and not isinstance(item, bool) and abs(item) > 2**63:
-            raise Problem("a whole number must fit 64 bits")
+            raise AxisError("a whole number must fit 64 bits")
     # 1 and 1.0 are one value, and two runs of one name would count twice; true and 1 are not
     seen = set()
     for item in items:
         if (isinstance(item, bool), item) in seen:
-            raise Problem(f"the value {item!r} stands twice")
+            raise AxisError(f"the value {item!r} stands twice")
         seen.add((isinstance(item, bool), item))
     return Axis("values", tuple(items))
 
@@ -105,48 +105,48 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
         if key not in known:
             close = nearest(str(key), known)
             hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
-            raise Problem(f"unknown key '{key}' of an axis; {hint}", str(key))
+            raise AxisError(f"unknown key '{key}' of an axis; {hint}", str(key))
     kinds = [key for key in SPACINGS if key in value]
     if len(kinds) != 1:
-        raise Problem(f"an axis has exactly one of {', '.join(SPACINGS)}, such as {{log: [1e-6, 10], num: 64}}")
+        raise AxisError(f"an axis has exactly one of {', '.join(SPACINGS)}, such as {{log: [1e-6, 10], num: 64}}")
     kind, ends = kinds[0], value[kinds[0]]
     if "num" not in value:
-        raise Problem(f"'{kind}' needs 'num', the number of values")
+        raise AxisError(f"'{kind}' needs 'num', the number of values")
     num, ends = plain(value["num"]), plain(ends)
     if isinstance(num, bool) or not isinstance(num, int) or not 1 <= num <= MOST:
-        raise Problem(f"num must be a whole number from 1 to {_MANY}, not {shown(num)}", "num")
+        raise AxisError(f"num must be a whole number from 1 to {_MANY}, not {shown(num)}", "num")
     path: tuple[str, ...] = (kind,)
     if kind == "random":
         if not isinstance(ends, Mapping) or len(ends) != 1 or next(iter(ends)) not in DISTRIBUTIONS:
             given = next(iter(ends)) if isinstance(ends, Mapping) and len(ends) == 1 else None
             close = nearest(str(given), DISTRIBUTIONS) if given is not None else None
             hint = f"; did you mean '{close}'?" if close else ""
-            raise Problem(f"random takes one of {', '.join(DISTRIBUTIONS)}: {{log_uniform: [1e-6, 10]}}{hint}", kind)
+            raise AxisError(f"random takes one of {', '.join(DISTRIBUTIONS)}: {{log_uniform: [1e-6, 10]}}{hint}", kind)
         kind = next(iter(ends))
         path, ends = (*path, kind), plain(ends[kind])
     low, high = _ends(ends, path)
     if kind == "normal":
         if high < 0:
-            raise Problem("a standard deviation must not be negative", *path)
+            raise AxisError("a standard deviation must not be negative", *path)
     elif low > high:
-        raise Problem(f"the low end ({low:g}) must not be above the high end ({high:g})", *path)
+        raise AxisError(f"the low end ({low:g}) must not be above the high end ({high:g})", *path)
     if kind in ("log", "log_uniform") and low <= 0:
-        raise Problem(f"a log axis needs numbers above 0, not {low:g}", *path)
+        raise AxisError(f"a log axis needs numbers above 0, not {low:g}", *path)
     if num > 1 and (high == 0 if kind == "normal" else low == high):
-        raise Problem(f"{num} values from {low:g} to {high:g} are all the same: give 'num: 1', or the value", *path)
+        raise AxisError(f"{num} values from {low:g} to {high:g} are all the same: give 'num: 1', or the value", *path)
     return Axis(kind, (), low, high, num)
 
 
 def _ends(ends: Any, path: tuple[str, ...]) -> tuple[float, float]:
     numbers = isinstance(ends, list | tuple) and len(ends) == 2
     if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-        raise Problem(f"expected two numbers [LOW, HIGH], not {shown(ends)}", *path)
+        raise AxisError(f"expected two numbers [LOW, HIGH], not {shown(ends)}", *path)
     try:
         low, high = float(ends[0]), float(ends[1])
     except OverflowError:
-        raise Problem("a number is too large", *path) from None
+        raise AxisError("a number is too large", *path) from None
     if not (abs(low) <= 1e300 and abs(high) <= 1e300):
-        raise Problem("both numbers must be finite, and at most 1e300 in size", *path)
+        raise AxisError("both numbers must be finite, and at most 1e300 in size", *path)
     return low, high
 
 
@@ -165,7 +165,7 @@ def located(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def validate(value: Any) -> Any:
         try:
             return parse(value)
-        except Problem as problem:
+        except AxisError as problem:
             # the text goes in as a value: braces in it are no template
             raise PydanticCustomError("axis", "{text}", {"text": str(problem), "path": list(problem.path)}) from None
 
@@ -212,17 +212,17 @@ def numbers_of(
         numbers = axis.values if axis.spacing == "values" else (axis.low, axis.high)
         for number in numbers:
             if isinstance(number, bool | str):
-                raise Problem(f"{what} must be a number, not {number!r}")
+                raise AxisError(f"{what} must be a number, not {number!r}")
             if whole and axis.spacing != "values":
-                raise Problem(f"{what} must be a whole number or a list of them, not a range")
+                raise AxisError(f"{what} must be a whole number or a list of them, not a range")
             if whole and number != int(number):
-                raise Problem(f"{what} must be a whole number, not {number!r}")
+                raise AxisError(f"{what} must be a whole number, not {number!r}")
             if number > 1e300:
-                raise Problem(f"{what} must be at most 1e300, not {number!r}")
+                raise AxisError(f"{what} must be at most 1e300, not {number!r}")
             if number < low or (open_low and number <= low):
-                raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, not {number!r}")
+                raise AxisError(f"{what} must be {'above' if open_low else 'at least'} {low:g}, not {number!r}")
         if axis.spacing == "normal" and low > -math.inf:
-            raise Problem(f"{what} must be {'above' if open_low else 'at least'} {low:g}, which a normal is not")
+            raise AxisError(f"{what} must be {'above' if open_low else 'at least'} {low:g}, which a normal is not")
         if axis.spacing == "values":
             kind = int if whole else float
             return Axis("values", tuple(kind(number) for number in axis.values))

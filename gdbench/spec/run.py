@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gdbench.errors import UsageError, nearest
 from gdbench.spec.yaml_file import Document, KeyPath, WrittenBack, overridden, read_yaml
 
-Setting = bool | int | float | str
+Scalar = bool | int | float | str
 # of any number in a specification: what is larger overflows in the first product
 LARGEST = 1e300
 # what pydantic says, in our words
@@ -135,8 +135,8 @@ class RunSpec(BaseModel):
     rates: Rates = Field(
         default_factory=lambda: Rates(), description="the grid that a tuned learning rate is chosen from"
     )
-    set: dict[str, Setting] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
-    param: dict[str, Setting] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
+    set: dict[str, Scalar] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
+    param: dict[str, Scalar] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
     start: list[float] | None = Field(default=None, description="one start for every surface")
     starts: int | None = Field(default=None, ge=1, le=1_000_000, description="random starts in each surface's box")
     seed: int = Field(default=0, ge=0, lt=2**24, description="of the random starts")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from gdbench.errors import nearest
-from gdbench.spec.axes import AXIS_SCHEMA, SPACINGS, Axis, Problem, axis_of, located, numbers_of, plain, shown
+from gdbench.spec.axes import AXIS_SCHEMA, SPACINGS, Axis, AxisError, axis_of, located, numbers_of, plain, shown
 from gdbench.spec.schedules import JUMPS, KINDS, NEEDED, NUMBERED, Schedule, Schedules, is_scheduled, is_text, jumps
 
 _EXAMPLE = "{cosine: {decay_steps: 1000}}"
@@ -67,15 +67,15 @@ def _alternatives(items: Sequence[Any]) -> Schedules:
                 found += [None] if not constants else []
                 constants.append(item)
             else:
-                raise Problem(f"expected a number or a schedule such as {_EXAMPLE}, not {shown(item)}")
-        except Problem as problem:
-            raise Problem(str(problem), *([index] if len(items) > 1 else []), *problem.path) from None
+                raise AxisError(f"expected a number or a schedule such as {_EXAMPLE}, not {shown(item)}")
+        except AxisError as problem:
+            raise AxisError(str(problem), *([index] if len(items) > 1 else []), *problem.path) from None
     constant = Schedule("constant", {"value": axis_of(constants)}) if constants else None
     choices = [choice or constant for choice in found]
     kinds = [choice.kind for choice in choices if choice]
     for index, kind in enumerate(kinds):
         if kind in kinds[:index]:
-            raise Problem(f"the schedule '{kind}' stands twice: give its numbers as lists")
+            raise AxisError(f"the schedule '{kind}' stands twice: give its numbers as lists")
     return Schedules(tuple(choice for choice in choices if choice))
 
 
@@ -83,7 +83,7 @@ def _kind_of(name: str, *path: str) -> str:
     if name not in KINDS:
         close = nearest(name, KINDS)
         hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(KINDS)}"
-        raise Problem(f"unknown schedule '{shown(name)[1:-1]}'; {hint}", *path)
+        raise AxisError(f"unknown schedule '{shown(name)[1:-1]}'; {hint}", *path)
     return name
 
 
@@ -91,21 +91,21 @@ def _from_mapping(value: Mapping[Any, Any]) -> Schedule:
     kind = next((key for key in value if key in KINDS), next(iter(value)))
     if len(value) > 1:
         other = next(key for key in value if key != kind)
-        raise Problem(f"unknown key '{other}' beside the schedule '{kind}'", str(other))
+        raise AxisError(f"unknown key '{other}' beside the schedule '{kind}'", str(other))
     _kind_of(str(kind), str(kind))
     given = value[kind]
     if not _holds(given):
-        raise Problem(
+        raise AxisError(
             f"the numbers of the schedule '{kind}' are a mapping such as {_example(kind)}, not {shown(given)}", kind
         )
     numbers: dict[str, Axis] = {}
     for name, part in _with_jumps(kind, given or {}):
         if name in numbers:
-            raise Problem(f"'{name}' of the schedule '{kind}' is given twice", kind)
+            raise AxisError(f"'{name}' of the schedule '{kind}' is given twice", kind)
         try:
             numbers[name] = axis_of(part)
-        except Problem as problem:
-            raise Problem(str(problem), kind, name, *problem.path) from None
+        except AxisError as problem:
+            raise AxisError(str(problem), kind, name, *problem.path) from None
     return Schedule(kind, numbers)
 
 
@@ -115,7 +115,9 @@ def _with_jumps(kind: str, given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]
         if kind == "piecewise" and name in JUMPS:
             items = plain(value)
             if not isinstance(items, list | tuple) or not 1 <= len(items) <= 99:
-                raise Problem(f"'{name}' is a list, as in {_example(kind)}, of 1 to 99, not {shown(value)}", kind, name)
+                raise AxisError(
+                    f"'{name}' is a list, as in {_example(kind)}, of 1 to 99, not {shown(value)}", kind, name
+                )
             yield from ((f"{JUMPS[name]}{index}", item) for index, item in enumerate(items, start=1))
         else:
             yield _number_name(kind, str(name), kind, str(name)), value
@@ -127,10 +129,10 @@ def _number_name(kind: str, name: str, *path: str) -> str:
         return name
     known += [*JUMPS, *jumps([])] if kind == "piecewise" else []
     if name == "staircase" and kind == "exponential":
-        raise Problem("the schedule 'exponential' in steps is the schedule 'staircase'", *path)
+        raise AxisError("the schedule 'exponential' in steps is the schedule 'staircase'", *path)
     close = nearest(name, known)
     hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
-    raise Problem(f"unknown number '{shown(name)[1:-1]}' of the schedule '{kind}'; {hint}", *path)
+    raise AxisError(f"unknown number '{shown(name)[1:-1]}' of the schedule '{kind}'; {hint}", *path)
 
 
 def _example(kind: str) -> str:
@@ -155,18 +157,18 @@ def _from_text(text: str) -> Schedule:
         if equals:
             named, name = True, _number_name(kind, name)
         elif named:
-            raise Problem(f"'{shown(text)[1:-1]}': a number without a name must not follow one with a name")
+            raise AxisError(f"'{shown(text)[1:-1]}': a number without a name must not follow one with a name")
         else:
             name = next(places, "")
             if not name:
-                raise Problem(f"the schedule '{kind}' has only {len(KINDS[kind])} numbers: {', '.join(KINDS[kind])}")
+                raise AxisError(f"the schedule '{kind}' has only {len(KINDS[kind])} numbers: {', '.join(KINDS[kind])}")
         if name in numbers:
-            raise Problem(f"'{name}' of the schedule '{kind}' is given twice")
+            raise AxisError(f"'{name}' of the schedule '{kind}' is given twice")
         try:
             numbers[name] = axis_of(float(written))
         except ValueError as error:
-            said = str(error) if isinstance(error, Problem) else f"must be a number, not '{shown(written)[1:-1]}'"
-            raise Problem(f"'{name}' of the schedule '{kind}' {said}") from None
+            said = str(error) if isinstance(error, AxisError) else f"must be a number, not '{shown(written)[1:-1]}'"
+            raise AxisError(f"'{name}' of the schedule '{kind}' {said}") from None
     return Schedule(kind, numbers)
 
 

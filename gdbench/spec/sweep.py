@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from gdbench.spec.axes import AXIS_SCHEMA, AnyAxis, Axis, Problem, axis_of, located, number_axis, plain
+from gdbench.spec.axes import AXIS_SCHEMA, AnyAxis, Axis, AxisError, axis_of, located, number_axis, plain
 from gdbench.spec.entries import Solvers, Start, Starts, Surfaces
 from gdbench.spec.run import Model, Names, Rates, Task, named_once, require_consistent
 from gdbench.spec.schedule_parsing import SETTING_SCHEMA, AnySetting, scheduled_axis
@@ -31,7 +31,7 @@ def _dtypes(value: Any) -> Axis:
     axis = axis_of(value)
     for item in axis.values or ("a range",):
         if item not in ("float32", "float64"):
-            raise Problem(f"dtype must be 'float32' or 'float64', not {item!r}")
+            raise AxisError(f"dtype must be 'float32' or 'float64', not {item!r}")
     return axis
 
 

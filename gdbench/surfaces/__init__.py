@@ -3,7 +3,7 @@
 from gdbench.surfaces.base import SURFACES, Surface, surface
 
 # in the order in which `gdbench list` shows them
-from gdbench.surfaces import quadratic, linear, minima, classic, basins, multimodal, rugged, least_squares  # isort: skip
+from gdbench.surfaces import quadratic, linear, multimodal, classic, basins, rugged, least_squares  # isort: skip
 from gdbench.surfaces import counterexamples, networks  # isort: skip
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "counterexamples",
     "least_squares",
     "linear",
-    "minima",
     "multimodal",
     "networks",
     "quadratic",

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import UsageError, unknown
-from gdbench.keywords import as_number, as_option, refuse_reserved, split_keywords
-from gdbench.registry import Registry
+from gdbench.registry import Registry, as_number, as_option, refuse_reserved, split_keywords
 
 Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
 Filters = Sequence[int] | np.ndarray | Callable[[int], Sequence[int] | np.ndarray] | None

@@ -15,8 +15,8 @@ import numpy as np
 from jax import lax
 
 from gdbench import compilation
+from gdbench.compilation import numbers_held
 from gdbench.errors import UsageError
-from gdbench.footprint import numbers_held
 from gdbench.surfaces.base import Surface, require_number
 
 # points of one call, and, where there are data, numbers that it works on at once: as many as the second cache holds

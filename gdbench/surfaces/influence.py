@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from gdbench import compilation
-from gdbench.cli.tables import number
 from gdbench.surfaces import Surface
 from gdbench.surfaces.networks import backprop, backward, deltas, network_of
 
 # of a central difference: its square and the rounding of E over it leave about ten digits
 SHIFT = 1e-5
+
 RAISED, LOWERED = (str.maketrans("0123456789", signs) for signs in ("⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"))
+
 Layers = Sequence[np.ndarray]
 
 
@@ -114,16 +112,3 @@ def _sign(sign: str, layer: int, *units: int | str) -> str:
     return (
         sign + str(layer).translate(RAISED) + ",".join(str(unit).translate(LOWERED).replace("k", "ₖ") for unit in units)
     )
-
-
-def influence_table(influence: Mapping[str, Any]) -> Table:
-    """`influence_of` for the terminal."""
-    inputs, targets = (", ".join(f"{value:g}" for value in values) for values in influence["example"].values())
-    title = f"How {influence['weight']} moves E at the start, on the example {inputs} → {targets}"
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
-    for name in ("step", "is", "value"):
-        table.add_column(name, style="bold" if name == "step" else "", no_wrap=name == "step")
-    for name, formula, value in (step.values() for step in influence["steps"]):
-        shown = ", ".join(number(item, 6) for item in value) if isinstance(value, list) else number(value, 10)
-        table.add_row(*map(Text, (name, formula, shown)))
-    return table

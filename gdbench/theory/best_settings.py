@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gdbench.engine.program import Program
-from gdbench.solvers.base import KEPT
+from gdbench.solvers.base import DECAYS
 from gdbench.theory import closed_forms
 from gdbench.theory.predicted_rate import Prediction, rates_predicted
 
@@ -28,7 +28,7 @@ BELOW, BEYOND = 100.0, 1.3
 
 
 @dataclass(frozen=True)
-class Local:
+class SolverAtMinimum:
     """A solver at a minimum: the `program` of one run, the `minimiser` `[n]`, the `hessian` `[n, n]` there.
 
     name : the solver's, by which closed forms know it; fixed : hyperparameters that the user has chosen.
@@ -54,7 +54,7 @@ class Local:
     def axes(self) -> tuple[str, ...]:
         """What theory chooses: the learning rate, and what is kept of the past or else another one that has a size."""
         free = [name for name in self.settings if name not in self.fixed]
-        kept = [name for name in KEPT if name in free]
+        kept = [name for name in DECAYS if name in free]
         sized = [name for name in free if name not in (RATE, "eps", *kept) and self.settings[name] > 0]
         return (*(name for name in free if name == RATE), *(kept or sized)[:1])
 
@@ -128,7 +128,7 @@ class Grid:
         return pd.DataFrame({**columns, "rate_predicted": self.rate.ravel()})
 
 
-def grid_of(local: Local) -> Grid:
+def grid_of(local: SolverAtMinimum) -> Grid:
     """The grid over the axes of `local`, around the best settings; the best is the smallest rate on it.
 
     Where a closed form names the best settings, they are on the grid.
@@ -149,7 +149,7 @@ def grid_of(local: Local) -> Grid:
     return Grid(axes, rate, found.reason.reshape(rate.shape), tuple(best))
 
 
-def _anchors(local: Local) -> dict[str, tuple[float, float, float]]:
+def _anchors(local: SolverAtMinimum) -> dict[str, tuple[float, float, float]]:
     """By axis a value that must be on it, and between which values it reaches."""
     momentum = local.settings.get("momentum", 0.0)
     if local.is_closed:
@@ -164,12 +164,12 @@ def _anchors(local: Local) -> dict[str, tuple[float, float, float]]:
         best[RATE], edge = _found(local) if RATE in local.axes else (np.nan, np.nan)
     reach = {RATE: (best[RATE] / BELOW, BEYOND * edge)}
     for name in (name for name in local.axes if name != RATE):
-        kept = name in KEPT
+        kept = name in DECAYS
         reach[name] = (0.0, 1 - min(0.02, (1 - best[name]) / 8)) if kept else (best[name] / 10, 10 * best[name])
     return {name: (best[name], *reach[name]) for name in local.axes}
 
 
-def _fastest(local: Local, edge: float) -> float:
+def _fastest(local: SolverAtMinimum, edge: float) -> float:
     """The learning rate of the smallest rate, by ever finer grids below the edge of stability."""
     low, high = edge / 1e9, edge
     for _ in range(12):
@@ -179,7 +179,7 @@ def _fastest(local: Local, edge: float) -> float:
     return float(rates[place])
 
 
-def _found(local: Local) -> tuple[float, float]:
+def _found(local: SolverAtMinimum) -> tuple[float, float]:
     """The best learning rate of a wide grid, and the first beyond it that repels."""
     rates = WIDE[:: local.thin]
     found = local.rates({RATE: rates}).rate
@@ -192,7 +192,7 @@ def _found(local: Local) -> tuple[float, float]:
 
 def _axis(name: str, anchor: float, low: float, high: float, count: int) -> np.ndarray:
     """About `count` ascending values, `anchor` among them: even in log value, or in log(1 - value) for what is kept."""
-    if name not in KEPT:
+    if name not in DECAYS:
         step = np.log(high / low) / (count - 1)
         return anchor * np.exp(
             step * np.arange(np.floor(np.log(low / anchor) / step), np.log(high / anchor) / step + 1)

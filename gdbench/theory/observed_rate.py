@@ -1,6 +1,8 @@
-"""The rate that a run shows: fitted on the late part of the log gap."""
+"""The observed rate of convergence, and when it needs a note beside the predicted one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -35,3 +37,19 @@ def crests(gaps: np.ndarray) -> np.ndarray:
         # what follows the last crest is exceeded by nothing only because the run ends before the next one
         crest[np.flatnonzero(~crest)[-1] + 2 :] = False
     return np.flatnonzero(crest)
+
+
+# rates that differ by more than this share of the predicted one need a word on why
+TOLERANCE = 0.01
+
+# of a run that no path was kept of, and of runs that differ from start to start
+NOT_REPLAYED, STARTS_DIFFER = "not replayed", "starts differ"
+
+
+def needs_note(observed: Any, predicted: Any, reached: Any) -> np.ndarray:
+    """Where something is to be said of two rates: they differ, or one is missing though the target was `reached`."""
+    observed, predicted = np.asarray(observed, dtype=float), np.asarray(predicted, dtype=float)
+    both = ~np.isnan(observed) & ~np.isnan(predicted)
+    with np.errstate(invalid="ignore"):
+        differ = np.abs(observed - predicted) > TOLERANCE * predicted
+    return np.where(both, differ, np.asarray(reached, dtype=bool))

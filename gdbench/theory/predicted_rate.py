@@ -14,7 +14,8 @@ from jax.flatten_util import ravel_pytree
 
 from gdbench import compilation
 from gdbench.engine.program import Program
-from gdbench.engine.step import Signature, Step, split_settings
+from gdbench.engine.signature import Signature, split_settings
+from gdbench.engine.step import Step
 from gdbench.solvers.oracle import Oracle
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import hessian_at

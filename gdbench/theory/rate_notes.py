@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.engine.stream import Trajectory
-from gdbench.results.table import NOT_REPLAYED, needs_note
+from gdbench.engine.records import Trajectory
 from gdbench.surfaces.facts import hessian_at
-from gdbench.theory.observed_rate import crests, rate_observed
+from gdbench.theory.observed_rate import NOT_REPLAYED, crests, needs_note, rate_observed
 from gdbench.theory.predicted_rate import jacobian_at, linear_errors, surface_of
 
 TOO_FEW = "too few steps"

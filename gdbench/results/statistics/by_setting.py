@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdbench.results.chosen import hyperparameters
+from gdbench.columns import hyperparameters
 from gdbench.results.statistics import floats
 
 # how a run can fail, in the order in which a tie is decided

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,21 @@ from gdbench.errors import DataError, nearest, unknown
 from gdbench.surfaces.data.csv_file import SEPARATORS, Table, read_csv
 
 PREPROCESSINGS = ("raw", "center", "scale", "standardize", "minmax", "whiten")
+
 MODELS = ("linear", "logistic", "softmax", "mlp")
+
 TASKS = ("auto", "regression", "classification")
+
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "moons", "wine")
+
 MOONS = {"n_samples": 200, "noise": 0.2, "random_state": 0}  # what `sklearn:moons` hands to make_moons
+
 CRESCENTS = ("outer", "inner")  # its two classes
+
 MOST_CLASSES = 100  # a target with more values measures something
+
 LARGEST = 1e100  # E squares residuals and sums them: larger values would overflow
+
 SHOWN = 20  # names or labels that one sentence can list
 
 
@@ -102,72 +110,6 @@ def load(source: str, target: str | None, model: str = "linear", task: str = "au
             "the intercept): add rows or drop features"
         )
     return Dataset(name, features, values, feature_names, target, classes)
-
-
-def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) -> Dataset:
-    """Shift and scale every feature, or leave them `raw`.
-
-    `center` x - mean, `scale` x / std, `standardize` (x - mean) / std, `minmax` (x - min) / (max - min), and `whiten`:
-    the principal components of the standardised features, each divided by its deviation, so that their covariance is
-    the identity. The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it
-    is. All is fitted on the examples `fitted_on`, a mask `[N]`; on all without it.
-    Raises DataError for an unknown name, and for a direction without variance that would have to be divided by 0.
-    """
-    if how not in PREPROCESSINGS:
-        raise DataError(str(unknown("preprocessing", how, PREPROCESSINGS)))
-    if how == "raw":
-        return dataset
-    # a power of two near each column's largest value: exact to divide by, and no square can overflow
-    exponent = np.frexp(np.abs(dataset.features).max(axis=0))[1]
-    values = np.ldexp(dataset.features, -exponent)
-    fitted = np.ones(len(values), bool) if fitted_on is None else fitted_on
-    centered = values - values[fitted].mean(axis=0)
-    centered -= centered[fitted].mean(axis=0)  # the first mean is rounded: with a mean of 1e9 that is visible
-    # 0.1 repeated has a rounded mean and a std of 1e-17, so the range decides what is constant
-    constant = np.ptp(values[fitted], axis=0) <= 10 * np.finfo(float).eps * np.abs(values).max(axis=0)
-    if fitted.all():
-        centered[:, constant] = 0.0
-    if how == "center":
-        return replace(dataset, features=np.ldexp(centered, exponent))
-    if constant.any():
-        column = int(np.argmax(constant))
-        raise DataError(
-            f"{dataset.name}: column '{dataset.feature_names[column]}' is constant (always "
-            f"{dataset.features[fitted][0, column]:g}), so '{how}' would divide it by 0: drop the column, or use raw "
-            "or center"
-        )
-    if how == "minmax":
-        lowest = values[fitted].min(axis=0)
-        return replace(dataset, features=(values - lowest) / np.ptp(values[fitted], axis=0))
-    spread = np.sqrt(np.mean(centered[fitted] ** 2, axis=0))
-    if how == "whiten":
-        white = _whitened(dataset, centered / spread, fitted)
-        return replace(dataset, features=white, feature_names=tuple(f"pc{k}" for k in range(white.shape[1])))
-    return replace(dataset, features=(values if how == "scale" else centered) / spread)
-
-
-def _whitened(dataset: Dataset, standard: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """The principal components [N, d] of `standard` features, by falling variance, each divided by its deviation."""
-    n, d = int(fitted.sum()), standard.shape[1]
-    for turn in range(
-        2
-    ):  # what rounding leaves correlated after a nearly dependent direction, the second one takes out
-        singular, directions = np.linalg.svd(standard[fitted], full_matrices=False)[1:]
-        rank = int(np.sum(singular > singular[0] * 10 * np.finfo(float).eps * max(d, np.sqrt(n))))
-        if rank < d:
-            last = np.linalg.svd(standard[fitted], full_matrices=True)[2][-1]
-            column = dataset.feature_names[int(np.argmax(np.abs(last)))]
-            raise DataError(
-                f"{dataset.name}: the features are linearly dependent (rank {rank} of {d}; '{column}' is a sum of "
-                "others), so 'whiten' would divide a direction without variance by 0: drop columns, or use standardize"
-            )
-        # of two opposite directions the one whose largest part is positive, on every machine
-        directions = directions * np.sign(directions[np.arange(d), np.abs(directions).argmax(axis=1)])[:, None]
-        onto = directions.T * (np.sqrt(n) / singular)
-        # white already but for rounding: no turn, as any direction is a principal one
-        standard = standard @ (onto @ directions if turn else onto)
-        standard = standard - standard[fitted].mean(axis=0)
-    return standard
 
 
 def design_matrix(dataset: Dataset) -> np.ndarray:

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 
 from gdbench.blas import one_thread
-from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.planning.variants import Given
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
-from gdbench.surfaces.data.dataset import Dataset, design_matrix, load, preprocess
-from gdbench.surfaces.data.holdout import held_out_rows
+from gdbench.surfaces.data.dataset import Dataset, design_matrix
 from gdbench.surfaces.data.models import (
     Architecture,
     Chances,
@@ -29,12 +26,15 @@ from gdbench.surfaces.data.regression import Solution, linear_solution, logistic
 from gdbench.surfaces.data.softmax_regression import decayed_logistic_solution, softmax_solution
 
 LIMITS = {"weight_decay": (FROM_ZERO, float("inf"))}
+
 DECAY = " + ½ weight_decay |w|²"
+
 SOURCES = {
     "linear": "mean over examples of (w·i - t)²" + DECAY,
     "logistic": "mean over examples of log(1 + exp(w·i)) - t w·i" + DECAY,
     "softmax": "mean over examples of log Σ exp(w_c·i) - w_t·i, w of the first class 0, + ½ weight_decay Σ |w_c - w̄|²",
 }
+
 # what preprocessing has done to the features, in words
 DONE = {
     "center": "centered",
@@ -43,43 +43,6 @@ DONE = {
     "minmax": "scaled to 0 .. 1",
     "whiten": "whitened",
 }
-# keys of a specification that are settings of the surfaces made of data
-SETTINGS = ("weight_decay", "hidden", "activation")
-
-
-def data_surfaces(spec: SweepSpec) -> list[Surface]:
-    """One error surface for each preprocessing of the table that `spec` names; none without a table."""
-    if spec.data is None:
-        return []
-    try:
-        table = load(spec.data, spec.target, spec.model, spec.task)
-    except DataError as error:
-        raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
-    made = []
-    for index, how in enumerate(spec.preprocess):
-        mask = np.zeros(len(table.target), bool)
-        try:
-            if spec.holdout is not None:
-                mask = held_out_rows(len(table.target), spec.holdout, spec.seed)
-            prepared = preprocess(table, how, ~mask)
-        except DataError as error:
-            raise SpecError(str(error), ("preprocess", index)) from None
-        except UsageError as error:
-            raise SpecError(str(error), ("holdout",)) from None
-        made.append((_network if spec.model == "mlp" else _regression)(prepared, how, mask, spec))
-    return made
-
-
-def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[dict[str, Given]]) -> None:
-    """Add to what each of the `surfaces` that are made of the data is given the keys that speak of them alone."""
-    for surface, own in zip(surfaces, given, strict=True):
-        for name in SETTINGS if surface.metric is not None else ():
-            axis = getattr(spec, name)
-            if axis is None:
-                continue
-            if name in own:
-                raise SpecError(f"'{name}' is given twice, also as '{own[name].name}'", (name,))
-            own[name] = Given(axis, (name,))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,54 @@
+"""The surfaces that a specification's table makes, with the key paths of what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gdbench.errors import DataError, SpecError, UsageError
+from gdbench.planning.axis_values import Setting
+from gdbench.spec.sweep import SweepSpec
+from gdbench.surfaces.base import Surface
+from gdbench.surfaces.data.dataset import load
+from gdbench.surfaces.data.from_table import _network, _regression
+from gdbench.surfaces.data.holdout import held_out_rows
+from gdbench.surfaces.data.preprocessing import preprocess
+
+# keys of a specification that are settings of the surfaces made of data
+SETTINGS = ("weight_decay", "hidden", "activation")
+
+
+def data_surfaces(spec: SweepSpec) -> list[Surface]:
+    """One error surface for each preprocessing of the table that `spec` names; none without a table."""
+    if spec.data is None:
+        return []
+    try:
+        table = load(spec.data, spec.target, spec.model, spec.task)
+    except DataError as error:
+        raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
+    made = []
+    for index, how in enumerate(spec.preprocess):
+        mask = np.zeros(len(table.target), bool)
+        try:
+            if spec.holdout is not None:
+                mask = held_out_rows(len(table.target), spec.holdout, spec.seed)
+            prepared = preprocess(table, how, ~mask)
+        except DataError as error:
+            raise SpecError(str(error), ("preprocess", index)) from None
+        except UsageError as error:
+            raise SpecError(str(error), ("holdout",)) from None
+        made.append((_network if spec.model == "mlp" else _regression)(prepared, how, mask, spec))
+    return made
+
+
+def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[dict[str, Setting]]) -> None:
+    """Add to what each of the `surfaces` that are made of the data is given the keys that speak of them alone."""
+    for surface, own in zip(surfaces, given, strict=True):
+        for name in SETTINGS if surface.metric is not None else ():
+            axis = getattr(spec, name)
+            if axis is None:
+                continue
+            if name in own:
+                raise SpecError(f"'{name}' is given twice, also as '{own[name].name}'", (name,))
+            own[name] = Setting(axis, (name,))
