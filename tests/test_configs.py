@@ -35,7 +35,9 @@ def test_every_file_has_its_test():
     tested = {name.removeprefix("test_").replace("_", "-") for name in globals() if name.startswith("test_")}
     # or in a file of its own, by name
     tested |= {
-        name for file in Path(__file__).parent.glob("test_*.py") for name in re.findall(r'"([\w-]+)"', file.read_text())
+        name
+        for file in Path(__file__).parent.rglob("test_*.py")
+        for name in re.findall(r'"([\w-]+)"', file.read_text())
     }
     assert {path.stem for path in CONFIGS.glob("*.yaml")} <= tested
     for path in CONFIGS.glob("*.yaml"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import program_of, status_of, steps_to_target
+from helpers.programs import program_of, status_of, steps_to_target
 
 import gdbench
 from gdbench.engine.stream import execute

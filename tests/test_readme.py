@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from readme_tables import ROOT, with_tables
+from helpers.readme_tables import ROOT, with_tables
 
 from gdbench.cli.app import call
 from gdbench.planning.plan import make_sweep_plan

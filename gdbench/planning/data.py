@@ -1,4 +1,4 @@
-"""The surfaces that a specification's table makes, with the key paths of what is wrong with it."""
+"""Make the surfaces of a specification's table; errors name the key that is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gdbench.planning.axis_values import Setting
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.data.dataset import load
-from gdbench.surfaces.data.from_table import _network, _regression
+from gdbench.surfaces.data.from_table import surface_of_table
 from gdbench.surfaces.data.holdout import held_out_rows
 from gdbench.surfaces.data.preprocessing import preprocess
 
@@ -20,14 +20,16 @@ SETTINGS = ("weight_decay", "hidden", "activation")
 
 
 def data_surfaces(spec: SweepSpec) -> list[Surface]:
-    """One error surface for each preprocessing of the table that `spec` names; none without a table."""
+    """Make one error surface for each preprocessing of the table that `spec` names; none without a table."""
     if spec.data is None:
         return []
     try:
         table = load(spec.data, spec.target, spec.model, spec.task)
     except DataError as error:
         raise SpecError(str(error), ("target" if spec.target and "no column" in str(error) else "data",)) from None
-    made = []
+    model, batched = spec.model, spec.batch_size is not None
+    decays = spec.weight_decay is not None or any(key.endswith("weight_decay") for key in spec.param)
+    surfaces = []
     for index, how in enumerate(spec.preprocess):
         mask = np.zeros(len(table.target), bool)
         try:
@@ -38,8 +40,10 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
             raise SpecError(str(error), ("preprocess", index)) from None
         except UsageError as error:
             raise SpecError(str(error), ("holdout",)) from None
-        made.append((_network if spec.model == "mlp" else _regression)(prepared, how, mask, spec))
-    return made
+        surfaces.append(
+            surface_of_table(prepared, how, mask, model=model, batched=batched, decays=decays, seed=spec.seed)
+        )
+    return surfaces
 
 
 def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[dict[str, Setting]]) -> None:

@@ -1,4 +1,4 @@
-"""A user's table as error surfaces: one for each preprocessing, of the model that the specification names."""
+"""Make an error surface of a user's table: linear, logistic or softmax regression, or a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gdbench.blas import one_thread
-from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
 from gdbench.surfaces.data.dataset import Dataset, design_matrix
 from gdbench.surfaces.data.models import (
@@ -74,16 +73,29 @@ def _solution(model: str, inputs: np.ndarray, targets: np.ndarray, classes: int,
         return logistic_solution(inputs, targets)
 
 
-def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Surface:
+def surface_of_table(
+    table: Dataset, how: str, mask: np.ndarray, *, model: str, batched: bool, decays: bool, seed: int
+) -> Surface:
+    """Make the error surface of a `model` of a table whose features were preprocessed `how`.
+
+    mask : `[rows]`, the examples that are held out; batched : steps see mini-batches; decays : weight decay is set, so
+    that a missing minimum without it is told as such; seed : of the start of a network.
+    """
+    if model == "mlp":
+        return _network(table, how, mask, seed)
+    return _regression(table, how, mask, model, batched, decays)
+
+
+def _regression(table: Dataset, how: str, mask: np.ndarray, model: str, batched: bool, decays: bool) -> Surface:
     """Linear, logistic or softmax regression; it starts at 0, and its box spans 0 and twice the minimiser."""
-    model, classes = spec.model, len(table.classes)
+    classes = len(table.classes)
     inputs, targets = design_matrix(table), table.target
     held_out = (inputs[mask], targets[mask]) if mask.any() else ()
     inputs, targets = inputs[~mask], targets[~mask]
     solution = _solution(model, inputs, targets, classes)
     minimum = Minimum(model, inputs, targets, classes, solution.minimiser)
     variance = targets.var()
-    if model == "linear" and spec.batch_size is None:
+    if model == "linear" and not batched:
         # the examples may be rotated into as many as there are weights: same E, far cheaper
         inputs, targets = reduce_examples(inputs, targets)
     names = [*table.feature_names, "intercept"]
@@ -98,7 +110,7 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> 
         size = np.abs(solution.minimiser)
         reach = 2 * np.maximum(size, 1e-3 * max(1e-12, float(size.max())))
     note = solution.note
-    if note and (spec.weight_decay is not None or any(key.endswith("weight_decay") for key in spec.param)):
+    if note and decays:
         note = f"without weight decay {note}"
     return Surface(
         name=f"{table.name}-{how}",
@@ -122,7 +134,7 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> 
     )
 
 
-def _network(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Surface:
+def _network(table: Dataset, how: str, mask: np.ndarray, seed: int) -> Surface:
     """A multilayer perceptron with `hidden` layers of units with an `activation`, both options."""
     features, targets = table.features, table.target
     held_out = (features[mask], targets[mask]) if mask.any() else ()
@@ -142,7 +154,7 @@ def _network(table: Dataset, how: str, mask: np.ndarray, spec: SweepSpec) -> Sur
         held_out=held_out,
         metric=_metric(Score(model.outputs, bool(table.classes)), (features, targets), held_out, targets.var()),
         classifier=_classifier(Chances(model.outputs, False), table, how),
-        follows=Architecture(model, spec.seed),
+        follows=Architecture(model, seed),
         summary=f"{task} in {table.name}, {how} features, by a network with hidden units.",
         formula=f"mean over examples of {of_class if table.classes else '(y - t)²'}{DECAY}, y the network's outputs",
         source=_source(table, mask, "features"),
