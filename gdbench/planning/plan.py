@@ -20,12 +20,10 @@ from gdbench.planning.starts import starts_on
 from gdbench.planning.variants import surface_variants
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.spec.axes import Axis
-from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.data.holdout import with_held_out
 
-LADDER = tuple(10.0**-k for k in range(1, 9))
 # the keys of a specification whose values are the conditions of a run
 CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size", "patience")
 WHOLE = ("steps", "batch_size", "patience")
@@ -35,7 +33,7 @@ WHOLE = ("steps", "batch_size", "patience")
 class Plan:
     """All runs of a specification, in the order of their numbers."""
 
-    spec: RunSpec | SweepSpec
+    spec: SweepSpec
     surfaces: list[Surface]
     solvers: list[Solver]
     blocks: list[RunGrid]
@@ -47,24 +45,11 @@ class Plan:
 
 
 def make_plan(
-    spec: RunSpec, surfaces: Sequence[Surface] | None = None, solvers: Sequence[Solver] | None = None
-) -> Plan:
-    """Lay out the runs of `spec`; `surfaces` and `solvers` may be given as objects instead of names.
-
-    Raises `UsageError` for a name, number, start or file that is wrong.
-    """
-    plan = make_sweep_plan(validated(SweepSpec, spec.model_dump()), surfaces, solvers, targets=LADDER)
-    return Plan(spec, plan.surfaces, plan.solvers, plan.blocks)
-
-
-def make_sweep_plan(
     spec: SweepSpec,
     surfaces: Sequence[Surface] | None = None,
     solvers: Sequence[Solver] | None = None,
-    *,
-    targets: tuple[float, ...] | None = None,
 ) -> Plan:
-    """Lay out the runs of a sweep: no array here is longer than an axis.
+    """Lay out the runs of a specification: no array here is longer than an axis.
 
     `surfaces` and `solvers` are objects that stand for their names; other names are looked up.
     Raises `SpecError`, which knows the key path, or another `UsageError`.
@@ -92,7 +77,6 @@ def make_sweep_plan(
         for several in (given_surfaces, given_solvers)
     )
     require_few(spec, surfaces, solvers, of_surfaces, of_solvers, CONDITIONS)
-    ladder = tuple(spec.targets) if targets is None else targets
     searches = searches_of(spec, solvers, given_solvers)
     require_effect(spec, surfaces, solvers, given_solvers)
     seeds = np.array(spec.seed_list)
@@ -105,7 +89,7 @@ def make_sweep_plan(
     resolved = []
     for surface, given in zip(surfaces, given_surfaces, strict=True):
         own = spec.surface.get(surface.name, {})
-        conditions = list(_conditions(spec, ladder, own))
+        conditions = list(_conditions(spec, spec.ladder, own))
         for number, (variant, parameters) in enumerate(surface_variants(surface, given, spec.seed)):
             # after the options, which may decide the examples
             variant = _held_out(variant, spec)

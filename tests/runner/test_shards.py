@@ -23,7 +23,7 @@ import gdbench
 from gdbench import SOLVERS, SURFACES, plugins
 from gdbench.cli import console
 from gdbench.cli.app import call
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding
 from gdbench.runner.digest import COMPUTES, OURS, code_digest, files_behind
@@ -42,7 +42,7 @@ SPEC = {
 
 def keys(**changes):
     """The keys of every (surface, solver), of `SPEC` with some of its values replaced."""
-    plan = make_sweep_plan(SweepSpec(**{**SPEC, **changes}))
+    plan = make_plan(SweepSpec(**{**SPEC, **changes}))
     found = {}
     for shard in shards_of(plan.blocks):
         block = plan.blocks[shard.block]
@@ -117,7 +117,7 @@ def test_keys_follow_the_data(here):
 
     def found(numbers, **more):
         pd.DataFrame(numbers, columns=["a", "b", "y"]).to_csv("d.csv", index=False)
-        plan = make_sweep_plan(SweepSpec(data="d.csv", target="y", solver={"sgd": None}, learning_rate=0.1, **more))
+        plan = make_plan(SweepSpec(data="d.csv", target="y", solver={"sgd": None}, learning_rate=0.1, **more))
         return {shard.key for shard in shards_of(plan.blocks)}
 
     first = found(rows)
@@ -137,7 +137,7 @@ def test_keys_follow_the_code_of_a_plug_in(here):
     def found(name, factor):
         Path(f"{name}.py").write_text(text.format(name=name, factor=factor))
         plugins.load_file(f"{name}.py")
-        plan = make_sweep_plan(SweepSpec(surface={"ellipse": None}, solver={name: None, "sgd": None}))
+        plan = make_plan(SweepSpec(surface={"ellipse": None}, solver={name: None, "sgd": None}))
         gdbench.SOLVERS.discard(name)
         plugins._loaded.clear()
         return [shard.key for shard in shards_of(plan.blocks)]
@@ -198,7 +198,7 @@ def test_every_file_that_decides_a_number_is_in_the_key():
     build_files = files_behind(*(OURS / name for name in COMPUTES))
     wine = {"data": "sklearn:wine", "solver": "sgd", "learning_rate": 0.1, "preprocess": "standardize"}
     of_data = [
-        make_sweep_plan(SweepSpec(**wine, **more)).blocks[0].surface
+        make_plan(SweepSpec(**wine, **more)).blocks[0].surface
         for more in ({}, {"model": "softmax"}, {"model": "mlp", "hidden": "3", "activation": "relu"})
     ]
     surfaces = [*map(SURFACES.__getitem__, SURFACES), *of_data]
@@ -220,7 +220,7 @@ EDITED = """
 import json, sys
 from pathlib import Path
 import gdbench
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.runner import digest
 from gdbench.runner.sharding import shards_of
 from gdbench.spec.sweep import SweepSpec
@@ -229,7 +229,7 @@ ROOT = Path(gdbench.__file__).parent
 assert str(ROOT).startswith(sys.argv[1])
 data = {"data": "sklearn:wine", "preprocess": "standardize"}
 plans = [
-    make_sweep_plan(SweepSpec(solver="sgd", learning_rate=0.1, **what))
+    make_plan(SweepSpec(solver="sgd", learning_rate=0.1, **what))
     for what in (data, {**data, "model": "mlp", "hidden": "3"}, {"surface": "rosenbrock"})
 ]
 
@@ -271,7 +271,7 @@ def test_an_edit_of_what_a_surface_calls_makes_another_key(tmp_path):
 def computed(folder, spec, rows, monkeypatch, compute):
     """All runs of `spec` as `compute` leaves them in shards of `rows`."""
     monkeypatch.setattr(sharding, "ROWS", rows)
-    blocks = make_sweep_plan(SweepSpec(**spec)).blocks
+    blocks = make_plan(SweepSpec(**spec)).blocks
     shards = shards_of(blocks)
     assert max(map(len, shards)) <= rows
     (folder / "shards").mkdir(parents=True, exist_ok=True)
@@ -374,7 +374,7 @@ def test_a_million_runs_are_planned_without_a_million_objects():
     )
     gc.collect()
     before = len(gc.get_objects())
-    plan = make_sweep_plan(spec)
+    plan = make_plan(spec)
     shards = shards_of(plan.blocks)
     grown = len(gc.get_objects()) - before
     assert plan.runs == 2**20
@@ -404,7 +404,7 @@ def test_a_million_runs_fit_in_memory(here):
 
 
 def test_shards_of_many_weights_are_shorter(monkeypatch):
-    plan = make_sweep_plan(
+    plan = make_plan(
         SweepSpec(
             surface={"ellipse": {"dimension": 1000}},
             solver={"sgd": None},
