@@ -11,24 +11,21 @@ from typing import Any
 import numpy as np
 
 from gdbench.errors import SpecError, UsageError
-from gdbench.planning.axis_values import Setting, values_of
+from gdbench.planning.axis_values import RATE, Setting, values_of
 from gdbench.solvers.base import Solver
 from gdbench.spec.axes import Axis, AxisError
 from gdbench.spec.schedule_parsing import schedules_of
 from gdbench.spec.schedules import ABSENT, NEEDED, Schedule, Schedules
 
-RATE = "learning_rate"
 # what numbers of a schedule must be, whatever they are the schedule of
 ABOVE_0 = re.compile(r"(decay|transition|warmup)_steps|timescale|decay_rate")
 FROM_0 = re.compile(r"transition_begin|alpha|exponent|power|boundary\d+|scale\d+")
 
 
-def with_schedules(solver: Solver, given: Mapping[str, Setting], rate: Any) -> dict[str, Setting]:
-    """What a solver is given, with schedules where they are written as texts; `rate` is the learning rate of all."""
+def with_schedules(solver: Solver, given: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Return a solver's settings, with schedules in the place of texts that stand for them."""
     numbers = {name for one in (solver, *solver.variants.values()) for name in one.resolved(given).hyperparameters}
     found = dict(given)
-    if RATE in numbers and RATE not in given and isinstance(rate, Schedules):
-        found[RATE] = Setting(rate, (RATE,))
     for name in [name for name in found if name in numbers]:
         item = found[name]
         try:
@@ -55,16 +52,18 @@ def choices_of(
     for combination in product(*several.values()):
         own = {name: item for name, item in given.items() if name not in several}
         for name, schedule in zip(several, combination, strict=True):
-            own |= _settings(name, schedule, given[name].path, searched)
+            own |= _settings(name, schedule, given[name], searched)
         yield own, {name: schedule.kind for name, schedule in zip(several, combination, strict=True)}
 
 
-def _settings(name: str, schedule: Schedule, path: tuple[Any, ...], searched: Collection[str]) -> dict[str, Setting]:
+def _settings(name: str, schedule: Schedule, item: Setting, searched: Collection[str]) -> dict[str, Setting]:
     """The numbers of a schedule as settings."""
-    here = (*path, schedule.kind)
+    here = (*item.path, schedule.kind)
     found: dict[str, Setting] = {}
     if schedule.base in schedule.numbers:
         found[name] = Setting(schedule.numbers[schedule.base], (*here, schedule.base))
+    elif item.base is not None:
+        found[name] = item.base
     for number, default in schedule.others.items():
         key = f"{name}.{number}"
         if number in schedule.numbers:
@@ -85,7 +84,7 @@ def named(given: Mapping[str, Setting]) -> set[str]:
         if not isinstance(item.axis, Schedules):
             found.add(name)
             continue
-        found |= set() if item.axis.lack_base else {name}
+        found |= set() if item.axis.lack_base and item.base is None else {name}
         found |= {f"{name}.{key}" for one in item.axis.choices for key in one.numbers if key != one.base}
     return found
 

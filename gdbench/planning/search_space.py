@@ -39,8 +39,8 @@ def space_of(
 ) -> dict[str, Range]:
     """The range of every hyperparameter that is searched: all but the `fixed` ones and those without a scale (0).
 
-    `space` (`NAME` or `SOLVER.NAME`) replaces the usual range of a name; of the `numbers` of schedules those in it are
-    searched.
+    `space` (`NAME` or `SOLVER.NAME`) replaces the usual range of a name. What has no default, and the `numbers` of
+    schedules, are searched only if they are in it.
     """
     found: dict[str, Range] = {}
     for name, default in {**solver.hyperparameters, **dict.fromkeys(numbers)}.items():
@@ -50,9 +50,11 @@ def space_of(
         if chosen is None:
             if name == "learning_rate":
                 chosen = Range(log=(rates.low, rates.high))
+            elif default is None:
+                continue
             elif f"{solver.name}.{name}" in USUAL or name in USUAL:
                 chosen = USUAL.get(f"{solver.name}.{name}", USUAL.get(name))
-            elif default is not None and default > 0:
+            elif default > 0:
                 chosen = Range(log=(default / FACTOR, default * FACTOR))
         if chosen is not None:
             found[name] = chosen
