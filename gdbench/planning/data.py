@@ -54,5 +54,5 @@ def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[d
             if axis is None:
                 continue
             if name in own:
-                raise SpecError(f"'{name}' is given twice, also as '{own[name].name}'", (name,))
+                raise SpecError(f"duplicate setting '{name}', also given as '{own[name].name}'", (name,))
             own[name] = Setting(axis, (name,))
