@@ -11,14 +11,15 @@ from typing import Any
 
 from gdbench import plugins
 from gdbench.errors import SpecError
-from gdbench.planning.plan import make_plan, make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.results.folder import create_folder
 from gdbench.runner.benchmark import benchmark
 from gdbench.runner.result import Result
 from gdbench.runner.sweeping import Progress, compute_here, sweep_into
 from gdbench.solvers import SOLVERS, Solver
-from gdbench.spec.run import listed, make_spec, validated
-from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.run import make_spec
+from gdbench.spec.sweep import SweepSpec, listed
+from gdbench.spec.validation import validated
 from gdbench.spec.yaml_file import Document, read_yaml
 from gdbench.surfaces import SURFACES, Surface
 
@@ -82,7 +83,7 @@ def sweep(
     for file in chosen.plugin:
         plugins.load_file(file)
     try:
-        plan = make_sweep_plan(chosen, surfaces, solvers)
+        plan = make_plan(chosen, surfaces, solvers)
     except SpecError as error:
         raise document.error(error, error.path, overrides) from None
     compute: Any = compute_here(threads)

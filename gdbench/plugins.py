@@ -56,14 +56,14 @@ def _closure(file: Path, helpers: Iterable[Path], folder: Path | None = None) ->
     """What `file` imports from `folder`, with what that imports; and the `helpers` that were seen to be loaded."""
     found, todo = set(helpers), [file, *helpers]
     while todo:
-        new = set(_helpers(_imported(todo.pop()), folder or file.parent)) - found
+        new = set(_helpers(imported_names(todo.pop()), folder or file.parent)) - found
         found |= new
         todo += new
     return found
 
 
-def _imported(file: Path) -> set[str]:
-    """The modules that a file's import statements may name, wherever they stand in it."""
+def imported_names(file: Path) -> set[str]:
+    """Return the modules that a file's import statements may name, wherever they stand in it."""
     names: set[str] = set()
     try:
         tree = ast.parse(file.read_bytes())

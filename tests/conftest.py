@@ -37,8 +37,8 @@ def here(tmp_path, monkeypatch):
 def no_programs_of_other_modules():
     """Compiled programs are let go with the module: all of them together would take gigabytes."""
     yield
-    if "gdbench.engine.lanes" in sys.modules:
-        sys.modules["gdbench.engine.lanes"].forget_machines()
+    if "gdbench.engine.compiled_loop" in sys.modules:
+        sys.modules["gdbench.engine.compiled_loop"].forget_machines()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 import gdbench
 from gdbench import SOLVERS, plugins
 from gdbench.cli.app import call
-from gdbench.spec.run import read_config
+from gdbench.spec.yaml_file import read_yaml
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_plug_in_flag_is_recorded_so_that_the_result_can_be_made_again(here, c
     (here / "own.py").write_text(OWN)
     (here / "c.yaml").write_text("surface: own-ground\nsolver: own-steps\nlearning_rate: 0.1\nsteps: 9\n")
     assert call(["sweep", "c.yaml", "--plugin", "own.py", "--no-plots", "--name", "first"]) == 0
-    assert read_config("results/first/config.yaml")["plugin"] == ["own.py"]
+    assert read_yaml("results/first/config.yaml").values["plugin"] == ["own.py"]
     again = [sys.executable, "-m", "gdbench", "sweep", "results/first/config.yaml", "--no-plots", "--name", "again"]
     done = subprocess.run(again, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

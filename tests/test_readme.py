@@ -11,9 +11,9 @@ import pytest
 from helpers.readme_tables import ROOT, with_tables
 
 from gdbench.cli.app import call
-from gdbench.planning.plan import make_sweep_plan
-from gdbench.spec.run import validated
+from gdbench.planning.plan import make_plan
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.spec.yaml_file import parse_yaml
 
 README = (ROOT / "README.md").read_text()
@@ -101,7 +101,7 @@ def test_the_files_of_the_guide_to_sweeps_are_valid():
     for text in found:
         document = parse_yaml(text, "sweeps.md")
         both = {"surface": "rosenbrock", "solver": ["sgd", "momentum", "adam"]} | dict(document.values)
-        assert make_sweep_plan(validated(SweepSpec, both, document)).runs > 0
+        assert make_plan(validated(SweepSpec, both, document)).runs > 0
 
 
 def test_the_tables_of_the_readme_are_those_of_the_gallery():

@@ -115,7 +115,8 @@ def run(
 
     Writes a result folder: the table, a row for every run, paths, curves, pictures, the complete configuration.
     """
-    from gdbench.spec.run import RunSpec, validated
+    from gdbench.spec.run import RunSpec
+    from gdbench.spec.validation import validated
     from gdbench.spec.yaml_file import read_yaml
 
     flags: dict[str, Any] = {

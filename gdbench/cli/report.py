@@ -157,7 +157,7 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
     from gdbench.results import comparison as of
     from gdbench.results import derive
     from gdbench.results.files import write_frame
-    from gdbench.spec.run import read_config
+    from gdbench.spec.yaml_file import read_yaml
 
     sides = []
     for folder in (a, b):
@@ -167,7 +167,7 @@ def compare(a: Path, b: Path, out: Path | None, *, as_json: bool) -> Comparison:
             if stored.rows < manifest.runs:
                 missing = f"{manifest.runs - stored.rows} of {manifest.runs} runs are missing"
                 raise UsageError(f"'{folder}' is not finished: {missing}; the same `gdbench sweep` goes on")
-        config = read_config(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+        config = read_yaml(folder / "config.yaml").values if (folder / "config.yaml").is_file() else {}
         sides.append(of.Comparable(str(folder), frames.runs, frames.table, config))
     found = of.compare_results(sides[0], of.named_alike(*sides))
     if as_json:

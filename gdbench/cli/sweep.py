@@ -51,8 +51,8 @@ def sweep(
     folder = Path(out) / _folder_name(config, name)
 
     from gdbench import plugins
-    from gdbench.spec.run import validated
     from gdbench.spec.sweep import SweepSpec
+    from gdbench.spec.validation import validated
     from gdbench.spec.yaml_file import read_yaml
 
     document = read_yaml(config)
@@ -67,12 +67,12 @@ def sweep(
     console.use_compilation_cache()
 
     from gdbench.cli import plan_table
-    from gdbench.planning.plan import make_sweep_plan
+    from gdbench.planning.plan import make_plan
     from gdbench.runner import progress
     from gdbench.runner.sweeping import SweepFolder, compute_here, sweep_into
 
     try:
-        plan = make_sweep_plan(spec)
+        plan = make_plan(spec)
     except SpecError as error:
         raise document.error(error, error.path, touched) from None
     except UsageError as error:

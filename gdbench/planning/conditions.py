@@ -20,9 +20,7 @@ CONDITIONS = ("steps", "rtol", "atol", "gtol", "dtype", "batch_size", "patience"
 WHOLE = ("steps", "batch_size", "patience")
 
 
-def conditions_on(
-    surface: Surface, spec: SweepSpec, targets: tuple[float, ...]
-) -> Iterator[tuple[Conditions, dict[str, Any]]]:
+def conditions_on(surface: Surface, spec: SweepSpec) -> Iterator[tuple[Conditions, dict[str, Any]]]:
     """Yield every combination of the conditions of runs on `surface`, and those of them that its problems are named by.
 
     A surface may have conditions of its own. Raises `SpecError` for mini-batches of a surface without examples.
@@ -46,7 +44,7 @@ def conditions_on(
             naming["shuffle"] = False
         if spec.holdout is not None:
             naming["holdout"] = spec.holdout
-        yield Conditions(targets=targets, shuffle=spec.shuffle, **values), naming
+        yield Conditions(targets=spec.ladder, shuffle=spec.shuffle, **values), naming
 
 
 def with_noise(

@@ -19,19 +19,16 @@ from gdbench.planning.solver_settings import SolverSettings, draws_at_random, se
 from gdbench.planning.starts import starts_on
 from gdbench.planning.variants import surface_variants
 from gdbench.solvers import SOLVERS, Solver
-from gdbench.spec.run import RunSpec, validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.data.holdout import with_held_out
-
-LADDER = tuple(10.0**-k for k in range(1, 9))
 
 
 @dataclass(frozen=True)
 class Plan:
     """All runs of a specification, in the order of their numbers."""
 
-    spec: RunSpec | SweepSpec
+    spec: SweepSpec
     surfaces: list[Surface]
     solvers: list[Solver]
     blocks: list[RunGrid]
@@ -43,24 +40,11 @@ class Plan:
 
 
 def make_plan(
-    spec: RunSpec, surfaces: Sequence[Surface] | None = None, solvers: Sequence[Solver] | None = None
-) -> Plan:
-    """Lay out the runs of `spec`; `surfaces` and `solvers` may be given as objects instead of names.
-
-    Raises `UsageError` for a name, number, start or file that is wrong.
-    """
-    plan = make_sweep_plan(validated(SweepSpec, spec.model_dump()), surfaces, solvers, targets=LADDER)
-    return Plan(spec, plan.surfaces, plan.solvers, plan.blocks)
-
-
-def make_sweep_plan(
     spec: SweepSpec,
     surfaces: Sequence[Surface] | None = None,
     solvers: Sequence[Solver] | None = None,
-    *,
-    targets: tuple[float, ...] | None = None,
 ) -> Plan:
-    """Lay out the runs of a sweep: no array here is longer than an axis.
+    """Lay out the runs of a specification: no array here is longer than an axis.
 
     `surfaces` and `solvers` are objects that stand for their names; other names are looked up.
     Raises `SpecError`, which knows the key path, or another `UsageError`.
@@ -72,10 +56,8 @@ def make_sweep_plan(
     require_few(spec, surfaces, solvers, parameters, hyperparameters)
     tried = settings_of_solvers(spec, solvers, hyperparameters)
     require_effect(spec, surfaces, hyperparameters)
-    ladder = tuple(spec.targets) if targets is None else targets
     grids = [
-        list(_grids_on(surface, settings, tried, spec, ladder))
-        for surface, settings in zip(surfaces, parameters, strict=True)
+        list(_grids_on(surface, settings, tried, spec)) for surface, settings in zip(surfaces, parameters, strict=True)
     ]
     blocks = _in_sequence([grid for several in grids for grid in several], tried)
     require_memory(blocks)
@@ -117,7 +99,6 @@ def _grids_on(
     settings: Mapping[str, Setting],
     tried: Sequence[SolverSettings],
     spec: SweepSpec,
-    targets: tuple[float, ...],
 ) -> Iterator[RunGrid]:
     """Yield the grids of a surface: each of its variants, under all conditions, with all that is tried of the solvers.
 
@@ -130,7 +111,7 @@ def _grids_on(
         variant = _held_out(variant, spec)
         starts, tuning_starts = starts_on(variant, spec)
         parameters, noise = with_noise(parameters, spec)
-        for (conditions, naming), (solver, options) in product(conditions_on(variant, spec, targets), programs):
+        for (conditions, naming), (solver, options) in product(conditions_on(variant, spec), programs):
             yield RunGrid(
                 surface=variant,
                 solver=solver.solver,

@@ -9,8 +9,7 @@ import numpy as np
 
 from gdbench.errors import SpecError, UsageError, unknown
 from gdbench.solvers.base import DECAYS, Solver
-from gdbench.spec.run import Rates
-from gdbench.spec.sweep import Range
+from gdbench.spec.sweep import Range, Rates
 
 USUAL = {name: Range(one_minus_log=(1e-3, 1.0)) for name in DECAYS} | {
     "eps": Range(log=(1e-12, 1e-3)),

@@ -18,8 +18,8 @@ from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups
 from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.results.statistics import expected_best_by_problem, summaries
 from gdbench.results.table import numbered_groups, table_of, table_with_theory, tuning_and_reported
-from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.spec.yaml_file import read_yaml
 
 THEORY = ("rate_observed", "rate_predicted", "message")

@@ -1,4 +1,4 @@
-"""What decides a run, as a hash: the key under which its shard is stored."""
+"""Hash all that decides a run: the key under which its shard is stored."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
+import gdbench
 from gdbench.planning.run_grid import RunGrid
-from gdbench.plugins import files_of
+from gdbench.plugins import files_of, imported_names
 
-# what a number depends on besides surface and solver: a change here makes every stored shard another one
-ENGINE = (
-    "block carry compiler distinct engine facts footprint frames lanes layout metrics oracle program ranks records "
-    "scalars schedules shards step stochastic threshold solvers/base surfaces/base"
-).split()
-
+# Rows of runs come from these files and from what they import, whichever surface and solver they are of.
+COMPUTES = ("engine/threads.py", "runner/frames.py", "results/shards.py")
+# This file holds sentences alone: no number follows from it.
+WORDS = "errors.py"
+OURS = Path(gdbench.__file__).resolve().parent
 PACKAGES = ("gdbench", "jax", "jaxlib", "numpy")
 
 
 def block_digest(block: RunGrid) -> str:
-    """A hash of all that decides the numbers of a block's runs, but not of where they stand among other blocks."""
+    """Hash all that decides the numbers of a grid's runs, but not where they stand among other grids."""
     surface, solver = block.surface, block.solver
     words = {
         "build": build(),
@@ -60,16 +60,30 @@ def block_digest(block: RunGrid) -> str:
 
 @cache
 def build() -> str:
-    """A hash of the code and the packages that compute, which are the same wherever the numbers are."""
-    root = Path(__file__).parent
+    """Hash the code and the packages that compute, which are the same wherever the numbers are."""
     digest = hashlib.sha256(repr([(name, version(name)) for name in PACKAGES]).encode())
-    for name in ENGINE:
-        digest.update((root / f"{name}.py").read_bytes())
+    for file in sorted(files_behind(*(OURS / name for name in COMPUTES))):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
+def files_behind(*files: Path) -> set[Path]:
+    """Return `files` and the files of gdbench that they import, however deep.
+
+    The `__init__.py` of a folder is left out: it registers what stands beside it, and would bring every surface along.
+    """
+    behind, waiting = set(files), list(files)
+    while waiting:
+        for name in imported_names(waiting.pop()):
+            file = OURS.parent.joinpath(*name.split(".")).with_suffix(".py")
+            if name.startswith("gdbench.") and file.is_file() and file not in behind and file != OURS / WORDS:
+                behind.add(file)
+                waiting.append(file)
+    return behind
+
+
 def code_digest(thing: Any) -> str:
-    """A hash of a function by the file that it stands in, or by its code where there is none; of a value by itself."""
+    """Hash a function by its file and what that imports, or by its code where it has no file; a value by itself."""
     if not callable(thing):
         points = None if thing is None else np.asarray(thing, dtype=float)
         return "" if points is None else hashlib.sha256(points.tobytes()).hexdigest()
@@ -102,8 +116,10 @@ def _words(named: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=256)
 def _sources(file: str, _: int) -> bytes:
-    """A hash of the file as it was last changed, and of the files beside it that a plug-in takes its helpers from."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files_of(file))).digest()
+    """Hash a file as it was last changed, its helpers if it is a plug-in, and what these import of gdbench."""
+    files = files_of(file)
+    behind = sorted(files_behind(*files) - set(files))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (*files, *behind))).digest()
 
 
 def _code_bytes(code: Any) -> bytes:

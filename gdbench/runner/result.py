@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from gdbench.results.files import write_bytes, write_frame, write_json
 from gdbench.results.folder import Frames, environment, write_contours
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import RunSpec, dump_config
+from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import dump_config
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

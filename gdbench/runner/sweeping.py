@@ -27,8 +27,8 @@ from gdbench.runner.analysis import compare_with_theory, ground_of, paths_of
 from gdbench.runner.frames import curves_frame, trajectory_frame
 from gdbench.runner.result import Result, write_preamble
 from gdbench.runner.sharding import Compute, Shard, healthy_rows, manifest_of, runnable, shard_content, shards_of
-from gdbench.spec.run import dump_config
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import dump_config
 from gdbench.surfaces.decision_regions import regions_of
 
 # starts of which the path is kept, for every problem and solver

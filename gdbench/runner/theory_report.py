@@ -12,7 +12,7 @@ import pandas as pd
 
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError, one_line
-from gdbench.planning.plan import make_plan, make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.planning.run_grid import RunGrid
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
@@ -20,8 +20,9 @@ from gdbench.results.files import write_frame
 from gdbench.runner.analysis import compare_with_theory, paths_of
 from gdbench.runner.frames import runs_of_rows
 from gdbench.runner.result import write_preamble
-from gdbench.spec.run import RunSpec, validated
+from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces.facts import Facts, hessian_at
 from gdbench.theory import closed_forms
 from gdbench.theory import predicted_rate as reason
@@ -126,7 +127,7 @@ def _settings(spec: RunSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _runs(spec: RunSpec, settings: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The product of `settings` run to its end, and every run compared with theory."""
     listed = {name: values.tolist() for name, values in settings.items()}
-    block = make_sweep_plan(validated(SweepSpec, {**spec.model_dump(), **_settings(spec, listed)})).blocks[0]
+    block = make_plan(validated(SweepSpec, {**spec.model_dump(), **_settings(spec, listed)})).blocks[0]
     rows = np.arange(len(block))
     runs = runs_of_rows(block, rows, execute(block.program))
     compared = compare_with_theory(block, runs, paths_of(block, rows))

@@ -1,13 +1,15 @@
-"""What a sweep is asked to do: a run's specification in which every value may be an axis."""
+"""What a sweep is asked to do: the one model from which options, arguments and the JSON Schema are made."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -19,12 +21,86 @@ from pydantic import (
 
 from gdbench.spec.axes import AXIS_SCHEMA, AnyAxis, Axis, AxisError, axis_of, located, number_axis, plain
 from gdbench.spec.entries import Solvers, Start, Starts, Surfaces
-from gdbench.spec.run import Model, Names, Rates, Task, named_once, require_consistent
 from gdbench.spec.schedule_parsing import SETTING_SCHEMA, AnySetting, scheduled_axis
 
-# of a ladder of targets; the engine keeps so many
+# The engine keeps at most this many targets for a run.
 MOST_TARGETS = 8
-LARGEST_SEED = 2**24
+# Seeds and counts of steps travel through the engine as float32, which holds every whole number up to 2**24.
+LARGEST_WHOLE = 2**24
+# A larger number in a specification would overflow in the first product.
+LARGEST = 1e300
+
+
+def named_once(kind: str, names: Sequence[str]) -> None:
+    """Raise ValueError where a name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{kind} '{name}' is named twice")
+        seen.add(name)
+
+
+def require_consistent(spec: Any) -> None:
+    """Raise ValueError where keys of a run's or sweep's specification contradict or lack each other."""
+    if spec.start is not None and spec.starts is not None:
+        raise ValueError("give start or starts, not both")
+    if not spec.surface and spec.data is None:
+        raise ValueError("name at least one surface, or a data file")
+    if not spec.solver:
+        raise ValueError("name at least one solver")
+    for key, needed in (("noise_decay", "noise"), ("patience", "holdout")):
+        if getattr(spec, key) is not None and getattr(spec, needed) is None:
+            raise ValueError(f"{key} needs {needed}")
+    of_surfaces = spec.surface.values() if isinstance(spec.surface, Mapping) else ()
+    if not spec.shuffle and spec.batch_size is None and not any("batch_size" in block for block in of_surfaces):
+        raise ValueError("shuffle needs batch_size: without mini-batches every step sees all examples")
+    require_data(spec)
+
+
+def require_data(spec: Any) -> None:
+    """Raise ValueError where a specification without data says how to read it."""
+    if spec.data is None:
+        for key, usual in (("target", None), ("model", "linear"), ("preprocess", ["raw"]), ("task", "auto")):
+            if getattr(spec, key) != usual:
+                raise ValueError(f"{key} needs data")
+        for key in ("hidden", "activation", "weight_decay"):
+            if getattr(spec, key) is not None:
+                raise ValueError(f"{key} needs data")
+    if spec.model != "mlp":
+        if spec.task != "auto":
+            does = "predicts numbers" if spec.model == "linear" else "predicts classes"
+            raise ValueError(f"task needs model mlp: {spec.model} {does} anyway")
+        for key in ("hidden", "activation"):
+            if getattr(spec, key) is not None:
+                raise ValueError(f"{key} needs model mlp")
+
+
+def listed(value: Any) -> Any:
+    """Return a single name as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(listed)]
+Model = Literal["linear", "logistic", "softmax", "mlp"]
+Task = Literal["auto", "regression", "classification"]
+
+
+class Rates(BaseModel):
+    """The log grid of learning rates over which every solver is tuned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float = Field(default=1e-6, gt=0, allow_inf_nan=False)
+    high: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    num: int = Field(default=64, ge=1, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Rates:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) must not be above high ({self.high:g})")
+        if self.low == self.high and self.num > 1:
+            raise ValueError(f"{self.num} rates from {self.low:g} to {self.high:g} are all the same; give num 1")
+        return self
 
 
 def _dtypes(value: Any) -> Axis:
@@ -40,6 +116,38 @@ _TYPES = {"anyOf": [_TYPE, {"type": "array", "items": _TYPE, "minItems": 1, "uni
 _TARGET = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _TARGETS = {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "maxItems": MOST_TARGETS, "uniqueItems": True}]}
 Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.written), WithJsonSchema(_TYPES)]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How `gdbench run` takes a key of the specification on its command line; a key without one has no option.
+
+    form : how the text is read: "value" as the `type`; "repeat" names, the option once for each; "list" values apart
+    by commas; "numbers", "pairs" (`KEY=VALUE`, repeated) and "rates" (`LOW,HIGH,NUM`) as they say; "switch" takes none.
+    names : the option's names; made from the key where there are none.
+    """
+
+    type: type = str
+    metavar: str | None = None
+    form: str = "value"
+    names: tuple[str, ...] = ()
+
+
+def flags(model: type[BaseModel]) -> dict[str, Flag]:
+    """Return the keys of a `model` that are options of the command line, in their order."""
+    fields = model.model_fields.items()
+    return {name: item for name, field in fields for item in field.metadata if isinstance(item, Flag)}
+
+
+def default_text(value: Any) -> str:
+    """Return a default as a command line would give it: `10000`, `1e-06,10,64`; "" where there is none."""
+    if isinstance(value, Axis):
+        value = value.written()
+    if isinstance(value, Rates):
+        return f"{value.low:g},{value.high:g},{value.num}"
+    if value is None or isinstance(value, bool | Mapping):
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _single(value: Any) -> Axis:
@@ -85,71 +193,132 @@ class Tune(BaseModel):
     )
 
 
+if TYPE_CHECKING:  # mypy takes no call for a type
+    from gdbench.spec.schedules import Schedules
+
+    _Rate = Axis | Schedules
+    _WeightDecay = Axis
+    _Steps = Axis
+    _Rtol = Axis
+    _Atol = Axis
+    _Gtol = Axis
+    _Noise = Axis
+    _NoiseDecay = Axis
+    _BatchSize = Axis
+    _Patience = Axis
+else:
+    _Rate = scheduled_axis("a learning rate", low=0, open_low=True)
+    _WeightDecay = number_axis("weight_decay", low=0)
+    _Steps = number_axis("steps", low=0, whole=True)
+    _Rtol = number_axis("rtol", low=0)
+    _Atol = number_axis("atol", low=0)
+    _Gtol = number_axis("gtol", low=0)
+    _Noise = number_axis("noise", low=0)
+    _NoiseDecay = number_axis("noise_decay", low=0)
+    _BatchSize = number_axis("batch_size", low=1, whole=True)
+    _Patience = number_axis("patience", low=1, whole=True)
+
+
 class SweepSpec(BaseModel):
     """Everything that decides the numbers of a sweep. A run's specification is one too; any value may be an axis."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    surface: Surfaces = Field(default_factory=dict, description="error surfaces: names, or names with settings")
-    solver: Solvers = Field(default_factory=dict, description="solvers: names, or names with settings")
-    data: str | None = Field(default=None, description="a CSV file, or sklearn:NAME")
-    target: str | None = Field(default=None, description="the column of the data to predict")
-    model: Model = Field(default="linear", description="what is fitted to the data")
-    hidden: AnyAxis | None = Field(default=None, description="units of the mlp's hidden layers, such as 8,4 [8]")
-    activation: AnyAxis | None = Field(
-        default=None, description="of the mlp's hidden units, of jax.nn or jax.numpy [tanh]"
+    surface: Annotated[Surfaces, Flag(form="repeat", names=("--surface", "-f"))] = Field(
+        default_factory=dict, description="an error surface; repeat to compare"
     )
-    task: Task = Field(default="auto", description="what an mlp does: regression, classification, or as the target is")
-    weight_decay: number_axis("weight_decay", low=0) | None = Field(  # type: ignore[valid-type]
+    solver: Annotated[Solvers, Flag(form="repeat", names=("--solver", "-s"))] = Field(
+        default_factory=dict, description="a solver; repeat to compare"
+    )
+    data: Annotated[str | None, Flag(str, "FILE")] = Field(
+        default=None, description="a CSV file, or sklearn:NAME: its regression is the surface"
+    )
+    target: Annotated[str | None, Flag(str, "COLUMN")] = Field(
+        default=None, description="the column of the data to predict"
+    )
+    model: Annotated[Model, Flag()] = Field(
+        default="linear", description="linear, logistic, softmax or mlp, fitted to the data"
+    )
+    hidden: Annotated[AnyAxis | None, Flag(str, "N,N,..")] = Field(
+        default=None, description="units of the mlp's hidden layers, such as 8,4 [8]"
+    )
+    activation: Annotated[AnyAxis | None, Flag(str, "NAME")] = Field(
+        default=None, description="activation of the mlp's hidden units: relu, or any of jax.nn and jax.numpy [tanh]"
+    )
+    task: Annotated[Task, Flag()] = Field(
+        default="auto", description="what an mlp does: regression, classification, or as the target is"
+    )
+    weight_decay: Annotated[_WeightDecay | None, Flag(float)] = Field(
         default=None, description="λ: the loss of the data plus λ/2 times the sum of squared weights"
     )
-    preprocess: Names = Field(
-        default_factory=lambda: ["raw"], description="raw, center, scale, standardize, minmax, whiten"
+    preprocess: Annotated[Names, Flag(str, "LIST", "list")] = Field(
+        default_factory=lambda: ["raw"],
+        description="raw,center,scale,standardize,minmax,whiten: a surface for each",
     )
-    learning_rate: scheduled_axis("a learning rate", low=0, open_low=True) | None = Field(  # type: ignore[valid-type]
-        default=None, description="of every solver; `rates` when absent"
+    learning_rate: Annotated[_Rate | None, Flag(float)] = Field(
+        default=None, description="the learning rate of every solver; without it each solver's is tuned"
     )
-    rates: Rates = Field(default_factory=lambda: Rates(), description="the grid of learning rates otherwise")
-    set: dict[str, AnySetting] = Field(default_factory=dict, description="hyperparameters: NAME or SOLVER.NAME")
-    param: dict[str, AnyAxis] = Field(default_factory=dict, description="parameters: NAME or SURFACE.NAME")
-    start: Start | None = Field(default=None, description="one start for every surface")
-    starts: Starts | None = Field(default=None, description="random starts in each surface's box, or a list of starts")
-    seed: int = Field(default=0, ge=0, lt=LARGEST_SEED, description="of all that is drawn")
-    seeds: int | list[int] | None = Field(default=None, description="seeds of stochastic gradients: how many, or which")
-    steps: number_axis("steps", low=0, whole=True) = Field(  # type: ignore[valid-type]
+    rates: Annotated[Rates, Flag(str, "LOW,HIGH,NUM", "rates")] = Field(
+        default_factory=lambda: Rates(), description="the log grid of learning rates for tuning"
+    )
+    set: Annotated[dict[str, AnySetting], Flag(str, "KEY=VALUE", "pairs")] = Field(
+        default_factory=dict, description="a hyperparameter or schedule, NAME or SOLVER.NAME (repeat)"
+    )
+    param: Annotated[dict[str, AnyAxis], Flag(str, "KEY=VALUE", "pairs")] = Field(
+        default_factory=dict, description="a surface parameter, NAME or SURFACE.NAME (repeat)"
+    )
+    start: Annotated[Start | None, Flag(str, "X,Y,..", "numbers")] = Field(
+        default=None, description="one start for every surface"
+    )
+    starts: Annotated[Starts | None, Flag(int, "N")] = Field(
+        default=None, description="N random starts in each surface's box; in a file also a list of starts"
+    )
+    seed: Annotated[int, Flag(int)] = Field(
+        default=0, ge=0, lt=LARGEST_WHOLE, description="the seed of everything that is drawn"
+    )
+    seeds: int | list[int] | None = Field(
+        default=None, description="seeds of stochastic gradients: how many, or a list of them"
+    )
+    steps: Annotated[_Steps, Flag(int)] = Field(
         default_factory=lambda: _single(10_000), description="the budget of steps of one run"
     )
-    rtol: number_axis("rtol", low=0) = Field(  # type: ignore[valid-type]
-        default_factory=lambda: _single(1e-6), description="target, relative to the gap at the start"
+    rtol: Annotated[_Rtol, Flag(float)] = Field(
+        default_factory=lambda: _single(1e-6), description="the target, relative to the gap at the start"
     )
-    atol: number_axis("atol", low=0) = Field(  # type: ignore[valid-type]
-        default_factory=lambda: _single(0.0), description="target, absolute"
+    atol: Annotated[_Atol, Flag(float)] = Field(
+        default_factory=lambda: _single(0.0), description="the target, absolute"
     )
-    gtol: number_axis("gtol", low=0) = Field(  # type: ignore[valid-type]
-        default_factory=lambda: _single(1e-12), description="gradient norm that counts as stationary"
+    gtol: Annotated[_Gtol, Flag(float)] = Field(
+        default_factory=lambda: _single(1e-12), description="the gradient norm that counts as stationary"
     )
-    dtype: Types = Field(default_factory=lambda: _single("float64"), description="float64 or float32")
-    noise: number_axis("noise", low=0) | None = Field(  # type: ignore[valid-type]
+    dtype: Annotated[Types, Flag()] = Field(
+        default_factory=lambda: _single("float64"), description="float64 or float32"
+    )
+    noise: Annotated[_Noise | None, Flag(float)] = Field(
         default=None, description="standard deviation added to every component of a gradient"
     )
-    noise_decay: number_axis("noise_decay", low=0) | None = Field(  # type: ignore[valid-type]
+    noise_decay: Annotated[_NoiseDecay | None, Flag(float)] = Field(
         default=None, description="γ: the noise shrinks as noise (1 + step)^(-γ/2)"
     )
-    batch_size: number_axis("batch_size", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
-        default=None, description="examples that one step sees of a table; all when absent"
+    batch_size: Annotated[_BatchSize | None, Flag(int)] = Field(
+        default=None, description="examples of a table that one step sees; all without it"
     )
-    shuffle: bool = Field(default=True, description="mini-batches in a new order in every epoch; else as they stand")
-    holdout: float | None = Field(
+    shuffle: Annotated[bool, Flag(bool, None, "switch", ("--shuffle/--in-order",))] = Field(
+        default=True, description="mini-batches in a new order in every epoch, or as the examples stand"
+    )
+    holdout: Annotated[float | None, Flag(float, "SHARE")] = Field(
         default=None, gt=0, lt=1, description="share of a table's examples that training does not see"
     )
-    patience: number_axis("patience", low=1, whole=True) | None = Field(  # type: ignore[valid-type]
+    patience: Annotated[_Patience | None, Flag(int)] = Field(
         default=None, description="steps without a lower held-out loss after which a run is stopped"
     )
     targets: Annotated[list[float], WithJsonSchema(_TARGETS)] = Field(
         default_factory=list, description="a ladder of relative targets, kept for every run"
     )
     tune: Tune | None = Field(default=None, description="tune every solver with the same budget instead of a grid")
-    plugin: Names = Field(default_factory=list, description="Python files with surfaces and solvers")
+    plugin: Annotated[Names, Flag(str, "FILE", "repeat")] = Field(
+        default_factory=list, description="a Python file with surfaces or solvers (repeat)"
+    )
 
     @field_validator("seed", "seeds", "targets", mode="before")
     @classmethod
@@ -178,19 +347,19 @@ class SweepSpec(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: int | list[int] | None) -> int | list[int] | None:
-        if isinstance(value, int) and not 1 <= value <= LARGEST_SEED:
-            raise ValueError(f"the number of seeds must be from 1 to {LARGEST_SEED}")
+        if isinstance(value, int) and not 1 <= value <= LARGEST_WHOLE:
+            raise ValueError(f"the number of seeds must be from 1 to {LARGEST_WHOLE}")
         if isinstance(value, list) and (not value or len(set(value)) < len(value)):
             raise ValueError("a list of seeds must not be empty, nor name one twice")
-        if isinstance(value, list) and not all(0 <= seed < LARGEST_SEED for seed in value):
-            raise ValueError(f"every seed must be from 0 to {LARGEST_SEED - 1}")
+        if isinstance(value, list) and not all(0 <= seed < LARGEST_WHOLE for seed in value):
+            raise ValueError(f"every seed must be from 0 to {LARGEST_WHOLE - 1}")
         return value
 
     @field_validator("steps")
     @classmethod
     def _bounded(cls, value: Axis) -> Axis:
-        if any(steps > 2**24 for steps in value.values):  # type: ignore[operator]
-            raise ValueError(f"steps must be at most {2**24}")
+        if any(steps > LARGEST_WHOLE for steps in value.values):  # type: ignore[operator]
+            raise ValueError(f"steps must be at most {LARGEST_WHOLE}")
         return value
 
     @field_validator("batch_size", "patience")
@@ -203,10 +372,15 @@ class SweepSpec(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> SweepSpec:
         require_consistent(self)
-        if isinstance(self.seeds, int) and self.seed + self.seeds > LARGEST_SEED:
-            raise ValueError(f"seed + seeds must be at most {LARGEST_SEED}")
+        if isinstance(self.seeds, int) and self.seed + self.seeds > LARGEST_WHOLE:
+            raise ValueError(f"seed + seeds must be at most {LARGEST_WHOLE}")
         named_once("preprocess", self.preprocess)
         return self
+
+    @property
+    def ladder(self) -> tuple[float, ...]:
+        """The relative targets at which every run's steps are kept."""
+        return tuple(self.targets)
 
     @property
     def seed_list(self) -> Sequence[int]:

@@ -22,8 +22,8 @@ from gdbench.engine.records import STATUSES
 from gdbench.engine.status import threshold
 from gdbench.engine.stream import distinct_rows, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
-from gdbench.planning.plan import LADDER
 from gdbench.solvers import solver
+from gdbench.spec.run import LADDER
 
 RANDOM = np.random.default_rng(5)
 

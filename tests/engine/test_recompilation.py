@@ -15,9 +15,9 @@ import gdbench
 from gdbench.engine.stream import execute, trace
 from gdbench.engine.threads import execute_all
 from gdbench.errors import UsageError
-from gdbench.planning.plan import LADDER
 from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION
+from gdbench.spec.run import LADDER
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory.predicted_rate import rates_predicted

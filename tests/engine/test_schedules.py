@@ -21,16 +21,16 @@ from gdbench.cli.tables import results_table
 from gdbench.engine.compiled_loop import machine
 from gdbench.engine.schedules import FORMULAS, values_at
 from gdbench.engine.stream import execute, trace
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.plots.heatmap import _edge as edge_of
 from gdbench.plots.heatmap import maps_of
 from gdbench.plots.sensitivity import _theory as theory_of
 from gdbench.runner.digest import ENGINE, block_digest
 from gdbench.runner.frames import runs_of_rows
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import validated
 from gdbench.spec.schedules import KINDS
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory.predicted_rate import SCHEDULED, rates_predicted
@@ -268,7 +268,7 @@ def test_a_scheduled_run_has_no_predicted_rate():
 
 
 def blocks_of(**values):
-    return make_sweep_plan(validated(SweepSpec, {"surface": "ellipse", "solver": "sgd", "steps": 50, **values})).blocks
+    return make_plan(validated(SweepSpec, {"surface": "ellipse", "solver": "sgd", "steps": 50, **values})).blocks
 
 
 COSINE = {"cosine": {"init_value": [0.01, 0.02], "decay_steps": [20, 40, 60], "alpha": 0.1}}

@@ -8,7 +8,7 @@ import pytest
 from helpers.programs import program_of, status_of
 
 from gdbench.engine.stream import execute, trace
-from gdbench.planning.plan import LADDER
+from gdbench.spec.run import LADDER
 from gdbench.surfaces import surface
 
 

@@ -9,12 +9,13 @@ from gdbench import columns, solver, surface
 from gdbench.columns import CONTRACT
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.conditions import CONDITIONS
-from gdbench.planning.plan import make_plan, make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.planning.search_space import _spread
 from gdbench.plugins import load_file
 from gdbench.registry import RESERVED, refuse_reserved
-from gdbench.spec.run import dump_config, make_spec, validated
+from gdbench.spec.run import make_spec
 from gdbench.spec.sweep import Range, SweepSpec
+from gdbench.spec.validation import dump_config, validated
 from gdbench.spec.yaml_file import parse_yaml
 
 
@@ -24,7 +25,7 @@ def spec_of(text):
 
 
 def blocks_of(text):
-    return make_sweep_plan(spec_of(text)).blocks
+    return make_plan(spec_of(text)).blocks
 
 
 def rows_of(block):

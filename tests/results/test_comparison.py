@@ -21,7 +21,7 @@ from gdbench.plots.files import save
 from gdbench.results.comparison import Comparable, compare_results
 from gdbench.results.folder import read_frames
 from gdbench.results.verdicts import VERDICTS
-from gdbench.spec.run import read_config
+from gdbench.spec.yaml_file import read_yaml
 
 INF = math.inf
 
@@ -378,7 +378,7 @@ def test_the_picture_repeats_byte_for_byte(tmp_path):
 def written(folder, **options):
     gdbench.run("ellipse", ["sgd", "adam"], out=folder, plots=False, steps=1500, **options)
     frames = read_frames(folder)
-    return Comparable(folder.name, frames.runs, frames.table, read_config(folder / "config.yaml"))
+    return Comparable(folder.name, frames.runs, frames.table, read_yaml(folder / "config.yaml").values)
 
 
 def test_real_results(tmp_path):

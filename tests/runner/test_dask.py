@@ -16,7 +16,7 @@ from helpers.sweep_folders import assert_same_files, begin, content, finish, sha
 from gdbench import plugins
 from gdbench.cli.app import call
 from gdbench.errors import UsageError
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.runner import dask_cluster
 from gdbench.runner.digest import build
 from gdbench.runner.sharding import shards_of
@@ -130,7 +130,7 @@ def planned(here):
     Path("p.py").write_text(PLUGIN)
     plugins.load_file("p.py")
     solver = {name: None for name in ("heavy", "breaks", "sgd")}
-    blocks = make_sweep_plan(SweepSpec(surface={"bowl": {"width": [1.0, 2.0]}}, solver=solver, starts=2)).blocks
+    blocks = make_plan(SweepSpec(surface={"bowl": {"width": [1.0, 2.0]}}, solver=solver, starts=2)).blocks
     yield blocks, shards_of(blocks)
     plugins._loaded.clear()
 

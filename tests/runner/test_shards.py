@@ -2,8 +2,13 @@
 
 import functools
 import gc
+import inspect
+import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,16 +18,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from helpers.sweep_folders import begin, identities, shards_in
-from test_floors import reached
 
 import gdbench
-from gdbench import plugins
+from gdbench import SOLVERS, SURFACES, plugins
 from gdbench.cli import console
 from gdbench.cli.app import call
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding
-from gdbench.runner.digest import ENGINE, code_digest
+from gdbench.runner.digest import COMPUTES, OURS, code_digest, files_behind
 from gdbench.runner.sharding import manifest_of, shards_of
 from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
@@ -38,7 +42,7 @@ SPEC = {
 
 def keys(**changes):
     """The keys of every (surface, solver), of `SPEC` with some of its values replaced."""
-    plan = make_sweep_plan(SweepSpec(**{**SPEC, **changes}))
+    plan = make_plan(SweepSpec(**{**SPEC, **changes}))
     found = {}
     for shard in shards_of(plan.blocks):
         block = plan.blocks[shard.block]
@@ -113,7 +117,7 @@ def test_keys_follow_the_data(here):
 
     def found(numbers, **more):
         pd.DataFrame(numbers, columns=["a", "b", "y"]).to_csv("d.csv", index=False)
-        plan = make_sweep_plan(SweepSpec(data="d.csv", target="y", solver={"sgd": None}, learning_rate=0.1, **more))
+        plan = make_plan(SweepSpec(data="d.csv", target="y", solver={"sgd": None}, learning_rate=0.1, **more))
         return {shard.key for shard in shards_of(plan.blocks)}
 
     first = found(rows)
@@ -133,7 +137,7 @@ def test_keys_follow_the_code_of_a_plug_in(here):
     def found(name, factor):
         Path(f"{name}.py").write_text(text.format(name=name, factor=factor))
         plugins.load_file(f"{name}.py")
-        plan = make_sweep_plan(SweepSpec(surface={"ellipse": None}, solver={name: None, "sgd": None}))
+        plan = make_plan(SweepSpec(surface={"ellipse": None}, solver={name: None, "sgd": None}))
         gdbench.SOLVERS.discard(name)
         plugins._loaded.clear()
         return [shard.key for shard in shards_of(plan.blocks)]
@@ -164,17 +168,110 @@ def test_digests_of_wrapped_functions_hold_no_address():
     assert code_digest(np.float64) != code_digest(np.float32)
 
 
+def files_called(thing, seen=None):
+    """Return the files of gdbench that a function may call into, found by walking its code, not its imports."""
+    seen = set() if seen is None else seen
+    thing = inspect.unwrap(getattr(thing, "__func__", thing))
+    if isinstance(thing, type):
+        parts = [value for base in thing.__mro__ for value in vars(base).values() if inspect.isfunction(value)]
+    elif inspect.isfunction(thing):
+        parts = [thing]
+    else:
+        parts = [type(thing)] if type(thing).__module__.startswith("gdbench") else []
+    for part in parts:
+        if part in seen or not getattr(part, "__module__", "").startswith("gdbench"):
+            continue
+        seen.add(part)
+        if isinstance(part, type):
+            files_called(part, seen)
+            continue
+        codes = [part.__code__, *(inner for inner in part.__code__.co_consts if inspect.iscode(inner))]
+        for name in {name for code in codes for name in code.co_names}:
+            called = part.__globals__.get(name)
+            if callable(called):
+                files_called(called, seen)
+    files = {Path(part.__code__.co_filename) for part in seen if inspect.isfunction(part)}
+    return {file for file in files if file.is_relative_to(OURS)}
+
+
 def test_every_file_that_decides_a_number_is_in_the_key():
-    # error messages and names, the registry, and the table's wording decide none
-    words = {"errors", "registry", "keywords", "chosen", "tuning", "table_frame"}
-    decisive = {*reached("engine"), *reached("frames"), "shards"} - words
-    assert decisive == {name.replace("/", ".") for name in ENGINE}
+    build_files = files_behind(*(OURS / name for name in COMPUTES))
+    wine = {"data": "sklearn:wine", "solver": "sgd", "learning_rate": 0.1, "preprocess": "standardize"}
+    of_data = [
+        make_plan(SweepSpec(**wine, **more)).blocks[0].surface
+        for more in ({}, {"model": "softmax"}, {"model": "mlp", "hidden": "3", "activation": "relu"})
+    ]
+    surfaces = [*map(SURFACES.__getitem__, SURFACES), *of_data]
+    functions = [item for surface in surfaces for item in (surface.function, surface.goal) if item is not None]
+    functions += [item for name in SOLVERS for item in (SOLVERS[name].function, SOLVERS[name].init) if item is not None]
+    several = set()
+    for function in functions:
+        called = files_called(function)
+        own = inspect.unwrap(getattr(function, "func", function))
+        own = own if inspect.isfunction(own) else type(own)
+        behind = files_behind(Path(inspect.getsourcefile(own)))
+        assert called <= behind | build_files | {OURS / "errors.py"}, function
+        several |= called - {Path(inspect.getsourcefile(own))}
+    # the walk itself must find something: models of tables call linear.py and networks.py
+    assert {OURS / "surfaces/linear.py", OURS / "surfaces/networks.py"} <= several
+
+
+EDITED = """
+import json, sys
+from pathlib import Path
+import gdbench
+from gdbench.planning.plan import make_plan
+from gdbench.runner import digest
+from gdbench.runner.sharding import shards_of
+from gdbench.spec.sweep import SweepSpec
+
+ROOT = Path(gdbench.__file__).parent
+assert str(ROOT).startswith(sys.argv[1])
+data = {"data": "sklearn:wine", "preprocess": "standardize"}
+plans = [
+    make_plan(SweepSpec(solver="sgd", learning_rate=0.1, **what))
+    for what in (data, {**data, "model": "mlp", "hidden": "3"}, {"surface": "rosenbrock"})
+]
+
+def keys():
+    for cached in (digest.build, digest._sources):
+        cached.cache_clear()
+    return [shards_of(plan.blocks)[0].key for plan in plans]
+
+found = {"": keys()}
+for name in ("surfaces/linear.py", "surfaces/networks.py", "surfaces/data/models.py", "engine/step.py", "errors.py"):
+    file = ROOT / name
+    before = file.read_text()
+    file.write_text(f"{before}# edited")
+    found[name] = keys()
+    file.write_text(before)
+print(json.dumps(found))
+"""
+
+
+def test_an_edit_of_what_a_surface_calls_makes_another_key(tmp_path):
+    """A resumed sweep must not mix numbers of the old code with those of the new."""
+    shutil.copytree(OURS, tmp_path / "gdbench", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", EDITED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    changed = {name: [a != b for a, b in zip(keys, found[""], strict=True)] for name, keys in found.items()}
+    # of linear regression, of a network on the same table, of Rosenbrock's function
+    assert changed == {
+        "": [False, False, False],
+        "surfaces/linear.py": [True, True, False],
+        "surfaces/networks.py": [True, True, False],
+        "surfaces/data/models.py": [True, True, False],
+        "engine/step.py": [True, True, True],
+        "errors.py": [False, False, False],
+    }
 
 
 def computed(folder, spec, rows, monkeypatch, compute):
     """All runs of `spec` as `compute` leaves them in shards of `rows`."""
     monkeypatch.setattr(sharding, "ROWS", rows)
-    blocks = make_sweep_plan(SweepSpec(**spec)).blocks
+    blocks = make_plan(SweepSpec(**spec)).blocks
     shards = shards_of(blocks)
     assert max(map(len, shards)) <= rows
     (folder / "shards").mkdir(parents=True, exist_ok=True)
@@ -277,7 +374,7 @@ def test_a_million_runs_are_planned_without_a_million_objects():
     )
     gc.collect()
     before = len(gc.get_objects())
-    plan = make_sweep_plan(spec)
+    plan = make_plan(spec)
     shards = shards_of(plan.blocks)
     grown = len(gc.get_objects()) - before
     assert plan.runs == 2**20
@@ -307,7 +404,7 @@ def test_a_million_runs_fit_in_memory(here):
 
 
 def test_shards_of_many_weights_are_shorter(monkeypatch):
-    plan = make_sweep_plan(
+    plan = make_plan(
         SweepSpec(
             surface={"ellipse": {"dimension": 1000}},
             solver={"sgd": None},

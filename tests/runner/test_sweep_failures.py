@@ -8,7 +8,7 @@ import pytest
 
 from gdbench.cli.app import call
 from gdbench.cli.sentences import budget_sentence
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.results import derive
 from gdbench.spec.sweep import SweepSpec
 
@@ -151,4 +151,4 @@ def test_the_plan_says_what_a_row_stands_for(plugin, capsys):
     out = capsys.readouterr().out
     assert "ellipse dimension=3 dtype=float64" in out
     assert "choosy mode=bad" in out
-    assert make_sweep_plan(SweepSpec(surface=["ellipse"], solver=["sgd"])).runs == 64
+    assert make_plan(SweepSpec(surface=["ellipse"], solver=["sgd"])).runs == 64

@@ -13,7 +13,8 @@ from gdbench.cli.app import call
 from gdbench.plots import theory as drawing
 from gdbench.runner.theory_report import SENTENCES, report_on
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import RunSpec, read_config
+from gdbench.spec.run import RunSpec
+from gdbench.spec.yaml_file import read_yaml
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory import closed_forms, predicted_rate
@@ -175,7 +176,7 @@ def test_the_command_writes_a_folder_and_prints_json(tmp_path, capsys):
     closed = closed_forms.rate("sgd", [1.0, 10.0], grid["learning_rate"])
     np.testing.assert_allclose(grid["rate_predicted"], closed, rtol=1e-13)
     # what is written is the run at the best settings
-    spec = RunSpec.model_validate(read_config(folder / "config.yaml"))
+    spec = RunSpec.model_validate(read_yaml(folder / "config.yaml").values)
     assert (spec.learning_rate, spec.param, spec.steps) == (told["best"]["learning_rate"], {"condition": "10"}, 300)
     assert call([*words, "--no-plots"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["theory-ellipse-sgd", "theory-ellipse-sgd-2"]

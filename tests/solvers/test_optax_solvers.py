@@ -26,12 +26,12 @@ from gdbench.cli.app import call
 from gdbench.engine.step import Step
 from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.runner import digest, sharding
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
-from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import SURFACES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax")
@@ -105,7 +105,7 @@ def test_a_sweep_gives_what_may_be_absent():
 
 
 def plan_of(**spec):
-    return make_sweep_plan(validated(SweepSpec, {**SWEEP, **spec}))
+    return make_plan(validated(SweepSpec, {**SWEEP, **spec}))
 
 
 def test_a_plan_knows_what_may_be_absent():
@@ -254,7 +254,7 @@ for block in pickle.loads(sys.stdin.buffer.read()):
 @pytest.mark.slow
 def test_a_solver_survives_a_journey():
     mine = gdbench.from_optax(lambda learning_rate, m=0.5: optax.sgd(learning_rate, m), name="mine", register=False)
-    plug_in = make_sweep_plan(validated(SweepSpec, {**SWEEP, "solver": "mine"}), solvers=[mine]).blocks[0]
+    plug_in = make_plan(validated(SweepSpec, {**SWEEP, "solver": "mine"}), solvers=[mine]).blocks[0]
     blocks = [block_of("optax:nadam"), plug_in]
     wanted = [execute(block.program) for block in blocks]
     content = cloudpickle.dumps(blocks)
@@ -389,7 +389,7 @@ def test_what_is_looked_at_in_python_becomes_an_option():
     assert solver.hyperparameters == {"learning_rate": None}
     assert solver.options == {"kind": 2.0}
     assert solver.optional == {"m": None, "warm": 0, "late": 0.0}
-    blocks = make_sweep_plan(
+    blocks = make_plan(
         validated(SweepSpec, {**SWEEP, "solver": "mine", "set": {"kind": [0.5, 2], "late": -1.0}}), solvers=[solver]
     ).blocks
     assert [block.options for block in blocks] == [{"kind": 0.5, "late": -1.0}, {"kind": 2.0, "late": -1.0}]

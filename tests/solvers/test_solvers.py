@@ -25,9 +25,9 @@ from helpers.solver_steps import (
 )
 
 from gdbench.engine.stream import execute
-from gdbench.planning.plan import LADDER
 from gdbench.solvers.base import CONVENTION, PAPER
 from gdbench.solvers.oracle import Oracle
+from gdbench.spec.run import LADDER
 from gdbench.surfaces import SURFACES
 
 every_method = pytest.mark.parametrize("name", METHODS)

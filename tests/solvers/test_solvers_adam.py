@@ -13,7 +13,7 @@ from helpers.programs import iterates
 from gdbench.planning.search_space import space_of
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
-from gdbench.spec.run import Rates
+from gdbench.spec.sweep import Rates
 from gdbench.surfaces import SURFACES
 
 NAMES = ("adam", "adamax", "adamw", "qhadam", "nadam", "nadamw", "amsgrad", "adabelief", "yogi", "radam")

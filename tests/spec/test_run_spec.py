@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_plan
-from gdbench.spec.run import RunSpec, dump_config, make_spec, read_config
+from gdbench.spec.run import RunSpec, make_spec
+from gdbench.spec.validation import dump_config
+from gdbench.spec.yaml_file import read_yaml
 
 GOOD = {"surface": ["ellipse"], "solver": ["sgd"], "steps": 50, "rates": {"low": 1e-3, "high": 1.0, "num": 4}}
 KEYS = st.sampled_from([*RunSpec.model_fields, "surfaces", "step", "momentum", ""])
@@ -46,7 +48,7 @@ def test_any_text_gives_a_mapping_or_a_sentence(tmp_path_factory, text):
     file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        assert isinstance(read_config(file), dict)
+        assert isinstance(read_yaml(file).values, dict)
     except UsageError as error:
         assert "\n" not in str(error)
         assert "fuzz.yaml" in str(error)
@@ -56,7 +58,7 @@ def test_any_text_gives_a_mapping_or_a_sentence(tmp_path_factory, text):
 def test_numbers_mean_what_everyone_means(tmp_path, text, value):
     file = tmp_path / "c.yaml"
     file.write_text(f"rtol: {text}\n")
-    assert read_config(file) == {"rtol": value}
+    assert read_yaml(file).values == {"rtol": value}
 
 
 def test_settings_go_to_those_that_have_them():

@@ -15,10 +15,11 @@ from typer.main import get_command
 from gdbench.cli.app import app
 from gdbench.cli.options import override
 from gdbench.errors import SpecError, UsageError
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.spec.axes import Axis, axis_of
-from gdbench.spec.run import RunSpec, dump_config, validated
+from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec, json_schema
+from gdbench.spec.validation import dump_config, validated
 from gdbench.spec.yaml_file import parse_value, parse_yaml, read_yaml
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -208,7 +209,7 @@ def check_any_file(folder, content):
         spec = validated(SweepSpec, document.values, document)
         assert validated(SweepSpec, parse_yaml(dump_config(spec), "again").values) == spec
         try:
-            plan = make_sweep_plan(spec)
+            plan = make_plan(spec)
         except SpecError as error:
             raise document.error(error, error.path) from None
         except UsageError as error:
@@ -264,7 +265,7 @@ def test_the_files_that_are_mutated_name_every_key():
 @pytest.mark.parametrize("number", range(len(SEEDS)))
 def test_the_files_that_are_mutated_are_plans(number):
     # two of them are specifications of a run, whose keys mean the same in a sweep
-    plan = make_sweep_plan(spec_of(SEEDS[number]))
+    plan = make_plan(spec_of(SEEDS[number]))
     assert plan.runs > 0
     assert {block.surface.name for block in plan.blocks} == {surface.name for surface in plan.surfaces}
 

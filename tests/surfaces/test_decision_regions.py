@@ -9,11 +9,11 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from gdbench import SURFACES
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.plots import regions as drawn
 from gdbench.plots import style
-from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces.data import dataset
 from gdbench.surfaces.decision_regions import GRID, PREFIX, probabilities, regions_of
 from gdbench.surfaces.metrics import scores_of
@@ -23,7 +23,7 @@ STORED = 6e-8
 
 
 def surface_of(**keys):
-    (made,) = make_sweep_plan(validated(SweepSpec, {"solver": "sgd", **keys})).surfaces
+    (made,) = make_plan(validated(SweepSpec, {"solver": "sgd", **keys})).surfaces
     return made
 
 

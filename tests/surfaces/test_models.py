@@ -14,10 +14,10 @@ import gdbench
 from gdbench.cli.app import call
 from gdbench.cli.tables import results_table
 from gdbench.errors import DataError, SpecError, UsageError
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.results.table import table_of
-from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces.data import dataset, models, preprocessing, regression, softmax_regression
 from gdbench.surfaces.data.holdout import held_out_rows
 from gdbench.surfaces.data.models import USUAL, Multilayer, Softmax, unit_of
@@ -30,7 +30,7 @@ SKLEARN = {"rtol": 1e-8, "atol": 1e-8}
 
 
 def surface_of(**keys):
-    (made,) = make_sweep_plan(validated(SweepSpec, {"solver": "sgd", **keys})).surfaces
+    (made,) = make_plan(validated(SweepSpec, {"solver": "sgd", **keys})).surfaces
     return made
 
 
@@ -457,7 +457,7 @@ def test_architecture_activation_and_decay_are_axes(here):
     settings = result.runs[["surface.hidden", "surface.activation", "surface.weight_decay"]].astype(str)
     assert len(result.runs) == len(settings.drop_duplicates()) == 4
     assert set(settings["surface.hidden"]) == {"2", "3,2"}
-    assert {block.surface.dimension for block in make_sweep_plan(validated(SweepSpec, keys)).blocks} == {9, 20}
+    assert {block.surface.dimension for block in make_plan(validated(SweepSpec, keys)).blocks} == {9, 20}
     assert (result.runs["train_accuracy"] >= 0.4).all()
     assert result.runs["loss_final"].nunique() == 4
 
@@ -470,7 +470,11 @@ def test_architecture_activation_and_decay_are_axes(here):
         ({"model": "mlp", "hidden": ",".join("1" * 11)}, ("hidden",), "at most 10 layers"),
         ({"model": "mlp", "hidden": "9999999"}, ("hidden",), "more than 1 000 000 weights"),
         ({"model": "mlp", "activation": "rellu"}, ("activation",), "did you mean 'relu'?"),
-        ({"model": "mlp", "param": {"hidden": 3}, "hidden": 4}, ("hidden",), "duplicate setting 'hidden', also given as 'param.hidden'"),
+        (
+            {"model": "mlp", "param": {"hidden": 3}, "hidden": 4},
+            ("hidden",),
+            "duplicate setting 'hidden', also given as 'param.hidden'",
+        ),
         ({"param": {"weight_decay": -1}}, ("param", "weight_decay"), "must be at least 0, not -1"),
         ({"model": "logistic"}, ("data",), "more than two fit model softmax"),
         ({"target": "alcohol", "model": "softmax"}, ("data",), "needs a target of 2 to 100 classes, found 126 classes"),
@@ -478,7 +482,7 @@ def test_architecture_activation_and_decay_are_axes(here):
 )
 def test_a_wrong_key_of_a_model_is_told_with_its_path(keys, path, words):
     with pytest.raises(SpecError) as caught:
-        make_sweep_plan(validated(SweepSpec, {"data": "sklearn:wine", "solver": "sgd", **keys}))
+        make_plan(validated(SweepSpec, {"data": "sklearn:wine", "solver": "sgd", **keys}))
     assert words in str(caught.value)
     assert caught.value.path == path
 

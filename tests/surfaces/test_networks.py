@@ -17,9 +17,9 @@ from gdbench.api import sweep
 from gdbench.cli.app import call
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
-from gdbench.planning.plan import make_sweep_plan
-from gdbench.spec.run import validated
+from gdbench.planning.plan import make_plan
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import facts_of, values
 from gdbench.surfaces.influence import influence_of
@@ -248,11 +248,11 @@ def test_a_sweep_goes_over_layouts(here):
 
 def test_a_plan_goes_over_both_options():
     spec = {"surface": {"backprop": {"layout": ["2,3,3,1", "2,4,1"], "biases": [False, True]}}, "solver": ["sgd"]}
-    blocks = make_sweep_plan(validated(SweepSpec, {**spec, "starts": 3})).blocks
+    blocks = make_plan(validated(SweepSpec, {**spec, "starts": 3})).blocks
     assert [block.starts.shape for block in blocks] == [(3, 18), (3, 25), (3, 12), (3, 17)]
     assert len({block.group for block in blocks}) == 4
     assert [block.surface.goal.network.dimension for block in blocks] == [18, 25, 12, 17]
-    again = make_sweep_plan(validated(SweepSpec, {**spec, "starts": 3})).blocks
+    again = make_plan(validated(SweepSpec, {**spec, "starts": 3})).blocks
     # goals of the same network are equal: nothing compiles again
     assert [block.group for block in again] == [block.group for block in blocks]
 

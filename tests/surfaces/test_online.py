@@ -13,10 +13,10 @@ from helpers.programs import program_of, status_of
 import gdbench
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
-from gdbench.planning.plan import make_sweep_plan
+from gdbench.planning.plan import make_plan
 from gdbench.plots import batches, style
-from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of, values
 
@@ -89,7 +89,7 @@ def test_larger_batches_leave_narrower_cycles(batch):
 
 def test_the_examples_that_an_option_decides_are_held_out_after_it():
     spec = {"surface": {"contradictory": {"examples": [2, 8]}}, "solver": ["sgd"], "holdout": 0.5, "learning_rate": 0.1}
-    found = [block.surface for block in make_sweep_plan(validated(SweepSpec, spec)).blocks]
+    found = [block.surface for block in make_plan(validated(SweepSpec, spec)).blocks]
     assert [[len(made.data[0]), len(made.held_out[0])] for made in found] == [[1, 1], [4, 4]]
     for made in found:
         assert sorted([*made.data[1], *made.held_out[1]]) == [0.0] * len(made.data[1]) + [2.0] * len(made.data[1])

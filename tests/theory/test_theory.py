@@ -8,7 +8,7 @@ from helpers.programs import program_of
 
 import gdbench
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import Rates
+from gdbench.spec.sweep import Rates
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory import closed_forms
