@@ -60,7 +60,7 @@ def assign(
     `option` is "set" for solvers, "param" for surfaces. Raises `SpecError` for a name that fits none.
     """
     assigned: list[Settings] = [{} for _ in targets]
-    # TARGET.NAME after NAME, which it replaces
+    # TARGET.NAME comes after NAME, which it replaces.
     for key, axis in sorted(common.items(), key=lambda item: "." in item[0]):
         for index in _takers(targets, key, axis, common, own, option):
             assigned[index][key.rpartition(".")[2]] = Setting(axis, (option, key))
@@ -94,7 +94,7 @@ def _takers(
     meant = [index for index, target in enumerate(targets) if owner in ("", target.name)]
     takers = [index for index in meant if name in settable(targets[index])]
     if not owner and option == "set":
-        # what is said to all is for those whose convention has it, though another convention of theirs may
+        # A setting for all goes to solvers that have it in their convention, and only if there are none to others.
         takers = [index for index in takers if name in _settings_in_force(targets[index], common, own)] or takers
     if option == "set" and name == RATE and is_scheduled(axis):
         takers = [index for index in meant if _has_rate(targets[index])]

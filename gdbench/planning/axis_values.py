@@ -1,4 +1,4 @@
-"""The settings that a specification gives, and the values of their axes."""
+"""Compute the values of the axes that a specification gives its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gdbench.spec.axes import Axis
 from gdbench.spec.schedules import Schedules
 
 T = TypeVar("T")
-# the hyperparameter with keys of its own in a specification: `learning_rate`, and `rates` for its grid
+# The hyperparameter that has keys of its own in a specification: `learning_rate`, and `rates` for its grid.
 RATE = "learning_rate"
 
 

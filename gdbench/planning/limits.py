@@ -120,7 +120,7 @@ def _weights(surface: Surface, settings: Settings) -> tuple[float, float]:
     counts: list[float] = []
     if surface.follows is not None:
         lists = {name: settings[name].axis.values for name in surface.options if name in settings}
-        # more of them are too many programs
+        # More of them are too many programs anyway.
         for values in islice(product(*lists.values()), MOST_PROGRAMS):
             with suppress(UsageError):
                 counts.append(surface.with_parameters(**dict(zip(lists, values, strict=True))).dimension)

@@ -1,4 +1,4 @@
-"""Specification to run grids: names are resolved, data read, starts drawn, and every run has its place on the axes."""
+"""Lay out the runs of a specification: resolve names, read data, draw starts, and place every run on the axes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        """How many runs are planned."""
+        """The number of planned runs."""
         return sum(len(block) for block in self.blocks)
 
 
@@ -107,7 +107,7 @@ def _grids_on(
     programs = [(solver, options) for solver in tried for options in solver.options]
     seeds = np.array(spec.seed_list)
     for variant, parameters in surface_variants(surface, settings, spec.seed):
-        # after the options, which may decide the examples
+        # The options come first, because they may decide the examples.
         variant = _held_out(variant, spec)
         starts, tuning_starts = starts_on(variant, spec)
         parameters, noise = with_noise(parameters, spec)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gdbench.errors import SpecError
 from gdbench.planning.axis_values import RATE, Setting, at_path, values_of
-from gdbench.planning.schedule_settings import choices_of, named, number_names, number_values, require_possible
+from gdbench.planning.schedule_settings import choices_of, number_names, number_values, require_possible, valued_names
 from gdbench.planning.search_space import check_space, space_of, trial_points
 from gdbench.planning.variants import solver_options, solver_variants
 from gdbench.solvers import Solver
@@ -46,7 +46,7 @@ def settings_of_solvers(
         for setting in (setting for settings in assigned for setting in settings.values()):
             if isinstance(setting.axis, Schedules) and len(setting.axis.choices) > 1:
                 raise SpecError(f"'{setting.name}' has several schedules, but tune takes one", setting.path)
-        values = {solver.name: named(settings) for solver, settings in zip(solvers, assigned, strict=True)}
+        values = {solver.name: valued_names(settings) for solver, settings in zip(solvers, assigned, strict=True)}
         numbers = {solver.name: number_names(settings) for solver, settings in zip(solvers, assigned, strict=True)}
         check_space([variant for several in variants for variant in several], space, values, numbers)
     tried = []
@@ -81,7 +81,7 @@ def _tried(
         points = trial_points(solver, space, tune.trials, spec.seed)
     axes: tuple[dict[str, np.ndarray], ...] = tuple({name: values} for name, values in swept.items())
     if points:
-        # besides the points only the learning rate is there, with its single value
+        # Nothing else is swept but a given learning rate, with its single value.
         axes = ({name: np.repeat(values, len(points[next(iter(points))])) for name, values in swept.items()} | points,)
     require_possible(solver, schedules, fixed, axes, {name: setting.path for name, setting in settings.items()})
     return SolverSettings(solver, fixed, axes, list(solver_options(solver, settings)), schedules)
@@ -148,6 +148,6 @@ def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
     number = jax.ShapeDtypeStruct((), jnp.float32)
     try:
         jax.eval_shape(step, jax.ShapeDtypeStruct((2,), jnp.float32), dict.fromkeys(solver.hyperparameters, number))
-    except Exception:  # a plug-in may raise anything; its runs will say so
+    except Exception:  # A plug-in may raise anything; its runs will say so.
         return True
     return oracle.evaluations.key

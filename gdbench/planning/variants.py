@@ -1,4 +1,4 @@
-"""A surface at its options, and a solver in its conventions and at its options."""
+"""List a surface at each of its options, and a solver in each of its conventions and options."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def solver_variants(solver: Solver, settings: Mapping[str, Setting], space: Coll
         variants = [at_path(setting.path, solver.variant, convention=str(value)) for value in _static_values(setting)]
     for variant in variants if solver.variants else []:
         for name, setting in settings.items():
-            # every convention is told the learning rate, also one that does without
+            # A convention without a learning rate ignores the one that all solvers are given.
             if name not in (*setting_names(variant), RATE):
                 convention = variant.options[CONVENTION]
                 every = (solver, *solver.variants.values())
