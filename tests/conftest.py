@@ -1,3 +1,5 @@
+import ctypes
+import gc
 import os
 import sys
 import tempfile
@@ -5,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gdbench.blas import one_thread_from_the_start
@@ -22,6 +25,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # a program takes some 5 MB; the few that many tests share are used again before they are the oldest
 PROGRAMS = 48
+# the bytes a test process may have when a module begins; each module adds up to 1.5 GB
+MEMORY = 1.5e9
 
 
 @pytest.fixture
@@ -53,6 +58,19 @@ def one_pool_of_programs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gdbench.engine.compiled_loop._machine", _pool())
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_within_a_bound():
+    """Let go all that JAX keeps of what tests compiled, where a process has become too large."""
+    yield
+    if "jax" in sys.modules and psutil.Process().memory_info().rss > MEMORY:
+        if "gdbench.engine.compiled_loop" in sys.modules:
+            sys.modules["gdbench.engine.compiled_loop"].forget_machines()
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        if sys.platform == "linux":  # glibc keeps what is free until it is asked
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -419,8 +419,8 @@ def test_an_iterator_that_nobody_closes_keeps_no_process():
 import numpy as np
 from helpers.programs import program_of
 from gdbench.engine.threads import Task, execute_tasks
-program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=5000)
-found = execute_tasks([Task(0, 5000, lambda: program) for _ in range(1000)], threads=2)
+program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=500)
+found = execute_tasks([Task(0, 5000, lambda: program)] * 100_000, threads=2)
 next(found)
 print("left")
 """
