@@ -3,7 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint bench gallery clean
+# each worker takes neighbours, which share compiled programs, and helps another in the end
+WORKERS := -n auto --dist worksteal
+# files that compile little, each a few seconds of processor time
+QUICK := $(addprefix tests/,test_imports.py spec/test_run_spec.py spec/test_sweep_errors.py engine/test_statuses.py \
+	results/test_findings.py results/test_paired.py results/test_selection.py results/test_statistics.py \
+	results/test_trials.py results/test_tuning.py runner/test_progress.py surfaces/test_random_plane.py)
+
+.PHONY: demo check test test-slow test-all lint bench gallery clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gdbench run -f ellipse -s rmsprop --name demo-ellipse-rmsprop --force
@@ -12,12 +19,19 @@ demo: $(VENV)/.installed
 	$(BIN)/gdbench sweep configs/quick.yaml --name demo-sweep --force
 	@echo "Open trajectory.png in results/demo-ellipse-rmsprop and results/demo-course, and grid.png in results/demo-sweep"
 
-# what takes longer than a few seconds (kill -9 twenty times, a million runs, every solver on every surface, ..) runs with test-all
+# while working, in under a minute: what the linters say, and the tests of QUICK
+check: lint
+	$(BIN)/pytest -q $(WORKERS) -m "not slow" $(QUICK)
+
+# default checks; slow ones take longer than a few seconds or repeat another case with a program of their own (kill -9 twenty times, a million runs, every solver on every surface, ..)
 test: lint
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest $(WORKERS) -m "not slow"
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/pytest $(WORKERS) -m slow
 
 test-all: lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest $(WORKERS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

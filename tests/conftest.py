@@ -1,9 +1,13 @@
+import ctypes
+import gc
 import os
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gdbench.blas import one_thread_from_the_start
@@ -19,6 +23,11 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE) / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+# a program takes some 5 MB; the few that many tests share are used again before they are the oldest
+PROGRAMS = 48
+# the bytes a test process may have when a module begins; each module adds up to 1.5 GB
+MEMORY = 1.5e9
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -33,36 +42,58 @@ def here(tmp_path, monkeypatch):
             registry.discard(name)
 
 
+def _pool():
+    """Return an empty pool of compiled programs with a bound: a worker with all of a session's would take gigabytes."""
+    from gdbench.engine import compiled_loop
+
+    return lru_cache(maxsize=PROGRAMS)(compiled_loop._machine.__wrapped__)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_pool_of_programs():
+    """Share compiled programs between all tests of a process, and let go the one that was used longest ago."""
+    if "gdbench.engine.compiled_loop" not in sys.modules:  # no test of this session runs programs in this process
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gdbench.engine.compiled_loop._machine", _pool())
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
-def no_programs_of_other_modules():
-    """Compiled programs are let go with the module: all of them together would take gigabytes."""
+def memory_within_a_bound():
+    """Let go all that JAX keeps of what tests compiled, where a process has become too large."""
     yield
-    if "gdbench.engine.compiled_loop" in sys.modules:
-        sys.modules["gdbench.engine.compiled_loop"].forget_machines()
+    if "jax" in sys.modules and psutil.Process().memory_info().rss > MEMORY:
+        if "gdbench.engine.compiled_loop" in sys.modules:
+            sys.modules["gdbench.engine.compiled_loop"].forget_machines()
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        if sys.platform == "linux":  # glibc keeps what is free until it is asked
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
 def _for_speed():
     from gdbench import compilation
-    from gdbench.engine.compiled_loop import forget_machines
 
     options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compilation, "FAST", {**compilation.FAST, **options})
-        forget_machines()
+        # a pool of their own: no program goes from these tests to others, nor the other way
+        patch.setattr("gdbench.engine.compiled_loop._machine", _pool())
         yield
-    forget_machines()
 
 
 @pytest.fixture
 def compiled_for_speed():
-    """Programs compiled as users have them, for a test of what may depend on that: the last bits."""
+    """Compile programs as users have them, for a test of what may depend on that: the last bits."""
     with _for_speed():
         yield
 
 
 @pytest.fixture(scope="module")
 def all_compiled_for_speed():
-    """The same for a whole module."""
+    """Compile the programs of a whole module as users have them."""
     with _for_speed():
         yield

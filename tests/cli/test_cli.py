@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.sweep_folders import wait_until
 
 from gdbench.cli.app import call
 from gdbench.columns import COLUMNS
@@ -194,9 +194,12 @@ def test_a_plug_in_that_raises_gives_error_rows_and_the_others_go_on(here, capsy
 @pytest.mark.slow
 def test_an_interrupted_run_keeps_what_had_finished(here):
     Path("p.py").write_text(
-        "import gdbench, jax.numpy as jnp\n"
+        "import os, pathlib, threading, gdbench, jax.numpy as jnp\n"
+        # on one core one thread runs programs: it begins the heavy one when the ellipse's has ended
+        "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
         "@gdbench.surface(start=(0.5,) * 60)\n"
         "def heavy(x):\n"
+        "    if threading.current_thread().name == 'gdbench-0': pathlib.Path('begun').touch()\n"
         "    y = x\n"
         "    for _ in range(30): y = jnp.sin(y[:, None] * x[None, :]).sum(axis=1)\n"
         "    return 1e-9 * jnp.sum(x) + 1e-30 * jnp.sum(y)\n"  # a slope without end
@@ -204,10 +207,7 @@ def test_an_interrupted_run_keeps_what_had_finished(here):
     names = ["-f", "ellipse", "-f", "heavy", "-s", "sgd"]
     arguments = [sys.executable, "-m", "gdbench", "run", "--plugin", "p.py", *names, "--steps", "1000000"]
     process = subprocess.Popen([*arguments, "--name", "a", "--atol", "1"], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not Path("results/a/config.yaml").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(8)  # the ellipse takes a second, the heavy one hours
+    wait_until(Path("begun").exists, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

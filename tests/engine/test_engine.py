@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,19 +24,18 @@ from gdbench.engine.threads import Task, execute_all, execute_tasks
 from gdbench.solvers import solver
 from gdbench.spec.run import LADDER
 
-RANDOM = np.random.default_rng(5)
-
 
 @pytest.fixture(scope="module")
 def many(all_compiled_for_speed):
     """More runs than the queue and all lanes hold, that end in every way and at very different steps."""
+    random = np.random.default_rng(5)
     runs = lane_count.QUEUE + 1500
     program = program_of(
         "rosenbrock",
         "momentum",
-        10 ** RANDOM.uniform(-5, -1, runs),
-        starts=RANDOM.uniform(-2, 2, (runs, 2)),
-        param={"b": RANDOM.uniform(1, 100, runs)},
+        10 ** random.uniform(-5, -1, runs),
+        starts=random.uniform(-2, 2, (runs, 2)),
+        param={"b": random.uniform(1, 100, runs)},
         steps=300,
         rtol=1e-3,
         gtol=0.3,
@@ -57,15 +55,17 @@ def test_many_end_in_every_way(many):
 
 
 def test_the_order_changes_no_bit(many):
+    random = np.random.default_rng(6)
     program, records = many
-    for rows in (RANDOM.permutation(len(program)), np.arange(len(program))[::-1]):
+    for rows in (random.permutation(len(program)), np.arange(len(program))[::-1]):
         assert_same_bits(execute(program.take(rows)), records, rows)
 
 
 def test_the_company_changes_no_bit(many):
+    random = np.random.default_rng(7)
     program, records = many
     for size in (1, 2, 63, 1500):
-        rows = RANDOM.choice(len(program), size)
+        rows = random.choice(len(program), size)
         assert_same_bits(execute(program.take(rows)), records, rows)
 
 
@@ -90,14 +90,15 @@ def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
     ],
 )
 def test_the_trace_is_the_run(dimension, dtype):
+    random = np.random.default_rng(8)
     # adam keeps three numbers a weight and two more: 40 weights are not packed
     runs = 40
     program = program_of(
         "ellipse",
         "adam",
         np.geomspace(1e-4, 1e3, runs),
-        param={"dimension": dimension, "condition": RANDOM.uniform(1, 100, runs)},
-        starts=RANDOM.uniform(-2, 2, (runs, dimension)),
+        param={"dimension": dimension, "condition": random.uniform(1, 100, runs)},
+        starts=random.uniform(-2, 2, (runs, dimension)),
         steps=300,
         rtol=1e-2,
         dtype=dtype,
@@ -121,8 +122,9 @@ def test_the_trace_is_the_run(dimension, dtype):
 
 
 def test_many_dimensions_agree_with_a_loop_in_numpy():
+    random = np.random.default_rng(9)
     n, condition, rates = 40, 30.0, np.array([0.01, 0.05, 0.06])
-    starts = RANDOM.uniform(-1, 1, (3, n))
+    starts = random.uniform(-1, 1, (3, n))
     program = program_of(
         "ellipse",
         "momentum",
@@ -162,12 +164,13 @@ def test_the_layout_is_not_seen(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_hits_best_and_steps_are_those_of_the_losses(dtype):
+    random = np.random.default_rng(10)
     runs = 96
     program = program_of(
         "double-well",
         "momentum",
-        10 ** RANDOM.uniform(-4, 0, runs),
-        starts=RANDOM.uniform(-3, 3, (runs, 1)),
+        10 ** random.uniform(-4, 0, runs),
+        starts=random.uniform(-3, 3, (runs, 1)),
         steps=500,
         rtol=1e-7,
         gtol=1e-10,
@@ -239,8 +242,9 @@ def test_numbers_of_runs_start_again(many, monkeypatch):
 
 
 def test_starts_are_measured_once(many):
+    random = np.random.default_rng(11)
     program, records = many
-    rows = RANDOM.integers(7, size=len(program))
+    rows = random.integers(7, size=len(program))
     repeated = program.take(rows)
     found = execute(repeated)
     assert_same_bits(found, records, rows)
@@ -248,7 +252,7 @@ def test_starts_are_measured_once(many):
     # bit for bit: minus zero is another start
     assert sorted(first.tolist()) == [0, 1, 3]
     assert first[own].tolist() == [0, 1, 0, 3]
-    many_rows = RANDOM.normal(size=(5000, 2))
+    many_rows = random.normal(size=(5000, 2))
     first, own = distinct_rows(many_rows)
     assert first.tolist() == own.tolist() == list(range(5000))
 
@@ -266,14 +270,16 @@ def tasks_of(program, group, sizes):
 @pytest.fixture(scope="module")
 def others():
     """Two more groups: another solver, and another surface in another type."""
+    random = np.random.default_rng(12)
     runs = 700
-    adam = program_of("rosenbrock", "adam", 10 ** RANDOM.uniform(-4, 0, runs), steps=90, rtol=1e-2, targets=LADDER)
-    single = program_of("multi-minima", "momentum", 10 ** RANDOM.uniform(-4, 0, runs), steps=200, dtype="float32")
+    adam = program_of("rosenbrock", "adam", 10 ** random.uniform(-4, 0, runs), steps=90, rtol=1e-2, targets=LADDER)
+    single = program_of("multi-minima", "momentum", 10 ** random.uniform(-4, 0, runs), steps=200, dtype="float32")
     return [(program, execute(program)) for program in (adam, single)]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_tasks_change_no_bit(many, others, threads):
+    random = np.random.default_rng(13)
     jobs = [many, *others]
     sizes = [[1, 4000, 2, 1, 1400, 50, 1, 64], [1, 1, 300, 398], [700]]
     sizes[0].append(len(many[0]) - sum(sizes[0]))
@@ -281,7 +287,7 @@ def test_tasks_change_no_bit(many, others, threads):
     for (program, records), name, cuts in zip(jobs, "abc", sizes, strict=True):
         tasks += tasks_of(program, name, cuts)
         wanted += [(records, slice(end - size, end)) for size, end in zip(cuts, np.cumsum(cuts), strict=True)]
-    order = RANDOM.permutation(len(tasks))
+    order = random.permutation(len(tasks))
     heard = []
     found = dict(execute_tasks([tasks[i] for i in order], threads=threads, on_advance=heard.append))
     assert sorted(found) == list(range(len(tasks)))
@@ -371,9 +377,17 @@ def test_closing_early_begins_nothing_more(many):
     assert 0 < len(begun) < 100
 
 
-def test_threads_wait_for_a_slow_consumer(many):
+def test_threads_wait_for_a_slow_consumer(many, monkeypatch):
     program, _ = many
-    begun = []
+    begun, waits = [], threading.Event()
+
+    class Condition(threading.Condition):
+        def wait(self, timeout=None):
+            if threading.current_thread() is not threading.main_thread():
+                waits.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr("gdbench.engine.threads.Condition", Condition)
 
     def make():
         begun.append(1)
@@ -381,11 +395,8 @@ def test_threads_wait_for_a_slow_consumer(many):
 
     found = execute_tasks([Task("one", 5000, make) for _ in range(60)], threads=1)
     next(found)
-    count = -1
-    while count < len(begun):  # until it no longer grows
-        count = len(begun)
-        time.sleep(0.5)
-    assert count < 12
+    assert waits.wait(timeout=120)
+    assert len(begun) < 12
     assert len(list(found)) == 59
     assert len(begun) == 60
 
@@ -408,8 +419,8 @@ def test_an_iterator_that_nobody_closes_keeps_no_process():
 import numpy as np
 from helpers.programs import program_of
 from gdbench.engine.threads import Task, execute_tasks
-program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=5000)
-found = execute_tasks([Task(0, 5000, lambda: program) for _ in range(1000)], threads=2)
+program = program_of("rosenbrock", "momentum", np.full(5000, 1e-4), steps=500)
+found = execute_tasks([Task(0, 5000, lambda: program)] * 100_000, threads=2)
 next(found)
 print("left")
 """

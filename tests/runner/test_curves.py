@@ -14,7 +14,7 @@ import gdbench
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
 from gdbench.results import derive
-from gdbench.runner.frames import COLUMNS, log_spaced, ranges
+from gdbench.runner.frames import CURVE_COLUMNS, log_spaced, ranges
 from gdbench.surfaces.data import dataset, preprocessing
 from gdbench.surfaces.data.holdout import held_out_rows
 
@@ -103,11 +103,11 @@ def test_a_loss_that_is_no_number_counts_as_an_infinite_one():
 
 def test_results_without_data_have_the_columns_that_they_had():
     plain = gdbench.run("ellipse", "sgd", learning_rate=0.1, steps=20).curves
-    assert tuple(plain.columns) == COLUMNS == ("run", "surface", "solver", "start", "step", "loss", "gap")
+    assert tuple(plain.columns) == CURVE_COLUMNS == ("run", "surface", "solver", "start", "step", "loss", "gap")
 
 
 def test_columns_are_empty_where_a_surface_has_none(moons):
-    names = [name for name in moons.curves.columns if name not in COLUMNS]
+    names = [name for name in moons.curves.columns if name not in CURVE_COLUMNS]
     assert names == ["loss_low", "loss_median", "loss_high", "held_out_loss", "train_accuracy", "test_accuracy"]
 
 

@@ -18,8 +18,8 @@ import optax
 import pandas as pd
 import pytest
 from helpers.compilations import assert_no_number_compiles_again
+from helpers.plain_optax import ALWAYS, ASKS, ELLIPSE, NAMES, RANDOM, REFUSED, ROTATED, SEED, plain_loop
 from helpers.programs import assert_same_bits, iterates, program_of
-from test_from_optax import ALWAYS, ASKS, ELLIPSE, NAMES, RANDOM, REFUSED, ROTATED, SEED, plain_loop
 
 import gdbench
 from gdbench.cli.app import call

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers.classic_surfaces import CLASSIC, of_length
 from helpers.published_formulas import FORMULAS
-from test_classic_surfaces import CLASSIC, of_length
 
 from gdbench import compilation
 from gdbench.surfaces import SURFACES

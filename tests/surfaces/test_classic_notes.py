@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers.classic_surfaces import CLASSIC, gradient_of, of_length
 from helpers.programs import program_of, status_of
-from test_classic_surfaces import CLASSIC, gradient_of, of_length
 
 from gdbench.engine.stream import execute
 from gdbench.surfaces import SURFACES

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers.classic_surfaces import CLASSIC, gradient_of, of_length
 from helpers.published_formulas import FORMULAS, POLYNOMIALS
 
 import gdbench
-from gdbench import compilation
 from gdbench.cli.sheets import surface_facts
 from gdbench.errors import UsageError
-from gdbench.surfaces import SURFACES, basins, classic, least_squares, multimodal, rugged
+from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of, values
-
-MODULES = {module.__name__ for module in (basins, classic, least_squares, multimodal, rugged)}
-CLASSIC = [name for name in SURFACES if SURFACES[name].function.__module__ in MODULES]
 
 MGH = "Moré, Garbow and Hillstrom 1981"
 GONUM = "gonum, optimize/functions, functions_test.go"
@@ -74,22 +68,6 @@ GRADIENTS = {
     "trigonometric": ((0.5, 0.5), (-0.00840962732040673, -0.09606967736232540)),
     "wood": ((-3.0, -1.0, -3.0, -1.0), (-12008, -2080, -10808, -1880)),
 }
-
-
-@cache
-def of_length(name, n):
-    made = SURFACES[name]
-    return made if made.dimension == n else made.with_parameters(dimension=n)
-
-
-@cache
-def gradient_function(made):
-    return jax.jit(jax.grad(made), compiler_options=compilation.known(compilation.ONCE))
-
-
-def gradient_of(made, x):
-    with jax.enable_x64(True):
-        return np.asarray(gradient_function(made)(jnp.asarray(x, jnp.float64)))
 
 
 def dimensions_of(name):

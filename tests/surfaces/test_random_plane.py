@@ -21,8 +21,7 @@ from gdbench.surfaces.random_plane import random_directions, random_plane_of
 
 # 3 inputs, 4 hidden units, 2 outputs, with biases: 16 + 10 weights
 NETWORK = Network((3, 4, 2), True, "relu", "linear")
-GENERATOR = np.random.default_rng(5)
-INPUTS, TARGETS = GENERATOR.normal(size=(6, 3)), GENERATOR.normal(size=(6, 2))
+INPUTS, TARGETS = np.random.default_rng(5).normal(size=(6, 3)), np.random.default_rng(6).normal(size=(6, 2))
 UNKNOWN = Facts(np.zeros((0, 26)), np.zeros(0), np.nan, np.zeros((0, 26, 26)), np.nan, "")
 
 
@@ -44,7 +43,7 @@ def descent(end, reach, steps=9, seed=0):
 
 
 def test_every_filter_of_a_direction_is_as_long_as_that_of_the_weights_and_biases_stay():
-    centre = GENERATOR.normal(size=26) * np.geomspace(0.01, 100, 26)
+    centre = np.random.default_rng(7).normal(size=26) * np.geomspace(0.01, 100, 26)
     centre[[1, 5, 9]] = 0.0  # what goes into the second hidden unit
     first, second = random_directions(centre, NETWORK.filters, 3)
     assert abs(first @ second) < 0.99 * np.linalg.norm(first) * np.linalg.norm(second)
@@ -70,7 +69,7 @@ def test_directions_are_gaussian_within_a_filter():
 def test_rescaled_layers_give_the_same_picture():
     """The point of the paper: a ReLU network computes the same with w1, b1 times c and w2 by c; so does its plane."""
     with_filters, without = relu_surface(NETWORK.filters), relu_surface(None)
-    x, loss = descent(GENERATOR.normal(size=26), 0.05)
+    x, loss = descent(np.random.default_rng(8).normal(size=26), 0.05)
     scale = np.concatenate([np.full(16, 7.0), np.full(8, 1 / 7.0), np.ones(2)])
     np.testing.assert_allclose(values(with_filters, x * scale), values(with_filters, x), rtol=1e-12)
     found, rescaled = (random_plane_of(with_filters, UNKNOWN, [(p, loss)], 0, 2.0) for p in (x, x * scale))
