@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -73,8 +74,10 @@ def _point(value: Any) -> list[float]:
     items = value if isinstance(value, list | tuple) else [value]
     if not items or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
         raise AxisError("a start is a list of numbers such as [1, 0.5]")
-    if not all(abs(item) <= 1e300 for item in items):
+    if not all(abs(item) < math.inf for item in items):
         raise AxisError("every number of a start must be finite")
+    if not all(abs(item) <= 1e300 for item in items):
+        raise AxisError(f"every number of a start must be at most {1e300:g} in size")
     return [float(item) for item in items]
 
 

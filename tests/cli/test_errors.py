@@ -63,7 +63,7 @@ MISTAKES = {
     "dtype": (["run", *OK, "--dtype", "float16"], "'float32' or 'float64'"),
     "option misspelt": (["run", *OK, "--solvr", "x"], "--solver"),
     "command misspelt": (["runn"], "run"),
-    "named twice": (["run", *OK, "-s", "momentum"], "named twice"),
+    "named twice": (["run", *OK, "-s", "momentum"], "duplicate solver 'momentum'"),
     "name climbs": (["run", *OK, "--name", "../x"], "plain folder name"),
     "unwritable": (["run", *OK, "--out", "/proc/nowhere"], "cannot be written"),
     "target without data": (["run", *OK, "--target", "y"], "target needs data"),
