@@ -85,7 +85,7 @@ MISTAKES = {
         "name.yaml, line 1: unknown surface 'elipse'; did you mean 'ellipse'",
     ),
     "noise too large": (["run", *OK, "--noise", "1e305"], "noise must be at most"),
-    "rate too large": (["run", *OK, "--learning-rate", "1e305"], "learning-rate must be at most"),
+    "rate too large": (["run", *OK, "--learning-rate", "1e305"], "a learning rate must be at most"),
     "rtol too large": (["run", *OK, "--rtol", "1e305"], "rtol must be at most"),
     "start too large": (["run", *OK, "--start", "1e305,1"], "every number of a start must be at most 1e+300 in size"),
     "kept more than all": (["run", "-f", "ellipse", "-s", "adam", "--set", "b1=2"], "'b1' of solver 'adam' must be at"),
