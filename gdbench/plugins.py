@@ -1,4 +1,4 @@
-"""Surfaces and solvers from outside: a Python file, or an installed package with the entry point `gdbench.plugins`."""
+"""Load surfaces and solvers from outside: a Python file, or a package with the entry point `gdbench.plugins`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from types import ModuleType
 from gdbench.errors import UsageError, nearest, one_line
 
 GROUP = "gdbench.plugins"
-# of each file that was loaded, what it imported from its own folder
+# The files that each loaded plug-in imported from its own folder.
 _loaded: dict[Path, list[Path]] = {}
 _INSTALLED = ("site-packages", "dist-packages")
 _OURS = Path(__file__).resolve().parent
 
 
 def load_file(path: str) -> None:
-    """Execute a plug-in file once; its decorators register what it defines. One sentence where it cannot be."""
+    """Execute a plug-in file once; its decorators register what it defines. Raises `UsageError` where it cannot be."""
     file = Path(path).resolve()
     if file in _loaded:
         return
     if not file.is_file():
-        found = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        close = nearest(file.name, found)
+        neighbours = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        close = nearest(file.name, neighbours)
         raise UsageError(f"there is no plug-in file '{path}'" + (f"; did you mean '{close}'?" if close else ""))
     spec = importlib.util.spec_from_file_location(f"gdbench_plugin_{file.stem}_{len(_loaded)}", file)
     if spec is None or spec.loader is None:
@@ -42,24 +42,24 @@ def load_file(path: str) -> None:
 
 
 def files_of(thing: str | Path | ModuleType) -> list[Path]:
-    """The files on which a plug-in's numbers depend: its own, then what it imports from its folder, however deep.
+    """Return the files on which a plug-in's numbers depend: its own, then all that it imports from its folder.
 
-    `thing` is a plug-in's file or module, or a helper of one; of anything else there is its own file alone.
+    `thing` is a plug-in's file or module, or a helper of one; anything else has its own file alone.
     """
     file = Path(getattr(thing, "__file__", None) or str(thing)).resolve()
     roots = [plugin for plugin, helpers in _loaded.items() if file == plugin or file in _closure(plugin, helpers)]
-    found = {other for root in roots for other in _closure(file, _loaded[root], root.parent)}
-    return [file, *sorted(found - {file})]
+    files = {other for root in roots for other in _closure(file, _loaded[root], root.parent)}
+    return [file, *sorted(files - {file})]
 
 
 def _closure(file: Path, helpers: Iterable[Path], folder: Path | None = None) -> set[Path]:
-    """What `file` imports from `folder`, with what that imports; and the `helpers` that were seen to be loaded."""
-    found, todo = set(helpers), [file, *helpers]
+    """Return all that `file` imports from `folder`, at any depth, and the `helpers` that were seen to be loaded."""
+    closure, todo = set(helpers), [file, *helpers]
     while todo:
-        new = set(_helpers(imported_names(todo.pop()), folder or file.parent)) - found
-        found |= new
+        new = set(_helpers(imported_names(todo.pop()), folder or file.parent)) - closure
+        closure |= new
         todo += new
-    return found
+    return closure
 
 
 def imported_names(file: Path) -> set[str]:
@@ -74,17 +74,17 @@ def imported_names(file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    # importing a.b runs a too
+    # Importing a.b runs a too.
     return names | {name[:index] for name in names for index, sign in enumerate(name) if sign == "."}
 
 
 def _helpers(names: Iterable[str], folder: Path) -> list[Path]:
-    """The files of those loaded modules that lie under a plug-in's folder, and are neither installed nor ours."""
-    files = (getattr(sys.modules.get(name), "__file__", None) for name in names)
-    found = {Path(file).resolve() for file in files if file}
+    """Return the files of loaded modules that lie under a plug-in's folder, and are neither installed nor ours."""
+    loaded = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    files = {Path(file).resolve() for file in loaded if file}
     return sorted(
         file
-        for file in found
+        for file in files
         if file.suffix == ".py"
         and file.is_relative_to(folder)
         and not file.is_relative_to(_OURS)

@@ -118,5 +118,5 @@ def test_a_sweep_takes_objects_and_what_numpy_counts():
     assert alike["loss_final"].tolist() == result.runs["loss_final"].tolist()[3:]
     with pytest.raises(gdbench.GdbenchError, match="unknown solver 'sdg'; did you mean 'sgd'"):
         gdbench.sweep({**spec, "solver": [mine, "sdg"]})
-    with pytest.raises(gdbench.GdbenchError, match="'mine' is named twice"):
+    with pytest.raises(gdbench.GdbenchError, match="duplicate solver 'mine'"):
         gdbench.sweep({**spec, "solver": [mine, mine]})

@@ -1,4 +1,4 @@
-"""Axes: the ways in which a specification names many values where one would do."""
+"""Read axes: the ways in which a specification names many values where one would do."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ _MANY = "1 000 000"
 
 @dataclass(frozen=True)
 class Axis:
-    """Values of one key. `spacing` is "values" (as listed), "log" or "linear" (`num` from low to high, both included),
-    or a distribution of `DISTRIBUTIONS` from which `num` are drawn: between `low` and `high`, or normal with mean `low`
-    and standard deviation `high`. A single value is an axis of length 1.
+    """The values of one key; a single value is an axis of length 1.
+
+    `spacing` is "values" (as listed), "log" or "linear" (`num` from low to high, both included), or a distribution of
+    `DISTRIBUTIONS` from which `num` are drawn: between `low` and `high`, or normal with mean `low` and standard
+    deviation `high`.
     """
 
     spacing: str
@@ -41,7 +43,7 @@ class Axis:
         return self.spacing in DISTRIBUTIONS
 
     def written(self) -> Any:
-        """As a specification has it; reading that back gives this axis."""
+        """Return the axis as a specification has it; reading that back gives this axis."""
         if self.spacing == "values":
             return self.values[0] if len(self.values) == 1 else list(self.values)
         ends = [self.low, self.high]
@@ -51,7 +53,7 @@ class Axis:
 
 
 class AxisError(ValueError):
-    """What is wrong with an axis, and below which of its keys."""
+    """An axis is wrong; `path` leads to the key below which it is."""
 
     def __init__(self, message: str, *path: str | int) -> None:
         super().__init__(message)
@@ -59,7 +61,7 @@ class AxisError(ValueError):
 
 
 def axis_of(value: Any) -> Axis:
-    """The axis that `value` stands for: a scalar, a list of them, or a mapping with `log`, `linear` or `random`."""
+    """Read an axis: a scalar, a list of them, or a mapping with `log`, `linear` or `random`."""
     if isinstance(value, Axis):
         return value
     value = plain(value)
@@ -81,7 +83,7 @@ def axis_of(value: Any) -> Axis:
             raise AxisError(f"every number must be finite, not {item!r}")
         if isinstance(item, int) and not isinstance(item, bool) and abs(item) > 2**63:
             raise AxisError("a whole number must fit 64 bits")
-    # 1 and 1.0 are one value, and two runs of one name would count twice; true and 1 are not
+    # Two runs of one name would count twice. 1 and 1.0 are one value; true and 1 are two.
     seen = set()
     for item in items:
         if (isinstance(item, bool), item) in seen:
@@ -91,7 +93,7 @@ def axis_of(value: Any) -> Axis:
 
 
 def plain(value: Any) -> Any:
-    """What a notebook may hand over as what a file would hold: arrays, numpy's numbers and ranges as lists, numbers."""
+    """Convert arrays, numpy scalars and ranges to the lists and numbers of a YAML file."""
     if isinstance(value, range):
         return list(value)
     if isinstance(value, list | tuple):
@@ -100,11 +102,11 @@ def plain(value: Any) -> Any:
 
 
 def _spaced(value: Mapping[Any, Any]) -> Axis:
-    known = [*SPACINGS, "num"]
+    keys = [*SPACINGS, "num"]
     for key in value:
-        if key not in known:
-            close = nearest(str(key), known)
-            hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
+        if key not in keys:
+            close = nearest(str(key), keys)
+            hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(keys)}"
             raise AxisError(f"unknown key '{key}' of an axis; {hint}", str(key))
     kinds = [key for key in SPACINGS if key in value]
     if len(kinds) != 1:
@@ -118,8 +120,8 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
     path: tuple[str, ...] = (kind,)
     if kind == "random":
         if not isinstance(ends, Mapping) or len(ends) != 1 or next(iter(ends)) not in DISTRIBUTIONS:
-            given = next(iter(ends)) if isinstance(ends, Mapping) and len(ends) == 1 else None
-            close = nearest(str(given), DISTRIBUTIONS) if given is not None else None
+            written = next(iter(ends)) if isinstance(ends, Mapping) and len(ends) == 1 else None
+            close = nearest(str(written), DISTRIBUTIONS) if written is not None else None
             hint = f"; did you mean '{close}'?" if close else ""
             raise AxisError(f"random takes one of {', '.join(DISTRIBUTIONS)}: {{log_uniform: [1e-6, 10]}}{hint}", kind)
         kind = next(iter(ends))
@@ -138,8 +140,8 @@ def _spaced(value: Mapping[Any, Any]) -> Axis:
 
 
 def _ends(ends: Any, path: tuple[str, ...]) -> tuple[float, float]:
-    numbers = isinstance(ends, list | tuple) and len(ends) == 2
-    if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+    is_pair = isinstance(ends, list | tuple) and len(ends) == 2
+    if not is_pair or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
         raise AxisError(f"expected two numbers [LOW, HIGH], not {shown(ends)}", *path)
     try:
         low, high = float(ends[0]), float(ends[1])
@@ -151,22 +153,22 @@ def _ends(ends: Any, path: tuple[str, ...]) -> tuple[float, float]:
 
 
 def shown(value: Any) -> str:
-    """A value for a sentence, cut where it is long."""
+    """Write a value for a sentence, cut where it is long."""
     try:
         text = repr(value)
-    except ValueError:  # a whole number of too many digits
+    except ValueError:  # A whole number may have too many digits.
         return "so large a number"
     return text if len(text) <= 40 else f"{text[:37]}.."
 
 
 def located(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`parse` for pydantic: its problem keeps the path at which it stands."""
+    """Return `parse` for pydantic: its `AxisError` keeps the path at which it stands."""
 
     def validate(value: Any) -> Any:
         try:
             return parse(value)
         except AxisError as problem:
-            # the text goes in as a value: braces in it are no template
+            # The text goes in as a value, so that braces in it are no template.
             raise PydanticCustomError("axis", "{text}", {"text": str(problem), "path": list(problem.path)}) from None
 
     return validate
@@ -198,14 +200,14 @@ AXIS_SCHEMA: dict[str, Any] = {
     ],
 }
 
-# what a model declares: any value, and the same of numbers above or from 0
+# The type of a key that takes any values, for a model; see `number_axis` for numbers within bounds.
 AnyAxis = Annotated[Axis, PlainValidator(located(axis_of)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]
 
 
 def numbers_of(
     what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False
 ) -> Callable[[Any], Axis]:
-    """What reads an axis of numbers from `low` (above it, if `open_low`); `what` names them in an error."""
+    """Return what reads an axis of numbers from `low` (above it, if `open_low`); `what` names them in an error."""
 
     def parse(value: Any) -> Axis:
         axis = axis_of(value)
@@ -232,6 +234,6 @@ def numbers_of(
 
 
 def number_axis(what: str, *, low: float = -math.inf, open_low: bool = False, whole: bool = False) -> Any:
-    """The type of such an axis, for a model."""
+    """Return the type of a key that takes numbers from `low`, for a model; see `numbers_of`."""
     parse = numbers_of(what, low=low, open_low=open_low, whole=whole)
     return Annotated[Axis, PlainValidator(located(parse)), PlainSerializer(Axis.written), WithJsonSchema(AXIS_SCHEMA)]

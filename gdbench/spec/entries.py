@@ -1,7 +1,8 @@
-"""Surfaces, solvers and starts as a specification writes them: names, names with settings, numbers, points."""
+"""Read surfaces, solvers and starts as a specification writes them: names, names with settings, numbers, points."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -14,72 +15,74 @@ from gdbench.spec.schedules import Schedules
 
 Points = list[list[float]]
 Entry = dict[str, Any]
-# keys below a surface that are no settings of its own, but conditions of the runs on it
+# The keys below a surface that are no settings of it, but conditions of the runs on it.
 UNDER_SURFACE = ("start", "starts", "batch_size")
 BATCH_SIZE = numbers_of("batch_size", low=1, whole=True)
 
 
-def _entry(kind: str, name: str, given: Any) -> Entry:
-    """The settings of one surface or solver: axes, of a solver also schedules, of a surface conditions."""
-    if given is None:
+def _entry(kind: str, name: str, block: Any) -> Entry:
+    """Read the settings of one surface or solver: axes; a solver may also have schedules, a surface conditions."""
+    if block is None:
         return {}
-    if not isinstance(given, Mapping):
+    if not isinstance(block, Mapping):
         raise AxisError(f"the settings of '{name}' must be a mapping such as {{learning_rate: [0.01, 0.1]}}", name)
-    made: Entry = {}
-    read: dict[str, Any] = dict.fromkeys(given, setting_of if kind == "solver" else axis_of)
+    entry: Entry = {}
+    read: dict[str, Any] = dict.fromkeys(block, setting_of if kind == "solver" else axis_of)
     read |= {"start": _point, "starts": _starts, "batch_size": BATCH_SIZE} if kind == "surface" else {}
-    for key, value in given.items():
+    for key, value in block.items():
         if kind == "solver" and key in UNDER_SURFACE:
             raise AxisError(f"unknown hyperparameter '{key}' of solver '{name}'; {key} goes below a surface", name, key)
         try:
-            made[str(key)] = read[key](value)
+            entry[str(key)] = read[key](value)
         except AxisError as problem:
             raise AxisError(str(problem), name, key, *problem.path) from None
-    if "start" in made and "starts" in made:
+    if "start" in entry and "starts" in entry:
         raise AxisError("give start or starts, not both", name)
-    return made
+    return entry
 
 
 def _entries(kind: str, value: Any) -> dict[str, Entry]:
-    """Surfaces or solvers, as `kind` says: a name, a list of names, or a mapping from a name to its settings."""
+    """Read surfaces or solvers, as `kind` says: a name, a list of names, or a mapping from a name to its settings."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list | tuple):
-        made: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         for index, name in enumerate(value):
             if not isinstance(name, str):
                 raise AxisError("expected a name; settings of its own go into a mapping: {NAME: {KEY: VALUE}}", index)
-            if name in made:
+            if name in entries:
                 raise AxisError(f"duplicate {kind} '{name}'", index)
-            made[name] = {}
-        return made
+            entries[name] = {}
+        return entries
     if not isinstance(value, Mapping):
         raise AxisError("expected a name, a list of names, or a mapping from names to settings")
-    return {str(name): _entry(kind, str(name), given) for name, given in value.items()}
+    return {str(name): _entry(kind, str(name), block) for name, block in value.items()}
 
 
-def _written_entries(things: Mapping[str, Entry]) -> Any:
-    if not any(things.values()):
-        return list(things)
+def _written_entries(entries: Mapping[str, Entry]) -> Any:
+    if not any(entries.values()):
+        return list(entries)
     return {
         name: {key: value.written() if isinstance(value, Axis | Schedules) else value for key, value in block.items()}
-        for name, block in things.items()
+        for name, block in entries.items()
     }
 
 
 def _point(value: Any) -> list[float]:
-    """One start: a list of finite numbers."""
+    """Read one start: a list of finite numbers."""
     value = plain(value)
     items = value if isinstance(value, list | tuple) else [value]
     if not items or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
         raise AxisError("a start is a list of numbers such as [1, 0.5]")
-    if not all(abs(item) <= 1e300 for item in items):
+    if not all(abs(item) < math.inf for item in items):
         raise AxisError("every number of a start must be finite")
+    if not all(abs(item) <= 1e300 for item in items):
+        raise AxisError(f"every number of a start must be at most {1e300:g} in size")
     return [float(item) for item in items]
 
 
 def _starts(value: Any) -> int | Points:
-    """`32` or `{random: 32}` random starts in the surface's box, or a list of starts."""
+    """Read `32` or `{random: 32}`, random starts in the surface's box, or a list of starts."""
     if isinstance(value, Mapping):
         if set(value) != {"random"}:
             raise AxisError("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
@@ -93,17 +96,17 @@ def _starts(value: Any) -> int | Points:
         return value
     if not isinstance(value, list | tuple) or not value:
         raise AxisError("starts is a number, {random: N}, or a list of starts such as [[1, 1], [2, 0]]")
-    made: Points = []
+    points: Points = []
     seen: set[tuple[float, ...]] = set()
     for index, item in enumerate(value):
         try:
-            made.append(_point(item))
+            points.append(_point(item))
         except AxisError as problem:
             raise AxisError(str(problem), index) from None
-        if tuple(made[-1]) in seen:
-            raise AxisError(f"duplicate start {made[-1]}", index)
-        seen.add(tuple(made[-1]))
-    return made
+        if tuple(points[-1]) in seen:
+            raise AxisError(f"duplicate start {points[-1]}", index)
+        seen.add(tuple(points[-1]))
+    return points
 
 
 _STARTS_SCHEMA: dict[str, Any] = {

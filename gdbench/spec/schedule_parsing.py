@@ -1,4 +1,4 @@
-"""Schedules as a specification writes them: `{cosine: {init_value: 0.1, decay_steps: 1000}}` or `cosine:0.1,1000`."""
+"""Read schedules: `{cosine: {init_value: 0.1, decay_steps: 1000}}` or `cosine:0.1,1000`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXAMPLE = "{cosine: {decay_steps: 1000}}"
 
 
 def setting_of(value: Any) -> Axis | Schedules:
-    """The axis or the schedules that `value` stands for; a text stays an axis, see `schedules_of`."""
+    """Read the axis or the schedules that `value` stands for; a text stays an axis, see `schedules_of`."""
     if isinstance(value, Axis | Schedules):
         return value
     value = plain(value)
@@ -28,7 +28,7 @@ def setting_of(value: Any) -> Axis | Schedules:
 
 
 def schedules_of(setting: Axis | Schedules) -> Schedules | None:
-    """The schedules of a hyperparameter's setting, also where they are written as texts; None for plain numbers.
+    """Read the schedules of a hyperparameter's setting, also where they are texts; return None for plain numbers.
 
     Whether a text is a schedule depends on what it is given to: an option may be called `constant` too.
     """
@@ -38,7 +38,7 @@ def schedules_of(setting: Axis | Schedules) -> Schedules | None:
 
 
 def _is_schedule(value: Any) -> bool:
-    """Whether a mapping is a schedule, or was meant to be one: what an axis calls `linear` is a list."""
+    """Return whether a mapping is a schedule, or was meant to be one: below `linear` an axis has a list."""
     if not isinstance(value, Mapping):
         return False
     if any(key in KINDS and (key not in SPACINGS or _holds(inner)) for key, inner in value.items()):
@@ -54,24 +54,25 @@ def _holds(inner: Any) -> bool:
 
 
 def _alternatives(items: Sequence[Any]) -> Schedules:
-    """Schedules in a list; the plain numbers in it are one constant schedule."""
-    found: list[Schedule | None] = []
+    """Read the schedules in a list; the plain numbers in it are one constant schedule."""
+    # None stands for the constant schedule, which is complete only after the last item.
+    read: list[Schedule | None] = []
     constants: list[Any] = []
     for index, item in enumerate(items):
         try:
             if _is_schedule(item):
-                found.append(_from_mapping(item))
+                read.append(_from_mapping(item))
             elif is_text(item):
-                found.append(_from_text(item))
+                read.append(_from_text(item))
             elif isinstance(item, int | float | str):
-                found += [None] if not constants else []
+                read += [None] if not constants else []
                 constants.append(item)
             else:
                 raise AxisError(f"expected a number or a schedule such as {_EXAMPLE}, not {shown(item)}")
         except AxisError as problem:
             raise AxisError(str(problem), *([index] if len(items) > 1 else []), *problem.path) from None
     constant = Schedule("constant", {"value": axis_of(constants)}) if constants else None
-    choices = [choice or constant for choice in found]
+    choices = [choice or constant for choice in read]
     kinds = [choice.kind for choice in choices if choice]
     for index, kind in enumerate(kinds):
         if kind in kinds[:index]:
@@ -93,13 +94,13 @@ def _from_mapping(value: Mapping[Any, Any]) -> Schedule:
         other = next(key for key in value if key != kind)
         raise AxisError(f"unknown key '{other}' beside the schedule '{kind}'", str(other))
     _kind_of(str(kind), str(kind))
-    given = value[kind]
-    if not _holds(given):
+    block = value[kind]
+    if not _holds(block):
         raise AxisError(
-            f"the numbers of the schedule '{kind}' are a mapping such as {_example(kind)}, not {shown(given)}", kind
+            f"the numbers of the schedule '{kind}' are a mapping such as {_example(kind)}, not {shown(block)}", kind
         )
     numbers: dict[str, Axis] = {}
-    for name, part in _with_jumps(kind, given or {}):
+    for name, part in _with_jumps(kind, block or {}):
         if name in numbers:
             raise AxisError(f"duplicate number '{name}' of the schedule '{kind}'", kind)
         try:
@@ -109,9 +110,9 @@ def _from_mapping(value: Mapping[Any, Any]) -> Schedule:
     return Schedule(kind, numbers)
 
 
-def _with_jumps(kind: str, given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """The numbers of a schedule under their own names."""
-    for name, value in given.items():
+def _with_jumps(kind: str, block: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers of a schedule under their own names, those of a list of jumps one by one."""
+    for name, value in block.items():
         if kind == "piecewise" and name in JUMPS:
             items = plain(value)
             if not isinstance(items, list | tuple) or not 1 <= len(items) <= 99:
@@ -124,14 +125,14 @@ def _with_jumps(kind: str, given: Mapping[Any, Any]) -> Iterator[tuple[str, Any]
 
 
 def _number_name(kind: str, name: str, *path: str) -> str:
-    known = list(KINDS[kind])
-    if name in known or (kind == "piecewise" and NUMBERED.fullmatch(name)):
+    names = list(KINDS[kind])
+    if name in names or (kind == "piecewise" and NUMBERED.fullmatch(name)):
         return name
-    known += [*JUMPS, *jumps([])] if kind == "piecewise" else []
+    names += [*JUMPS, *jumps([])] if kind == "piecewise" else []
     if name == "staircase" and kind == "exponential":
         raise AxisError("the schedule 'exponential' in steps is the schedule 'staircase'", *path)
-    close = nearest(name, known)
-    hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
+    close = nearest(name, names)
+    hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(names)}"
     raise AxisError(f"unknown number '{shown(name)[1:-1]}' of the schedule '{kind}'; {hint}", *path)
 
 
@@ -144,7 +145,7 @@ def _example(kind: str) -> str:
 
 
 def _from_text(text: str) -> Schedule:
-    """`KIND:NUMBER,..,NAME=NUMBER,..`: numbers in the order of optax, then others by name."""
+    """Read `KIND:NUMBER,..,NAME=NUMBER,..`: numbers in the order of optax, then others by name."""
     head, _, rest = text.partition(":")
     kind = _kind_of(head.strip())
     places: Iterator[str] = iter(KINDS[kind])
@@ -198,7 +199,7 @@ SETTING_SCHEMA: dict[str, Any] = {
     ],
 }
 
-# what a model declares of a solver's settings
+# The type of a solver's setting, for a model.
 AnySetting = Annotated[
     Axis | Schedules,
     PlainValidator(located(setting_of)),
@@ -208,14 +209,13 @@ AnySetting = Annotated[
 
 
 def scheduled_axis(what: str, *, low: float, open_low: bool) -> Any:
-    """The type of a hyperparameter with a key of its own: an axis as `number_axis` has it, or schedules."""
+    """Return the type of a hyperparameter with a key of its own: an axis as `number_axis` has it, or schedules."""
     plain_axis = numbers_of(what, low=low, open_low=open_low)
 
     def parse(value: Any) -> Axis | Schedules:
         items = value if isinstance(value, list | tuple) else [value]
-        written = any(is_text(item) for item in items)
-        found = _alternatives(items) if written else setting_of(value)
-        return found if isinstance(found, Schedules) else plain_axis(found)
+        setting = _alternatives(items) if any(map(is_text, items)) else setting_of(value)
+        return setting if isinstance(setting, Schedules) else plain_axis(setting)
 
     return Annotated[
         Axis | Schedules,

@@ -1,4 +1,4 @@
-"""The schedules that there are, and the numbers that each takes."""
+"""Define the kinds of schedules, and the numbers that each takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from gdbench.spec.axes import Axis
 
-# the numbers of every schedule in the order of optax, the base first: with its default, NEEDED where there is none, and
-# ABSENT where the schedule does without. A warm-up's `init_value` comes last, because nearly always it is 0.
+# Every schedule has its numbers in the order of optax, the base first, each with its default: NEEDED if there is none,
+# ABSENT if the schedule does without. A warm-up's `init_value` comes last, because nearly always it is 0.
 NEEDED, ABSENT = "needed", "absent"
 _EXPONENTIAL: dict[str, float | str] = {
     "init_value": NEEDED,
@@ -44,14 +44,14 @@ KINDS: dict[str, dict[str, float | str]] = {
     },
     "inverse-sqrt": {"init_value": NEEDED, "timescale": 1.0},
 }
-# what `piecewise` has as many of as it has jumps, and the lists that stand for them
+# The numbers that `piecewise` has once for every jump, by the lists that stand for them.
 JUMPS = {"boundaries": "boundary", "scales": "scale"}
 NUMBERED = re.compile(r"(boundary|scale)([1-9]\d?)")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a hyperparameter changes from step to step: a kind of `KINDS` and its numbers as far as they are given."""
+    """A change of a hyperparameter from step to step: a kind of `KINDS` and its numbers as far as they are given."""
 
     kind: str
     numbers: Mapping[str, Axis]
@@ -68,7 +68,7 @@ class Schedule:
         return {**names, **dict.fromkeys(jumps(self.numbers), NEEDED)} if self.kind == "piecewise" else names
 
     def written(self) -> Any:
-        """As a file has it; reading that back gives this schedule."""
+        """Return the schedule as a file has it; reading that back gives this schedule."""
         return {self.kind: {name: axis.written() for name, axis in self.numbers.items()}}
 
 
@@ -81,11 +81,11 @@ class Schedules:
     values: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
-        """How many settings they have, where a base that is left out counts as one."""
+        """Count the settings of all schedules; a base that is left out counts as one value."""
         return self.count(1)
 
     def count(self, base: int) -> int:
-        """How many settings they have, where a base that is left out stands for `base` values."""
+        """Count the settings of all schedules; a base that is left out stands for `base` values."""
         total = 0
         for choice in self.choices:
             product = 1 if choice.base in choice.numbers else base
@@ -100,27 +100,27 @@ class Schedules:
         return any(choice.base not in choice.numbers for choice in self.choices)
 
     def written(self) -> Any:
-        """As a file has it."""
+        """Return the schedules as a file has them."""
         several = [choice.written() for choice in self.choices]
         return several[0] if len(several) == 1 else several
 
 
 def jumps(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    """boundary1, scale1, boundary2, .. up to the last of which `names` has one."""
-    found = [int(match[2]) for name in names if (match := NUMBERED.fullmatch(name))]
-    return [f"{what}{number}" for number in range(1, max(found, default=1) + 1) for what in JUMPS.values()]
+    """Return boundary1, scale1, boundary2, .. up to the last jump that one of the `names` belongs to."""
+    numbers = [int(match[2]) for name in names if (match := NUMBERED.fullmatch(name))]
+    return [f"{what}{number}" for number in range(1, max(numbers, default=1) + 1) for what in JUMPS.values()]
 
 
 def is_number(name: str) -> bool:
-    """Whether some schedule has a number of that name."""
+    """Return whether some schedule has a number of that name."""
     return bool(NUMBERED.fullmatch(name)) or any(name in numbers for numbers in KINDS.values())
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text that a hyperparameter would read as a schedule, right or wrong."""
+    """Return whether a value is a text that a hyperparameter would read as a schedule, right or wrong."""
     return isinstance(value, str) and (":" in value or value.strip() in KINDS)
 
 
 def is_scheduled(setting: Axis | Schedules) -> bool:
-    """Whether a hyperparameter's setting is schedules, also as texts."""
+    """Return whether a hyperparameter's setting is schedules, also as texts."""
     return isinstance(setting, Schedules) or any(map(is_text, setting.values))

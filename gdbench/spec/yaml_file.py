@@ -1,4 +1,4 @@
-"""YAML files read safely, and where in the file each key stands."""
+"""Read YAML files safely, and note where in the file each key stands."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import yaml
 from gdbench.errors import UsageError, nearest
 
 KeyPath = tuple[Any, ...]
-# far more than any specification needs, and few enough to walk at once: aliases of aliases can stand for billions
+# Aliases of aliases can stand for billions of values; these are far more than any specification needs.
 NODES = 100_000
 BYTES = 1_000_000
-# of brackets in brackets: the reader looks a thousand characters ahead at each
+# Brackets stand in brackets at most this deep, because the reader looks a thousand characters ahead at each.
 DEPTH = 40
 
 
@@ -29,7 +29,7 @@ class Document:
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
 
     def place(self, path: Sequence[Any]) -> str:
-        """`FILE, line N` of the key path, or of the innermost part of it that stands in the file."""
+        """Return `FILE, line N` of the key path, or of the innermost part of it that stands in the file."""
         for length in range(len(path), 0, -1):
             line = self.lines.get(tuple(path[:length]))
             if line is not None:
@@ -37,16 +37,16 @@ class Document:
         return self.name
 
     def error(self, message: object, path: Sequence[Any] = (), elsewhere: Collection[str | KeyPath] = ()) -> UsageError:
-        """The error for what is wrong at a key path, with its place unless that is `elsewhere`; always one line."""
+        """Return the error at a key path in one line, with its place unless that is `elsewhere`."""
         return UsageError(_line(str(message) if overridden(path, elsewhere) else f"{self.place(path)}: {message}"))
 
 
 def read_yaml(path: str | Path) -> Document:
-    """The mapping in a YAML file; a `UsageError` names the file and the line."""
+    """Read the mapping in a YAML file; a `UsageError` names the file and the line."""
     file = Path(path)
     try:
         with open(file, "rb") as stream:
-            content = stream.read(BYTES + 1)  # a device may never end
+            content = stream.read(BYTES + 1)  # A device may never end.
         text = content.decode("utf-8")
     except FileNotFoundError:
         close = nearest(file.name, [p.name for p in file.parent.glob("*.y*ml")]) if file.parent.is_dir() else None
@@ -64,7 +64,7 @@ def read_yaml(path: str | Path) -> Document:
 
 
 def parse_yaml(text: str, name: str) -> Document:
-    """The mapping in `text`, which stands in the file `name`."""
+    """Read the mapping in `text`, which stands in the file `name`."""
     lines: dict[KeyPath, int] = {}
     try:
         values = _constructed(text, lines, name)
@@ -90,15 +90,15 @@ def parse_yaml(text: str, name: str) -> Document:
 
 
 def parse_value(text: str) -> Any:
-    """One value as YAML has it: `500`, `1e-6`, `[sgd, adam]`, `{log: [1e-6, 10], num: 64}`; else the text itself."""
+    """Read one value as YAML has it: `500`, `1e-6`, `[sgd, adam]`, `{log: [1e-6, 10], num: 64}`; else the text."""
     try:
         return _constructed(text, {}, "the value")
-    except Exception:  # whatever the reader cannot make of it, it is a text
+    except Exception:  # Whatever the reader cannot make of it, it is a text.
         return text
 
 
 def _constructed(text: str, lines: dict[KeyPath, int], name: str) -> Any:
-    """What `text` holds, each key's line noted in `lines`; raises what the reader raises."""
+    """Return what `text` holds, and note each key's line in `lines`; raises what the reader raises."""
     loader = _Loader(text)
     node = loader.get_single_node()
     if node is None:
@@ -108,7 +108,7 @@ def _constructed(text: str, lines: dict[KeyPath, int], name: str) -> Any:
 
 
 def overridden(path: Sequence[Any], elsewhere: Collection[str | KeyPath]) -> bool:
-    """Whether what is wrong at a key path may come from one of the keys, or paths to keys, `elsewhere`."""
+    """Return whether what is wrong at a key path may come from one of the keys, or paths to keys, `elsewhere`."""
     paths = [(key,) if isinstance(key, str) else tuple(key) for key in elsewhere]
     return any(tuple(path[: len(other)]) == other[: len(path)] for other in paths)
 
@@ -118,7 +118,7 @@ def _line(text: str) -> str:
 
 
 def _walk(node: Any, path: KeyPath, lines: dict[KeyPath, int], name: str, seen: list[int]) -> None:
-    """Note the line of every key below `node`; refuse a key that is no text, or stands twice."""
+    """Note the line of every key below `node`; refuse a key that is no text, or a duplicate."""
     seen[0] += 1
     if seen[0] > NODES:
         raise UsageError(_line(f"{name}: too large for a specification: more than {NODES // 1000} 000 values"))
@@ -144,21 +144,21 @@ _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `1e-6` is a number, as everyone means it."""
+    """A loader of safe YAML in which `1e-6` is a number, as everyone means it."""
 
     def fetch_flow_collection_start(self, token: Any) -> None:
-        """A bracket opens."""
+        """Open a bracket, unless too many are open."""
         if self.flow_level >= DEPTH:
             raise yaml.scanner.ScannerError(problem="nested too deeply", problem_mark=self.get_mark())
         super().fetch_flow_collection_start(token)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """The value of a node; one that cannot be made, such as `2001-13-45`, is an error with a line."""
+        """Return the value of a node; one that cannot be made, such as `2001-13-45`, is an error with a line."""
         try:
             return super().construct_object(node, deep=deep)
         except (yaml.YAMLError, RecursionError):
             raise
-        except Exception as error:  # the constructors raise many kinds: ValueError, IndexError, KeyError, OverflowError
+        except Exception as error:  # The constructors raise ValueError, IndexError, KeyError, OverflowError.
             shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
             problem = f"'{shown[:40]}' cannot be read as {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
@@ -170,10 +170,10 @@ def _refuse(loader: _Loader, node: Any) -> Any:
 
 
 class WrittenBack(yaml.SafeDumper):
-    """Writes what `read_yaml` reads as the same: the text `1e-6` in quotes, rare line breaks escaped."""
+    """A dumper of what `read_yaml` reads as the same: the text `1e-6` in quotes, rare line breaks escaped."""
 
     def represent_str(self, data: str) -> Any:
-        """A text."""
+        """Return the node of a text."""
         style = '"' if len(data.splitlines()) > 1 or data.splitlines() != [data] else None
         return self.represent_scalar(_TEXT, data, style=style)
 
@@ -183,5 +183,5 @@ WrittenBack.add_representer(str, WrittenBack.represent_str)
 
 _EXPONENT = ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789."))
 _Loader.add_constructor(None, _refuse)
-for _known in (_Loader, WrittenBack):
-    _known.add_implicit_resolver(*_EXPONENT)
+for _class in (_Loader, WrittenBack):
+    _class.add_implicit_resolver(*_EXPONENT)

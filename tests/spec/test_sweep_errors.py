@@ -536,11 +536,13 @@ def test_a_mistake_in_a_flag_of_a_sweep_names_the_flag_and_no_file(here, capsys,
     ("text", "expected"),
     [
         (
-            "surface: {ellipse: }\nsolver: sgd",
-            "surface must be a list; lists of values and mappings of settings are for `gdbench sweep`",
+            "surface: ellipse\nsolver: sgd\nsteps: [1, 2]",
+            "steps: has several values; lists and ranges of values are for",
         ),
-        ("surface: ellipse\nsolver: sgd\nsteps: [1, 2]", "steps must be a whole number; lists of values"),
-        ("surface: ellipse\nsolver: sgd\nnoise: {log: [1, 2], num: 2}", "noise must be a number; lists of values"),
+        (
+            "surface: ellipse\nsolver: sgd\nnoise: {log: [1, 2], num: 2}",
+            "noise: has several values; lists and ranges of values are for",
+        ),
     ],
 )
 def test_a_run_says_that_lists_are_for_sweeps(here, capsys, text, expected):
