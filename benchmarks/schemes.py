@@ -16,9 +16,9 @@ from jax import lax
 
 from gdbench import compilation
 from gdbench.engine.program import Program
-from gdbench.engine.records import BUDGET, DIVERGED, ERROR, REACHED, STATIONARY
 from gdbench.engine.status import DIVERGENCE
 from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
+from gdbench.statuses import Status
 
 # lanes a chunk of the expert's: the best for both types together of 1,024 to 16,384
 CHUNK = 8192
@@ -111,8 +111,9 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
         else:
             last = lax.scan(step, first, length=budget)[0]
         loss, _, norm2 = measured(last[0])
+        hows = [int(how) for how in (Status.REACHED, Status.DIVERGED, Status.BUDGET, Status.STATIONARY)]
         ends = [loss <= target, ~(loss <= limit), last[2] >= budget, norm2 <= program.gtol**2]
-        return last[2], jnp.select(ends, [REACHED, DIVERGED, BUDGET, STATIONARY], ERROR)
+        return last[2], jnp.select(ends, hows, int(Status.ERROR))
 
     chunked = jax.jit(jax.vmap(one, (0, 0, -1)), compiler_options=compilation.known(compilation.FAST))
     rates, momenta = work.settings
@@ -156,8 +157,8 @@ def torch_loop(work: Work, rows: Sequence[int]) -> Outcome:
             value = loss.item()
             if count == 0:
                 target, limit = program.rtol * value, DIVERGENCE * (1 + abs(value))
-            ended = REACHED if value <= target else BUDGET if value <= limit else DIVERGED
-            if ended != BUDGET or count == TORCH_STEPS:
+            ended = Status.REACHED if value <= target else Status.BUDGET if value <= limit else Status.DIVERGED
+            if ended != Status.BUDGET or count == TORCH_STEPS:
                 break
             loss.backward()
             optimizer.step()

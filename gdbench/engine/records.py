@@ -7,10 +7,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-STATUSES = ("reached", "diverged", "stationary", "budget", "error", "stopped")
-
-REACHED, DIVERGED, STATIONARY, BUDGET, ERROR, STOPPED = range(6)
-
 # targets that the compiled program keeps for every run
 LEVELS = 8
 
@@ -19,7 +15,7 @@ LEVELS = 8
 class Records:
     """What the runs of a program ended with; every array has one row per run.
 
-    status : index into `STATUSES`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
+    status : a `Status`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
     where none; *_evals : evaluations that the solver asked for; held_out_loss, held_out_step : the lowest loss on
     held-out examples and its step, None without such; executed : steps that all lanes computed while this was
     the first of the programs in them.
@@ -51,7 +47,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Advance:
-    """What one call of a compiled program did: how many runs `ended` in each status, `[6]` by index into `STATUSES`.
+    """What one call of a compiled program did: how many runs `ended` in each `Status`, `[6]`.
 
     steps : useful steps of those runs; executed : steps computed by all lanes.
     """

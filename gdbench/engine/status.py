@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.engine.records import BUDGET, DIVERGED, ERROR, LEVELS, REACHED, STATIONARY, STOPPED
+from gdbench.engine.records import LEVELS
+from gdbench.statuses import Status
 
 # a loss this many times above 1 + |loss at the start| counts as divergence
 DIVERGENCE = 1e6
@@ -46,7 +47,7 @@ class Thresholds:
 def statuses_of(
     program: Program, thresholds: Thresholds, loss_start: np.ndarray, rows: np.ndarray, numbers: np.ndarray
 ) -> np.ndarray:
-    """How the runs `rows` ended, as indices into `STATUSES`.
+    """How the runs `rows` ended, each a `Status`.
 
     numbers : see `carry.Ended`. NaN is an error where no overflow can have made it: in the loss at the start, or in the
     iterate after one step. Later it has diverged, like an infinity.
@@ -58,17 +59,17 @@ def statuses_of(
     broken = np.isnan(loss_start[rows])
     once = np.flatnonzero(steps == 1)
     broken[once] |= np.isnan(numbers[4 : 4 + program.dimension, once]).any(axis=0)
-    status = np.full(len(rows), STATIONARY)
+    status = np.full(len(rows), Status.STATIONARY)
     with np.errstate(invalid="ignore"):
         # what counts before another comes after it
         for ends, how in (
-            (steps >= program.steps, BUDGET),
-            (waited, STOPPED),
-            ((norm <= program.gtol) & (program.gtol > 0), STATIONARY),
-            (~(loss <= thresholds.limit[rows]), DIVERGED),
-            ((loss <= thresholds.target[rows]) | goal, REACHED),
-            (~np.isfinite(loss), DIVERGED),
-            (broken, ERROR),
+            (steps >= program.steps, Status.BUDGET),
+            (waited, Status.STOPPED),
+            ((norm <= program.gtol) & (program.gtol > 0), Status.STATIONARY),
+            (~(loss <= thresholds.limit[rows]), Status.DIVERGED),
+            ((loss <= thresholds.target[rows]) | goal, Status.REACHED),
+            (~np.isfinite(loss), Status.DIVERGED),
+            (broken, Status.ERROR),
         ):
             status[ends] = how
     return status

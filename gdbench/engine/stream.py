@@ -11,9 +11,10 @@ import numpy as np
 from gdbench.engine.carry import EVERY, FULL, HALF, LEAST, Pace, Queue
 from gdbench.engine.compiled_loop import machine
 from gdbench.engine.program import Program
-from gdbench.engine.records import LEVELS, STATUSES, Advance, Records, Trajectory
+from gdbench.engine.records import LEVELS, Advance, Records, Trajectory
 from gdbench.engine.status import Thresholds, held_out_of, statuses_of
 from gdbench.engine.step import Arguments
+from gdbench.statuses import Status
 
 # Runs of fewer steps than this, on average, get segments of half the length: a lane waits for the end of a segment half
 # a segment on average, which must stay little beside the run.
@@ -169,14 +170,14 @@ class Stream:
         self.fed += int(self.lanes.taken)
         # the places of those runs: the last ones with these numbers
         places = self.fed - 1 - (self.fed - 1 - runs) % RING
-        statuses = np.zeros(len(STATUSES), np.int64)
+        statuses = np.zeros(len(Status), np.int64)
         if self.open:
             self.open[0].executed += executed
         owners = np.searchsorted([item.first for item in self.open], places, side="right") - 1
         for owner in np.unique(owners):
             item, mine = self.open[owner], slice(None) if len(self.open) == 1 else np.flatnonzero(owners == owner)
             status = item.write(places[mine] - item.first, numbers[:, mine], hits[:, mine])
-            statuses += np.bincount(status, minlength=len(STATUSES))
+            statuses += np.bincount(status, minlength=len(Status))
         done = [(item.key, item.records(self)) for item in self.open if not item.left]
         self.open = [item for item in self.open if item.left]
         steps = int(numbers[0].sum())

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 import gdbench
 from gdbench.engine import lane_count, lanes, packing, stream
-from gdbench.engine.records import STATUSES
 from gdbench.engine.status import threshold
 from gdbench.engine.stream import distinct_rows, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
 from gdbench.solvers import solver
 from gdbench.spec.run import LADDER
+from gdbench.statuses import Status
 
 RANDOM = np.random.default_rng(5)
 
@@ -288,7 +288,7 @@ def test_tasks_change_no_bit(many, others, threads):
     for place, i in enumerate(order):
         assert_same_bits(found[place], wanted[i][0], wanted[i][1])
     everything = [records for _, records in jobs]
-    ended = np.bincount(np.concatenate([records.status for records in everything]), minlength=len(STATUSES))
+    ended = np.bincount(np.concatenate([records.status for records in everything]), minlength=len(Status))
     np.testing.assert_array_equal(sum(advance.ended for advance in heard), ended)
     assert sum(advance.steps for advance in heard) == sum(int(records.steps.sum()) for records in everything)
     assert sum(advance.executed for advance in heard) == sum(records.executed for records in found.values())

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from gdbench.engine.program import Program
-from gdbench.engine.records import STATUSES, Records
+from gdbench.engine.records import Records
 from gdbench.engine.stream import execute, trace
 from gdbench.solvers import SOLVERS, Solver
+from gdbench.statuses import Status
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of
 
@@ -83,7 +84,7 @@ def assert_same_bits(found: Records, wanted: Records, rows: Any = slice(None)) -
 
 def status_of(records: Records) -> list[str]:
     """The status of every run, as a word."""
-    return [STATUSES[status] for status in records.status]
+    return [Status(status).word for status in records.status]
 
 
 def steps_to_target(program: Program) -> float:
