@@ -14,7 +14,7 @@ from roof import missing, roof
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
 from gdbench import compilation
-from gdbench.engine.program import Program
+from gdbench.engine.program import Conditions, Program
 from gdbench.engine.threads import cores
 from gdbench.solvers import SOLVERS
 from gdbench.statuses import Status
@@ -37,6 +37,7 @@ def momentum_program(
     return Program(
         surface=SURFACES[surface],
         solver=SOLVERS["momentum"],
+        conditions=Conditions(steps=STEPS, rtol=1e-6, atol=0.0, gtol=1e-12, dtype=dtype),
         hyperparameters={"learning_rate": rate, "momentum": momentum},
         parameters=dict(SURFACES[surface].parameters),
         solver_options={},
@@ -45,11 +46,6 @@ def momentum_program(
         starts=starts,
         seeds=np.zeros(runs),
         f_star=np.full(runs, facts_of(SURFACES[surface]).f_star),
-        steps=STEPS,
-        rtol=1e-6,
-        atol=0.0,
-        gtol=1e-12,
-        dtype=dtype,
     )
 
 

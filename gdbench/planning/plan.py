@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.engine.program import Conditions
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.assignment import assign, require_effect
 from gdbench.planning.axis_values import Setting, values_of
 from gdbench.planning.limits import require_few, require_memory
-from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Conditions, RunGrid
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY, RunGrid
 from gdbench.planning.schedule_settings import with_schedules
 from gdbench.planning.solver_settings import draws_at_random, searches_of
 from gdbench.planning.starts import starts_on

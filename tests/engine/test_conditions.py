@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from helpers.programs import assert_same_bits, program_of
 
 import gdbench
+from gdbench.engine.program import Conditions
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
 from gdbench.statuses import Status
@@ -31,6 +32,8 @@ def ridge():
 def of(made, solver="sgd", rate=0.1, steps=100, **settings):
     """A program of `made` at its start, a run for each rate."""
     program = program_of("ellipse", solver, rate, steps=steps)
+    names = {item.name for item in fields(Conditions)}
+    under = {"gtol": 0.0, **{name: settings.pop(name) for name in names & set(settings)}}
     return replace(
         program,
         surface=made,
@@ -39,7 +42,8 @@ def of(made, solver="sgd", rate=0.1, steps=100, **settings):
         data=made.data,
         starts=np.tile(made.start_point(made.dimension), (len(program), 1)),
         f_star=np.full(len(program), np.nan),
-        **{"gtol": 0.0, **settings},
+        conditions=replace(program.conditions, **under),
+        **settings,
     )
 
 

@@ -309,8 +309,8 @@ def test_tasks_of_one_group_with_other_settings_stay_their_own(many):
     # arguments that all lanes share: these cannot follow in the same lanes
     variants = [
         few,
-        replace(few, steps=20),
-        replace(few, gtol=0.0),
+        few.under(steps=20),
+        few.under(gtol=0.0),
         few,
         replace(few, parameters={"a": 2.0, "b": few.parameters["b"]}),
     ]
