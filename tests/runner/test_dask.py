@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from gdbench.runner.sweeping import compute_here
 from helpers.sweep_folders import assert_same_files, begin, content, finish, shards_in, wait_until
 
 from gdbench import plugins
@@ -20,7 +21,6 @@ from gdbench.planning.plan import make_plan
 from gdbench.runner import dask_cluster
 from gdbench.runner.digest import build
 from gdbench.runner.sharding import shards_of
-from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
 
 SPEC = """\

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from gdbench.runner.sweeping import compute_here
 from helpers.sweep_folders import begin, identities, shards_in
 
 import gdbench
@@ -28,7 +29,6 @@ from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding
 from gdbench.runner.digest import COMPUTES, OURS, code_digest, files_behind
 from gdbench.runner.sharding import manifest_of, shards_of
-from gdbench.runner.sweeping import compute_here
 from gdbench.spec.sweep import SweepSpec
 
 SPEC = {
