@@ -70,8 +70,8 @@ def _compiled(surface: str, dtype: str) -> Callable[..., int]:
 def roof(work: Work) -> Callable[[], Outcome]:
     """The runs of `work`, on a thread per core (ctypes releases the interpreter's lock)."""
     program = work.program
-    dtype = np.dtype(program.dtype)
-    sweep = _compiled(program.surface.name, program.dtype)
+    dtype = np.dtype(program.conditions.dtype)
+    sweep = _compiled(program.surface.name, program.conditions.dtype)
     kind = _Sweep if dtype == np.float64 else _SingleSweep
     given = [*work.settings, *program.starts.T]
     arrays = [np.ascontiguousarray(array, dtype) for array in given]
@@ -83,7 +83,7 @@ def roof(work: Work) -> Callable[[], Outcome]:
         status, steps = np.empty(runs, np.int32), np.empty(runs, np.int32)
         numbers = [np.empty(runs, dtype) for _ in range(3)]
         pointers = [array.ctypes.data for array in (*arrays, following, status, steps, *numbers)]
-        fixed = (program.rtol, program.gtol**2, DIVERGENCE, program.steps, runs)
+        fixed = (program.conditions.rtol, program.conditions.gtol**2, DIVERGENCE, program.conditions.steps, runs)
         task = kind(*pointers[:4], *fixed, *pointers[4:])
         with ThreadPoolExecutor(cores()) as pool:
             executed = sum(pool.map(lambda _: sweep(ctypes.byref(task)), range(cores())))

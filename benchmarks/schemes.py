@@ -16,9 +16,9 @@ from jax import lax
 
 from gdbench import compilation
 from gdbench.engine.program import Program
-from gdbench.engine.records import BUDGET, DIVERGED, ERROR, REACHED, STATIONARY
 from gdbench.engine.status import DIVERGENCE
 from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
+from gdbench.statuses import Status
 
 # lanes a chunk of the expert's: the best for both types together of 1,024 to 16,384
 CHUNK = 8192
@@ -37,7 +37,9 @@ class Work:
     def settings(self) -> tuple[np.ndarray, np.ndarray]:
         """Learning rate and momentum `[runs]` each."""
         chosen = self.program.hyperparameters
-        rate, momentum = (np.asarray(chosen[name], self.program.dtype) for name in ("learning_rate", "momentum"))
+        rate, momentum = (
+            np.asarray(chosen[name], self.program.conditions.dtype) for name in ("learning_rate", "momentum")
+        )
         return np.broadcast_to(rate, len(self.program)), np.broadcast_to(momentum, len(self.program))
 
 
@@ -82,14 +84,18 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
     `[lanes, n]`. A run that has ended is frozen. Chunks that fit the cache are handed to one thread per core.
     """
     program = work.program
-    dtype, budget, x64 = jnp.dtype(program.dtype), program.steps, program.dtype == "float64"
+    dtype, budget, x64 = (
+        jnp.dtype(program.conditions.dtype),
+        program.conditions.steps,
+        program.conditions.dtype == "float64",
+    )
     f_star = float(program.f_star[0])
 
     def one(rate: jax.Array, momentum: jax.Array, start: jax.Array) -> tuple[jax.Array, jax.Array]:
         transformation = optax.sgd(rate, momentum)
         x = (start[0], start[1])
         loss_start = work.loss(x)
-        target = f_star + program.rtol * (loss_start - f_star)
+        target = f_star + program.conditions.rtol * (loss_start - f_star)
         limit = DIVERGENCE * (1 + jnp.abs(loss_start))
 
         def measured(x: Any) -> Any:
@@ -99,7 +105,7 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
         def step(carry: Any, _: None = None) -> Any:
             x, state, count, going = carry
             loss, gradient, norm2 = measured(x)
-            going = going & (loss > target) & (loss <= limit) & (norm2 > program.gtol**2)
+            going = going & (loss > target) & (loss <= limit) & (norm2 > program.conditions.gtol**2)
             updates, after = transformation.update(gradient, state, x)
             moved = optax.apply_updates(x, updates)
             x, state = jax.tree.map(lambda new, old: jnp.where(going, new, old), (moved, after), (x, state))
@@ -111,8 +117,9 @@ def expert(work: Work, *, early_exit: bool) -> Callable[[], Outcome]:
         else:
             last = lax.scan(step, first, length=budget)[0]
         loss, _, norm2 = measured(last[0])
-        ends = [loss <= target, ~(loss <= limit), last[2] >= budget, norm2 <= program.gtol**2]
-        return last[2], jnp.select(ends, [REACHED, DIVERGED, BUDGET, STATIONARY], ERROR)
+        hows = [int(how) for how in (Status.REACHED, Status.DIVERGED, Status.BUDGET, Status.STATIONARY)]
+        ends = [loss <= target, ~(loss <= limit), last[2] >= budget, norm2 <= program.conditions.gtol**2]
+        return last[2], jnp.select(ends, hows, int(Status.ERROR))
 
     chunked = jax.jit(jax.vmap(one, (0, 0, -1)), compiler_options=compilation.known(compilation.FAST))
     rates, momenta = work.settings
@@ -147,7 +154,7 @@ def torch_loop(work: Work, rows: Sequence[int]) -> Outcome:
     steps, status = [], []
     began = time.perf_counter()
     for row in rows:
-        x = torch.tensor(program.starts[row], dtype=getattr(torch, program.dtype), requires_grad=True)
+        x = torch.tensor(program.starts[row], dtype=getattr(torch, program.conditions.dtype), requires_grad=True)
         optimizer = torch.optim.SGD([x], lr=float(rates[row]), momentum=float(momenta[row]))
         target = limit = float("nan")
         for count in range(TORCH_STEPS + 1):
@@ -155,9 +162,9 @@ def torch_loop(work: Work, rows: Sequence[int]) -> Outcome:
             loss = work.loss(x)
             value = loss.item()
             if count == 0:
-                target, limit = program.rtol * value, DIVERGENCE * (1 + abs(value))
-            ended = REACHED if value <= target else BUDGET if value <= limit else DIVERGED
-            if ended != BUDGET or count == TORCH_STEPS:
+                target, limit = program.conditions.rtol * value, DIVERGENCE * (1 + abs(value))
+            ended = Status.REACHED if value <= target else Status.BUDGET if value <= limit else Status.DIVERGED
+            if ended != Status.BUDGET or count == TORCH_STEPS:
                 break
             loss.backward()
             optimizer.step()

@@ -21,7 +21,7 @@ import numpy as np
 from gdbench.blas import one_thread_from_the_start
 from gdbench.engine.carry import FULL, SEGMENT
 from gdbench.engine.compiled_loop import forget_machines, machine
-from gdbench.engine.program import Program
+from gdbench.engine.program import Conditions, Program
 from gdbench.engine.stream import Stream
 from gdbench.engine.threads import cores
 from gdbench.planning.plan import make_plan
@@ -72,6 +72,7 @@ def program_of(surface: Surface) -> Program:
     one = Program(
         surface=surface,
         solver=SOLVERS["sgd"],
+        conditions=Conditions(steps=2**52, rtol=0.0, atol=0.0, gtol=0.0, dtype="float64"),
         hyperparameters={"learning_rate": np.array([1e-12])},
         parameters=dict(surface.parameters),
         solver_options={name: option for name, option in SOLVERS["sgd"].options.items()},
@@ -80,11 +81,6 @@ def program_of(surface: Surface) -> Program:
         starts=surface.start_point(n)[None],
         seeds=np.zeros(1),
         f_star=np.full(1, np.nan),
-        steps=2**52,
-        rtol=0.0,
-        atol=0.0,
-        gtol=0.0,
-        dtype="float64",
     )
     return one.take(np.zeros(machine(one.signature).lanes, np.int64))
 

@@ -97,7 +97,7 @@ def compare(work: Work, rounds: int) -> tuple[list[str], list[str]]:
     useful = float(ours.steps.sum())
     seconds = median(wall[GDBENCH])
     cells = [
-        work.program.dtype,
+        work.program.conditions.dtype,
         f"{np.median(ours.steps):.0f}",
         f"{seconds:.3g}",
         f"{useful / seconds / 1e6:,.0f}",

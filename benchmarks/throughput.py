@@ -14,10 +14,10 @@ from roof import missing, roof
 from schemes import TORCH_STEPS, Outcome, Work, expert, gdbench, torch_loop
 
 from gdbench import compilation
-from gdbench.engine.program import Program
-from gdbench.engine.records import STATUSES
+from gdbench.engine.program import Conditions, Program
 from gdbench.engine.threads import cores
 from gdbench.solvers import SOLVERS
+from gdbench.statuses import Status
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 
@@ -37,6 +37,7 @@ def momentum_program(
     return Program(
         surface=SURFACES[surface],
         solver=SOLVERS["momentum"],
+        conditions=Conditions(steps=STEPS, rtol=1e-6, atol=0.0, gtol=1e-12, dtype=dtype),
         hyperparameters={"learning_rate": rate, "momentum": momentum},
         parameters=dict(SURFACES[surface].parameters),
         solver_options={},
@@ -45,11 +46,6 @@ def momentum_program(
         starts=starts,
         seeds=np.zeros(runs),
         f_star=np.full(runs, facts_of(SURFACES[surface]).f_star),
-        steps=STEPS,
-        rtol=1e-6,
-        atol=0.0,
-        gtol=1e-12,
-        dtype=dtype,
     )
 
 
@@ -103,8 +99,8 @@ def measure(
 def agreement(work: Work, found: dict[str, tuple[list[Outcome], int | None]]) -> list[str]:
     """A sentence per peer on how far its runs ended as gdbench's did; an `AssertionError` where it did other work."""
     ours = found[GDBENCH][0][0]
-    counts = np.bincount(ours.status, minlength=len(STATUSES))
-    ends = ", ".join(f"{count} {name}" for name, count in zip(STATUSES, counts, strict=True) if count)
+    counts = np.bincount(ours.status, minlength=len(Status))
+    ends = ", ".join(f"{count} {name}" for name, count in zip(Status.words(), counts, strict=True) if count)
     said = [f"  {GDBENCH}: {ends}; {ours.steps.sum() / 1e6:.0f} M useful steps, median {np.median(ours.steps):.0f}"]
     for name, (taken, _) in found.items():
         theirs = taken[0]
@@ -112,7 +108,7 @@ def agreement(work: Work, found: dict[str, tuple[list[Outcome], int | None]]) ->
         status, steps = ours.status[rows], ours.steps[rows]
         if name == TORCH:
             over = steps > TORCH_STEPS
-            status, steps = np.where(over, STATUSES.index("budget"), status), np.where(over, TORCH_STEPS, steps)
+            status, steps = np.where(over, Status.BUDGET, status), np.where(over, TORCH_STEPS, steps)
         other = np.mean(theirs.status != status)
         same = np.mean(theirs.steps == steps)
         close = np.mean(np.abs(theirs.steps - steps) <= 0.01 * steps + 1)

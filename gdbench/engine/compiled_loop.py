@@ -1,4 +1,4 @@
-"""The compiled loop of a signature: traced and compiled once in a process."""
+"""Compile the loop of a signature, once in a process."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ import jax
 
 from gdbench import compilation
 from gdbench.engine.carry import Ended, Lanes
-from gdbench.engine.lanes import _Loop
+from gdbench.engine.lanes import Loop
+from gdbench.engine.packing import Layout
 from gdbench.engine.signature import Signature
 from gdbench.solvers.oracle import Evaluations
 
 
 @dataclass(frozen=True)
 class CompiledLoop:
-    """A compiled program and the sizes that its caller needs.
+    """A compiled program and the sizes and layouts that its caller needs.
 
     `advance(lanes, ended, queue, arguments, pace, segments, drain)` runs until the queue is empty and a lane idle (with
-    `drain` until all lanes are) or `segments` of that pace are over. It takes `lanes` and `ended` over and returns them
-    anew. Call it through `compile_once` first.
+    `drain` until all lanes are) or `segments` of that pace are over. It takes over the memory of `lanes` and `ended`
+    and returns new ones. Call it through `compile_once` first.
+    waiting, final : the layouts of `Queue.columns` and `Ended.numbers`.
     """
 
     advance: Callable[..., tuple[Lanes, Ended]]
@@ -31,7 +33,8 @@ class CompiledLoop:
     lanes: int
     queue: int
     drawn: int
-    columns: int
+    waiting: Layout
+    final: Layout
     evaluations: Evaluations
     compiling: Lock
     compiled: Event
@@ -49,8 +52,11 @@ _machines = Lock()
 
 
 def machine(signature: Signature) -> CompiledLoop:
-    """The compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.probe` does."""
-    with _machines:  # two threads that meet a signature at the same moment share one program
+    """Return the compiled program of `signature`, traced once per process. Raises `UsageError` as `Step.template` does.
+
+    The lock makes two threads that meet a signature at the same moment share one program.
+    """
+    with _machines:
         return _machine(signature)
 
 
@@ -61,15 +67,16 @@ def forget_machines() -> None:
 
 @lru_cache(maxsize=512)
 def _machine(signature: Signature) -> CompiledLoop:
-    loop = _Loop(signature)
+    loop = Loop(signature)
     return CompiledLoop(
         advance=jax.jit(loop.advance, donate_argnums=(0, 1), compiler_options=compilation.known(compilation.FAST)),
         empty=lambda: (loop.empty(), loop.none_ended()),
         lanes=loop.lanes,
         queue=loop.queue,
         drawn=loop.drawn,
-        columns=loop.n + loop.constants,
-        evaluations=loop.evaluations,
+        waiting=loop.waiting,
+        final=loop.final,
+        evaluations=loop.step.evaluations,
         compiling=Lock(),
         compiled=Event(),
     )

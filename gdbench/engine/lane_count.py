@@ -1,39 +1,42 @@
-"""How many lanes advance side by side, and how many runs one call may take."""
+"""Decide how many lanes advance side by side, and how many runs one call may take."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# runs that one call may take, fewer of them where they have more numbers than these in all
+# One call takes at most QUEUE runs, and fewer if they hold more than QUEUED numbers in all.
 QUEUE, QUEUED = 4096, 2**22
 
-# of one row of numbers
+# One row of numbers over the lanes takes this much of the first cache.
 LANE_BYTES = 2816
 
-# of all that the lanes work on where there are data: as many lanes as hold so much, four as long as they hold no more
+# There are at least this many lanes, unless the examples in the data make a lane expensive.
+FEWEST = 96
+
+# With data: as many lanes as fit WORK_BYTES (the second cache), else four while these fit FOUR_BYTES, else one.
 WORK_BYTES, FOUR_BYTES = 2**19, 2**22
 
 
 def queue_length(dimension: int, lanes: int) -> int:
-    """How many runs one call of a program may take: what they end with has room set aside."""
+    """Decide how many runs one call of a program may take; room for what they end with is set aside."""
     return max(lanes, min(QUEUE, QUEUED // dimension))
 
 
 def lane_count(dimension: int, dtype: str, held: int = 0) -> int:
-    """How many lanes a program advances side by side.
+    """Decide how many lanes a program advances side by side.
 
-    held : numbers that a lane's step works on at once where there are data, 0 without: see `Step.held`.
+    held : with data, the numbers that a lane's step works on at once (see `Step.held`), else 0.
 
-    Enough to spread what a segment costs besides its steps, few enough that what a step reads and writes stays in the
-    first cache: an odd multiple of 32, so that its rows do not compete for the same places there. Where the examples
-    make the work of a lane, a power of two of lanes whose work fits into the second cache, four if few do, for they
-    share the passes over the table, and one alone where four would hold too much. The number follows from the surface,
-    the type and the step, never from how many runs there are: at another count XLA emits other code, whose last bits
-    differ.
+    The lanes are many enough to spread what a segment costs besides its steps, and few enough that what a step reads
+    and writes stays in the first cache: an odd multiple of 32, so that its rows do not compete for the same places
+    there. With data, the work of a lane grows with the examples: then the lanes are a power of two and their work fits
+    the second cache, or four lanes share the passes over the table, or one lane runs alone. The number follows from the
+    surface, the type and the step, never from how many runs there are: at another count XLA emits other code, and the
+    last bits differ.
     """
     size = np.dtype(dtype).itemsize
     blocks = min(LANE_BYTES // size, 4096 // dimension**2) // 32
-    lanes = 32 * max(3, blocks - (blocks + 1) % 2)
+    lanes = 32 * max(FEWEST // 32, blocks - (blocks + 1) % 2)
     fit = WORK_BYTES // (size * held) if held else lanes
     if fit >= lanes:
         return lanes

@@ -1,4 +1,4 @@
-"""A program: all runs that share one compiled XLA program."""
+"""Describe a program: all runs that share one compiled XLA program, and the conditions that they are made under."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from gdbench.engine.schedules import CONSTANT
 from gdbench.engine.signature import NOISE, NOISE_DECAY, PARAMETER, Signature
@@ -14,62 +15,72 @@ from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 
-Number = float | np.ndarray
+Number = float | Float[np.ndarray, " runs"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions that a run is made under.
+
+    steps : the budget. rtol, atol, gtol : tolerances of the target and of the gradient's norm.
+    batch_size : how many examples of the data the solver sees in a step, 0 for all. shuffle : whether every epoch
+    shuffles the examples anew, or takes them in turn as they stand.
+    patience : steps without a lower loss on the held-out examples that end a run, 0 to go on.
+    targets : a ladder of values of rtol; the first step at each is recorded.
+    """
+
+    steps: int
+    rtol: float
+    atol: float
+    gtol: float
+    dtype: str
+    batch_size: int = 0
+    shuffle: bool = True
+    patience: int = 0
+    targets: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
     """Runs of one solver on one surface, with the same options and dimension; run `i` is row `i` of every array.
 
-    hyperparameters, parameters : a float where all runs share it, an array `[runs]` where it is swept.
-    starts : `[runs, n]`; seeds : `[runs]`.
-    f_star : the global minimum `[runs]` at each run's parameters, NaN where it is not known.
-    data : what the surface's function gets after `x`.
-    noise : the standard deviation of what is added to each component of the gradients that the solver is given, a
-    float or `[runs]`; None leaves them exact.
-    noise_decay : γ, where the noise is annealed as noise (1 + t)^(-γ/2) at step t from 0 (Neelakantan et al. 2015,
-    arXiv:1511.06807, whose η is the square of `noise`); a float or `[runs]`, None for noise that stays.
-    batch_size : how many examples of the data the solver sees in a step, 0 for all; `shuffle` them anew in every epoch,
-    or take them in turn as they stand.
-    patience : steps without a lower loss on the surface's held-out examples that end a run, 0 for no such end.
+    hyperparameters, parameters : a float shared by all runs, or an array if swept.
+    f_star : the global minimum at each run's parameters, NaN if unknown.
+    data : the arguments of the surface's function after `x`.
+    noise : the standard deviation of the noise added to each component of the gradients that the solver gets; None
+    leaves them exact.
+    noise_decay : γ of annealed noise, noise (1 + t)^(-γ/2) at step t from 0 (Neelakantan et al. 2015,
+    arXiv:1511.06807, where η is the square of `noise`); None for noise that stays.
     schedules : the kind of schedule that a hyperparameter follows, by its name; see `schedules.values_at`.
     Raises `UsageError` for a noise or batch size that is wrong or does not fit the surface.
     """
 
     surface: Surface
     solver: Solver
+    conditions: Conditions
     hyperparameters: Mapping[str, Number]
     parameters: Mapping[str, Number]
     solver_options: Mapping[str, Any]
     surface_options: Mapping[str, Any]
     data: tuple[np.ndarray, ...]
-    starts: np.ndarray
-    seeds: np.ndarray
-    f_star: np.ndarray
-    steps: int
-    rtol: float
-    atol: float
-    gtol: float
-    dtype: str
-    targets: tuple[float, ...] = ()
+    starts: Float[np.ndarray, "runs n"]
+    seeds: Float[np.ndarray, " runs"]
+    f_star: Float[np.ndarray, " runs"]
     noise: Number | None = None
     noise_decay: Number | None = None
-    batch_size: int = 0
-    shuffle: bool = True
-    patience: int = 0
     schedules: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        name, examples = self.surface.name, self.examples
+        name, examples, batch_size = self.surface.name, self.examples, self.conditions.batch_size
         if self.noise is not None and not np.all((np.asarray(self.noise) >= 0) & np.isfinite(self.noise)):
             raise UsageError("the noise must be a number from 0 up")
         if self.noise_decay is not None and self.noise is None:
             raise UsageError("noise_decay needs noise, which it lets decay")
-        if self.patience and not self.surface.held_out:
+        if self.conditions.patience and not self.surface.held_out:
             raise UsageError("patience needs held-out examples: give holdout (--holdout)")
-        if self.batch_size < 0:
-            raise UsageError(f"the batch size must be 0 (all examples) or more, not {self.batch_size}")
-        if self.batch_size and not examples:
+        if batch_size < 0:
+            raise UsageError(f"the batch size must be 0 (all examples) or more, not {batch_size}")
+        if batch_size and not examples:
             raise UsageError(f"surface '{name}' has no examples to draw a mini-batch from: leave its batch size at 0")
         if self.batched and any(array.shape[:1] != (examples,) for array in self.data):
             shapes = " and ".join(str(array.shape) for array in self.data)
@@ -85,22 +96,22 @@ class Program:
 
     @property
     def all_data(self) -> tuple[np.ndarray, ...]:
-        """The data, then those of the held-out examples."""
+        """The data of the training examples, then those of the held-out ones."""
         return (*self.data, *self.surface.held_out)
 
     @property
     def examples(self) -> int:
-        """How many examples the surface's data hold, 0 without data."""
+        """The number of examples in the surface's data, 0 without data."""
         return self.data[0].shape[0] if self.data and self.data[0].ndim else 0
 
     @property
     def batched(self) -> bool:
         """Whether a step sees fewer than all examples."""
-        return 0 < self.batch_size < self.examples
+        return 0 < self.conditions.batch_size < self.examples
 
     @property
     def stochastic(self) -> bool:
-        """Whether the gradients that the solver is given are random, so that no rate of convergence is to be had."""
+        """Whether the gradients that the solver gets are random, so that no rate of convergence exists."""
         return self.noise is not None or self.batched
 
     @property
@@ -110,12 +121,13 @@ class Program:
 
     @property
     def surface_settings(self) -> dict[str, Any]:
-        """The surface's static settings under their own names: its options, and a batch size that was asked for."""
-        return {**self.surface_options, **({"batch_size": self.batch_size} if self.batch_size else {})}
+        """The surface's static settings under their own names: its options, and a batch size if one is set."""
+        batch_size = self.conditions.batch_size
+        return {**self.surface_options, **({"batch_size": batch_size} if batch_size else {})}
 
     @property
-    def swept(self) -> dict[str, np.ndarray]:
-        """The swept settings `[runs]`: a hyperparameter under its own name, a parameter as `surface.NAME`."""
+    def swept(self) -> dict[str, Float[np.ndarray, " runs"]]:
+        """The swept settings: a hyperparameter under its own name, a parameter as `surface.NAME`."""
         return {name: value for name, value in self.settings.items() if isinstance(value, np.ndarray)}
 
     @property
@@ -132,7 +144,7 @@ class Program:
 
     @property
     def signature(self) -> Signature:
-        """What this program is compiled for."""
+        """The signature that this program is compiled for."""
         return Signature(
             surface_name=self.surface.name,
             function=self.surface.function,
@@ -143,18 +155,28 @@ class Program:
             shared=tuple(sorted(self.shared)),
             data_shapes=tuple(array.shape for array in self.all_data),
             dimension=self.dimension,
-            dtype=self.dtype,
+            dtype=self.conditions.dtype,
             noisy=self.noise is not None,
-            batch_size=self.batch_size if self.batched else 0,
-            shuffled=self.shuffle or not self.batched,
+            batch_size=self.conditions.batch_size if self.batched else 0,
+            shuffled=self.conditions.shuffle or not self.batched,
             held_out=len(self.surface.held_out),
             goal=self.surface.goal,
             bounds=self.surface.bounds_of(self.dimension),
             schedules=tuple(sorted(self.schedules.items())),
         )
 
-    def take(self, rows: np.ndarray) -> Program:
-        """The program of the chosen runs alone; it compiles to the same XLA program."""
+    @property
+    def common(self) -> tuple[object, ...]:
+        """The numbers that all runs in the same lanes share."""
+        conditions = self.conditions
+        return conditions.steps, conditions.gtol, conditions.patience, tuple(sorted(self.shared.items()))
+
+    def under(self, **conditions: Any) -> Program:
+        """Return this program under other conditions, the fields of `Conditions` by name."""
+        return replace(self, conditions=replace(self.conditions, **conditions))
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> Program:
+        """Return the program of the chosen runs alone; it compiles to the same XLA program."""
 
         def pick(settings: Mapping[str, Any]) -> dict[str, Any]:
             return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in settings.items()}

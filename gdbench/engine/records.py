@@ -1,4 +1,4 @@
-"""What runs end with: records, what one call did, trajectories."""
+"""Define what runs end with: records, the outcome of one call, trajectories."""
 
 from __future__ import annotations
 
@@ -6,65 +6,63 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Float, Int
 
-STATUSES = ("reached", "diverged", "stationary", "budget", "error", "stopped")
-
-REACHED, DIVERGED, STATIONARY, BUDGET, ERROR, STOPPED = range(6)
-
-# targets that the compiled program keeps for every run
+# The compiled program keeps this many targets for every run.
 LEVELS = 8
 
 
 @dataclass(frozen=True)
 class Records:
-    """What the runs of a program ended with; every array has one row per run.
+    """What the runs of a program ended with.
 
-    status : index into `STATUSES`; steps : updates made; hits : `[runs, targets]`, first step at each target, infinity
-    where none; *_evals : evaluations that the solver asked for; held_out_loss, held_out_step : the lowest loss on
-    held-out examples and its step, None without such; executed : steps that all lanes computed while this was
-    the first of the programs in them.
+    status : a `Status` each. steps : updates made. hits : the first step at each target, infinity if there is none.
+    *_evals : evaluations that the solver asked for. held_out_loss, held_out_step : the lowest loss on held-out examples
+    and its step, None without such examples. executed : steps computed by all lanes, idle ones too, while this program
+    was the oldest in the stream.
     """
 
-    status: np.ndarray
-    steps: np.ndarray
-    loss_start: np.ndarray
-    loss_final: np.ndarray
-    loss_best: np.ndarray
-    grad_norm: np.ndarray
-    x: np.ndarray
-    hits: np.ndarray
-    value_evals: np.ndarray
-    grad_evals: np.ndarray
-    hess_evals: np.ndarray
-    held_out_loss: np.ndarray | None = None
-    held_out_step: np.ndarray | None = None
+    status: Int[np.ndarray, " runs"]
+    steps: Int[np.ndarray, " runs"]
+    loss_start: Float[np.ndarray, " runs"]
+    loss_final: Float[np.ndarray, " runs"]
+    loss_best: Float[np.ndarray, " runs"]
+    grad_norm: Float[np.ndarray, " runs"]
+    x: Float[np.ndarray, "runs n"]
+    hits: Float[np.ndarray, "runs targets"]
+    value_evals: Int[np.ndarray, " runs"]
+    grad_evals: Int[np.ndarray, " runs"]
+    hess_evals: Int[np.ndarray, " runs"]
+    held_out_loss: Float[np.ndarray, " runs"] | None = None
+    held_out_step: Float[np.ndarray, " runs"] | None = None
     executed: int = 0
 
     @staticmethod
     def join(parts: Sequence[Records]) -> Records:
-        """The records of consecutive slices of one program as one."""
+        """Join the records of consecutive slices of one program."""
         names = [item.name for item in fields(Records) if item.name != "executed"]
-        given = [name for name in names if getattr(parts[0], name) is not None]
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in given}
+        present = [name for name in names if getattr(parts[0], name) is not None]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in present}
         return Records(**arrays, executed=sum(part.executed for part in parts))
 
 
 @dataclass(frozen=True)
 class Advance:
-    """What one call of a compiled program did: how many runs `ended` in each status, `[6]` by index into `STATUSES`.
+    """What one call of a compiled program did.
 
-    steps : useful steps of those runs; executed : steps computed by all lanes.
+    ended : how many runs ended with each `Status`. steps : useful steps of those runs. executed : steps computed by all
+    lanes.
     """
 
-    ended: np.ndarray
+    ended: Int[np.ndarray, " statuses"]
     steps: int
     executed: int
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Every iterate of one run: `x` `[steps + 1, n]`, `loss` and `grad_norm` `[steps + 1]`."""
+    """Every iterate of one run."""
 
-    x: np.ndarray
-    loss: np.ndarray
-    grad_norm: np.ndarray
+    x: Float[np.ndarray, "steps+1 n"]
+    loss: Float[np.ndarray, " steps+1"]
+    grad_norm: Float[np.ndarray, " steps+1"]

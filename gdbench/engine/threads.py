@@ -1,4 +1,4 @@
-"""Where programs are executed: here, on threads."""
+"""Execute programs on the threads of this process."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from threading import Condition, Thread
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from gdbench.engine.compiled_loop import machine
+from gdbench.engine.lane_count import FEWEST
 from gdbench.engine.program import Program
 from gdbench.engine.records import Advance, Records
 from gdbench.engine.signature import Signature
 from gdbench.engine.stream import Stream
 
-# a program of so many runs for each thread is cut, so that every thread has lanes of its own to fill
+# Slices have at least this many runs, so that every thread has lanes of its own to fill,
 SLICE = 4096
-# and into slices of no more than this, so that no thread is left with much when the others have nothing more to do
+# and at most this many, so that no thread has much left when the others have finished.
 LARGEST_SLICE = 16384
-# where a lane is so much work that there are fewer than 96: of so many runs a lane, and so many slices a thread
-RUNS_A_LANE, SLICES, FEW = 4, 4, 96
+# With fewer than FEWEST lanes a step is expensive: RUNS_A_LANE runs for each lane suffice, SLICES for each thread.
+RUNS_A_LANE, SLICES = 4, 4
 
 Outcome = Records | Exception
 
@@ -32,7 +34,7 @@ Outcome = Records | Exception
 class Task:
     """Runs to execute. The tasks of a `group` have equal signatures, and so share one compiled program.
 
-    size : how many runs; program : makes them when their turn comes, for a million must never be in memory at once.
+    size : how many runs. program : makes them when their turn comes; a million must never be in memory at once.
     """
 
     group: Hashable
@@ -41,7 +43,7 @@ class Task:
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
@@ -50,12 +52,12 @@ def execute_tasks(
 ) -> Iterator[tuple[int, Outcome]]:
     """Execute `tasks` and yield `(index, records)` as they end; a task that raises yields its exception.
 
-    The tasks of a group stream through the same lanes, which never run empty between two of them. A thread goes on with
-    its group; when nothing is left of it, it takes one that nobody has begun, else helps the group of which most is
-    left. XLA releases the interpreter's lock, so that threads compile and compute side by side. How many there are, and
-    in which order tasks end, changes no result. `on_advance` is called in those threads, after each call of a compiled
-    program. Threads wait while the caller is slow to take results. Closing the iterator early cancels what has not
-    begun, and the threads end with the call of a compiled program that they are in.
+    The tasks of a group stream through the same lanes, which never run empty between two of them. A thread stays with
+    its group. When the group has no task left, the thread takes a group that no thread has begun, else it helps the
+    group with the most runs left. XLA releases the interpreter's lock, so threads compile and compute side by side.
+    Neither their number nor the order in which tasks end changes a result. `on_advance` is called in those threads,
+    after each call of a compiled program. Threads wait while the caller is slow to take results. Closing the iterator
+    early cancels the tasks that have not begun; the threads end after their current call of a compiled program.
     """
     pool = _Pool(tasks, threads or cores(), on_advance)
     try:
@@ -70,11 +72,12 @@ def execute_all(
 ) -> Iterator[tuple[int, Outcome]]:
     """Execute `programs` as `execute_tasks` does, each cut into slices, and yield `(index, records)` as they end.
 
-    `on_advance` hears how many runs have ended.
+    `on_advance` gets how many runs have ended.
     """
     workers = threads or cores()
     tasks: list[Task] = []
-    origins: list[tuple[int, int]] = []  # of every task, its program and its place there
+    # Every task's program, and its place there.
+    origins: list[tuple[int, int]] = []
     parts: dict[int, list[Outcome | None]] = {}
     for index, program in enumerate(programs):
         smallest = _smallest_slice(program)
@@ -85,8 +88,8 @@ def execute_all(
         for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
             tasks.append(Task(group, len(rows), _slice(program, rows)))
             origins.append((index, part))
-    hear = None if on_advance is None else lambda advance: on_advance(int(advance.ended.sum()))
-    for task, outcome in execute_tasks(tasks, threads=workers, on_advance=hear):
+    tell = None if on_advance is None else lambda advance: on_advance(int(advance.ended.sum()))
+    for task, outcome in execute_tasks(tasks, threads=workers, on_advance=tell):
         index, part = origins[task]
         parts[index][part] = outcome
         if all(outcome is not None for outcome in parts[index]):
@@ -94,18 +97,18 @@ def execute_all(
 
 
 def _smallest_slice(program: Program) -> int:
-    """How many runs are worth a thread of their own."""
+    """Decide how many runs are worth a thread of their own."""
     if not program.data:
         return SLICE
     try:
         with jax.enable_x64(True):
             lanes = machine(program.signature).lanes
-    except Exception:  # told by the thread that comes upon it
+    except Exception:  # The thread that executes the program reports it.
         return SLICE
-    return SLICE if lanes >= FEW else RUNS_A_LANE * lanes
+    return SLICE if lanes >= FEWEST else RUNS_A_LANE * lanes
 
 
-def _slice(program: Program, rows: np.ndarray) -> Callable[[], Program]:
+def _slice(program: Program, rows: Int[np.ndarray, " rows"]) -> Callable[[], Program]:
     return lambda: program if len(rows) == len(program) else program.take(rows)
 
 
@@ -118,10 +121,10 @@ def _join(parts: list[Outcome]) -> Outcome:
 
 @dataclass
 class _Group:
-    """The tasks of a group that nobody has begun, and what raised while its programs were traced."""
+    """The tasks of a group that no thread has begun, their runs, and what raised while its programs were traced."""
 
     tasks: deque[int] = field(default_factory=deque)
-    left: int = 0  # runs
+    left: int = 0
     begun: bool = False
     failures: dict[Signature, Exception] = field(default_factory=dict)
 
@@ -141,14 +144,15 @@ class _Pool:
         self.room = 2 * threads
         self.working = threads
         self.cancelled = False
-        self.fault: BaseException | None = None  # of the pool itself or of `on_advance`
+        # What the pool itself or `on_advance` raised.
+        self.fault: BaseException | None = None
         self.threads = [Thread(target=self._work, name=f"gdbench-{i}", daemon=True) for i in range(threads)]
 
     def start(self) -> None:
-        """Set the threads to work.
+        """Start the threads.
 
-        They are daemons, so that an iterator that nobody closes keeps no process from ending. But none may be in XLA
-        while the interpreter is taken down: until the last has ended, the exit waits for them.
+        They are daemons, so that an iterator that nobody closes keeps no process from ending. But no thread may be in
+        XLA while the interpreter shuts down: the exit waits until the last one has ended.
         """
         atexit.register(self.close)
         for thread in self.threads:
@@ -168,7 +172,7 @@ class _Pool:
             thread.join()
 
     def results(self) -> Iterator[tuple[int, Outcome]]:
-        """The outcomes as they come, until there are no more."""
+        """Yield the outcomes as they come, until there are no more."""
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.outcomes or not self.working or self.fault)
@@ -208,7 +212,7 @@ class _Pool:
             waiting = [group for group in self.groups.values() if group.tasks]
             if self.cancelled or not waiting:
                 return None
-            # `max` keeps the first of equals: untouched groups in their order
+            # `max` keeps the first of equals, so groups begin in their order.
             group = max(waiting, key=lambda group: (not group.begun, group.begun * group.left))
             group.begun = True
             return group
@@ -222,7 +226,7 @@ class _Pool:
             return index
 
     def _work_on(self, group: _Group) -> None:
-        """Stream the tasks of `group` through one set of lanes until none is left of it."""
+        """Stream the tasks of `group` through one set of lanes until none is left."""
         stream: Stream | None = None
         while not self.cancelled:
             while stream is None or stream.hungry:
@@ -235,7 +239,7 @@ class _Pool:
             stream = self._advance(group, stream, drain=stream.hungry)
 
     def _begin(self, group: _Group, stream: Stream | None, index: int) -> Stream | None:
-        """Let the runs of a task follow in `stream`, or in another where they do not fit."""
+        """Add the runs of a task to `stream`, or to a new one if they do not fit."""
         try:
             program = self.tasks[index].program()
             signature = program.signature
@@ -257,7 +261,7 @@ class _Pool:
         return stream
 
     def _advance(self, group: _Group, stream: Stream, *, drain: bool) -> Stream | None:
-        """One call of the compiled program. Where it raises, all that was in the lanes has that outcome."""
+        """Call the compiled program once. If it raises, all that was in the lanes has that outcome."""
         try:
             advance, done = stream.advance(drain=drain)
         except Exception as error:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gdbench.engine.program import Conditions
 from gdbench.errors import SpecError
 from gdbench.planning.axis_values import Setting, values_of
-from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Conditions
+from gdbench.planning.run_grid import NOISE, NOISE_DECAY
 from gdbench.spec.axes import Axis
 from gdbench.spec.sweep import SweepSpec
 from gdbench.surfaces.base import Surface

@@ -191,8 +191,7 @@ def step_bytes(grid: RunGrid) -> int:
     signature = grid.take(np.zeros(1, np.int64), measured=False).signature
     try:
         with jax.enable_x64(True):
-            step = Step(signature)
-            held = step.held(step.probe()[0])
+            held = Step(signature).held()
     except Exception:
         return 0
     return lane_count(signature.dimension, signature.dtype, held) * held * np.dtype(signature.dtype).itemsize

@@ -11,28 +11,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from gdbench.engine.program import Program
+from gdbench.engine.program import Conditions, Program
+from gdbench.engine.signature import NOISE, NOISE_DECAY
 from gdbench.errors import UsageError, one_line
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import Facts, facts_of
-
-NOISE, NOISE_DECAY = "noise", "noise_decay"
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Under what runs are made: budget, target, precision, how many examples a step sees (0: all), and patience."""
-
-    steps: int
-    rtol: float
-    atol: float
-    gtol: float
-    dtype: str
-    batch_size: int = 0
-    shuffle: bool = True
-    patience: int = 0
-    targets: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +145,7 @@ class RunGrid:
         return Program(
             surface=self.surface,
             solver=self.solver,
+            conditions=self.conditions,
             hyperparameters={**self.settings_of(rows), **self.fixed},
             parameters=parameters,
             solver_options=dict(self.options),
@@ -169,15 +154,6 @@ class RunGrid:
             starts=self.starts[self.start_index(rows)],
             seeds=self.seeds[rows % len(self.seeds)].astype(np.float64),
             f_star=f_star[problem],
-            steps=self.conditions.steps,
-            rtol=self.conditions.rtol,
-            atol=self.conditions.atol,
-            gtol=self.conditions.gtol,
-            dtype=self.conditions.dtype,
-            targets=self.conditions.targets,
-            batch_size=self.conditions.batch_size,
-            shuffle=self.conditions.shuffle,
-            patience=self.conditions.patience,
             schedules=self.schedules,
             **noise,
         )
@@ -191,5 +167,4 @@ class RunGrid:
     def group(self) -> Hashable:
         """Blocks with the same group run in the same lanes: one compiled program, called with the same scalars."""
         one = self.take(np.zeros(1, np.int64))
-        shared = tuple(sorted(one.shared.items()))
-        return one.signature, shared, self.conditions.steps, self.conditions.gtol, self.conditions.patience
+        return one.signature, one.common

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.engine.records import STATUSES, Advance, Records
+from gdbench.engine.records import Advance, Records
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, UsageError
 from gdbench.planning.run_grid import RunGrid
 from gdbench.runner.digest import build
 from gdbench.runner.sharding import Compute, Shard, healthy_rows, runnable, shard_content
+from gdbench.statuses import Status
 
 # seconds to wait for a scheduler or for the first worker
 PATIENCE = 30
@@ -215,5 +216,5 @@ def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple
     content = shard_content(block, shard, outcome)
     if isinstance(outcome, Records):
         ended: Mapping[int, int] = dict(zip(*np.unique(outcome.status, return_counts=True), strict=True))
-        return content, [int(ended.get(i, 0)) for i in range(len(STATUSES))], int(outcome.steps.sum())
-    return content, [len(shard) if name == "error" else 0 for name in STATUSES], 0
+        return content, [int(ended.get(status, 0)) for status in Status], int(outcome.steps.sum())
+    return content, [len(shard) if status is Status.ERROR else 0 for status in Status], 0

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gdbench.columns import COLUMNS, SCORES, ordered, target_column
-from gdbench.engine.records import STATUSES, Records, Trajectory
+from gdbench.engine.records import Records, Trajectory
 from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Problem, RunGrid
+from gdbench.statuses import Status
 from gdbench.surfaces.metrics import held_out_losses, scores_of
 
 # a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
@@ -40,7 +41,7 @@ def runs_of_rows(
         for name in ("steps", "steps_to_target", "value_evals", "grad_evals", "hess_evals"):
             frame[name] = pd.array([pd.NA] * count, dtype="Int64")
     else:
-        status = np.array(STATUSES)[records.status]
+        status = np.array(Status.words())[records.status]
         frame["status"] = status
         messages[status == "error"] = _errors(block, records)[status == "error"]
         frame["steps"] = pd.array(records.steps, dtype="Int64")

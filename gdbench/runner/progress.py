@@ -11,9 +11,10 @@ from threading import Lock
 
 import numpy as np
 
-from gdbench.engine.records import STATUSES, Advance
+from gdbench.engine.records import Advance
 from gdbench.formatting import clock, speed, whole
 from gdbench.runner.sharding import Shard
+from gdbench.statuses import Status
 
 # seconds between plain lines
 EVERY = 5.0
@@ -33,7 +34,7 @@ class Tally:
 
     def __init__(self, planned: int) -> None:
         self.planned, self.before = planned, 0
-        self.ended = np.zeros(len(STATUSES), np.int64)
+        self.ended = np.zeros(len(Status), np.int64)
         self.steps = 0
         self.began = time.monotonic()
         self._lock = Lock()
@@ -59,7 +60,7 @@ class Tally:
         ]
         if fresh and self.done < self.planned:
             parts.append(f"{clock((self.planned - self.done) * seconds / fresh)} left")
-        counts = [f"{whole(count)} {name}" for name, count in zip(STATUSES, self.ended, strict=True) if count]
+        counts = [f"{whole(count)} {name}" for name, count in zip(Status.words(), self.ended, strict=True) if count]
         return ", ".join(parts) + (f"; {', '.join(counts)}" if counts else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Fact
     if not np.allclose(spectra, spectra[0], rtol=1e-6):
         raise _no_rate(block, f"{len(spectra)} minima are equally deep, and their eigenvalues differ")
     # what is linear only closer than a usual target (RMSprop below its eps) is nothing that a run would show
-    program = replace(block.take(np.zeros(1, np.int64)), rtol=USUAL)
+    program = block.take(np.zeros(1, np.int64)).under(rtol=USUAL)
     return SolverAtMinimum(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
 
 

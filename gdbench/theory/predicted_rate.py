@@ -15,8 +15,8 @@ from jax.flatten_util import ravel_pytree
 from gdbench import compilation
 from gdbench.engine.program import Program
 from gdbench.engine.signature import Signature, split_settings
-from gdbench.engine.step import Step
-from gdbench.solvers.oracle import Oracle
+from gdbench.engine.step import Lane, Step
+from gdbench.solvers.oracle import Evaluations, Oracle
 from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import hessian_at
 
@@ -74,7 +74,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
             x, state = at
             return step.update(Oracle(objective), x, state, hyperparameters)
 
-        at = lax.fori_loop(0, warm, update, (x, step.fresh(x, hyperparameters).state))
+        at = lax.fori_loop(0, warm, update, (x, step.start(x, hyperparameters).state))
         flat, unravel = ravel_pytree(at)
 
         def moved(flat: Any) -> Any:
@@ -123,7 +123,7 @@ def linear_errors(program: Program, minimiser: np.ndarray, jacobian: np.ndarray,
     hyperparameters = {name: float(np.asarray(value).flat[0]) for name, value in program.hyperparameters.items()}
     with jax.enable_x64(True):
         points = (np.asarray(x, float) for x in (program.starts[0], minimiser))
-        flat = [ravel_pytree((x, step.fresh(x, hyperparameters).state))[0] for x in map(jax.numpy.asarray, points)]
+        flat = [ravel_pytree((x, step.start(x, hyperparameters).state))[0] for x in map(jax.numpy.asarray, points)]
     errors, power = np.asarray(flat[0] - flat[1])[None], np.asarray(jacobian)
     # twice as many in every turn
     with np.errstate(over="ignore", invalid="ignore"):
@@ -179,7 +179,7 @@ def _rates(
     radius, spectrum = _radius(here.jacobian)
     # every direction a little, so that no weight's gradient is zero there
     direction = np.linalg.eigh(hessian)[1] @ np.ones(n)
-    gap = max(program.atol, program.rtol, 1e-12)
+    gap = max(program.conditions.atol, program.conditions.rtol, 1e-12)
     away = np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
     # at two distances: at a single one a step that is not linear can look so by chance; and where its memory is filled
     looks = []
@@ -263,9 +263,10 @@ def surface_of(program: Program) -> Surface:
 
 
 @lru_cache(maxsize=256)
-def _shapes(signature: Signature) -> Any:
+def _shapes(signature: Signature) -> tuple[Lane, Evaluations]:
     with jax.enable_x64(True):
-        return Step(signature).probe()
+        step = Step(signature)
+        return step.template, step.evaluations
 
 
 def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], warm: int = 0) -> Local:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +11,10 @@ import pytest
 from helpers.programs import assert_same_bits, program_of
 
 import gdbench
-from gdbench.engine.records import REACHED, STATIONARY, STOPPED
+from gdbench.engine.program import Conditions
 from gdbench.engine.stream import execute, trace
 from gdbench.errors import UsageError
+from gdbench.statuses import Status
 from gdbench.surfaces import surface
 from gdbench.surfaces.data.holdout import held_out_rows, with_held_out
 
@@ -31,6 +32,8 @@ def ridge():
 def of(made, solver="sgd", rate=0.1, steps=100, **settings):
     """A program of `made` at its start, a run for each rate."""
     program = program_of("ellipse", solver, rate, steps=steps)
+    names = {item.name for item in fields(Conditions)}
+    under = {"gtol": 0.0, **{name: settings.pop(name) for name in names & set(settings)}}
     return replace(
         program,
         surface=made,
@@ -39,7 +42,8 @@ def of(made, solver="sgd", rate=0.1, steps=100, **settings):
         data=made.data,
         starts=np.tile(made.start_point(made.dimension), (len(program), 1)),
         f_star=np.full(len(program), np.nan),
-        **{"gtol": 0.0, **settings},
+        conditions=replace(program.conditions, **under),
+        **settings,
     )
 
 
@@ -53,8 +57,8 @@ def test_a_goal_ends_a_run_as_reached_at_its_first_step(ridge, dtype):
     # x1 grows by 1.2 a step: 1e-3 1.2^38 = 1.02; by 1.02 a step it needs 349
     assert 1e-3 * 1.2**37 < 1 < 1e-3 * 1.2**38
     assert records.steps.tolist() == [38, 100]
-    assert records.status[0] == REACHED
-    assert records.status[1] != REACHED
+    assert records.status[0] == Status.REACHED
+    assert records.status[1] != Status.REACHED
     assert abs(records.x[0, 1]) > 1
 
 
@@ -91,7 +95,7 @@ def test_no_gradient_ends_a_run_where_gtol_is_zero():
         return x[0] ** 3
 
     still = of(level, steps=10, gtol=1e-12)
-    assert execute(still).status.tolist() == [STATIONARY]
+    assert execute(still).status.tolist() == [Status.STATIONARY]
     going = of(level, steps=10, gtol=0.0)
     assert execute(going).steps.tolist() == [10]
 
@@ -190,7 +194,7 @@ def test_patience_ends_a_run_where_a_plain_loop_stops(neuron):
         step, lowest, when = plain_loop(neuron, rate, 5, 2000)
         assert step < 2000
         assert records.steps[run] == step
-        assert records.status[run] == STOPPED
+        assert records.status[run] == Status.STOPPED
         assert records.held_out_step[run] == when
         assert records.held_out_loss[run] == pytest.approx(lowest, rel=1e-12)
     # the trace is the run

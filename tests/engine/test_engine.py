@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import gdbench
 from gdbench.engine import lane_count, lanes, packing, stream
-from gdbench.engine.records import STATUSES
 from gdbench.engine.status import threshold
 from gdbench.engine.stream import distinct_rows, execute, trace
 from gdbench.engine.threads import Task, execute_all, execute_tasks
 from gdbench.solvers import solver
 from gdbench.spec.run import LADDER
+from gdbench.statuses import Status
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +294,7 @@ def test_tasks_change_no_bit(many, others, threads):
     for place, i in enumerate(order):
         assert_same_bits(found[place], wanted[i][0], wanted[i][1])
     everything = [records for _, records in jobs]
-    ended = np.bincount(np.concatenate([records.status for records in everything]), minlength=len(STATUSES))
+    ended = np.bincount(np.concatenate([records.status for records in everything]), minlength=len(Status))
     np.testing.assert_array_equal(sum(advance.ended for advance in heard), ended)
     assert sum(advance.steps for advance in heard) == sum(int(records.steps.sum()) for records in everything)
     assert sum(advance.executed for advance in heard) == sum(records.executed for records in found.values())
@@ -315,8 +315,8 @@ def test_tasks_of_one_group_with_other_settings_stay_their_own(many):
     # arguments that all lanes share: these cannot follow in the same lanes
     variants = [
         few,
-        replace(few, steps=20),
-        replace(few, gtol=0.0),
+        few.under(steps=20),
+        few.under(gtol=0.0),
         few,
         replace(few, parameters={"a": 2.0, "b": few.parameters["b"]}),
     ]

@@ -6,12 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.programs import program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
 from gdbench.engine import scalarize
+from gdbench.engine.compiled_loop import forget_machines
 from gdbench.engine.scalarize import by_scalars
+from gdbench.engine.step import Arguments, Step
+from gdbench.engine.stream import execute
+from gdbench.solvers import SOLVERS
+from gdbench.surfaces import SURFACES
 
 X = np.array([0.3, -1.7, 2.2, 0.9, -0.4, 1.3])
 M = np.random.default_rng(0).normal(size=(6, 6))
@@ -261,3 +267,51 @@ def test_an_empty_slice_adds_nothing():
     np.testing.assert_allclose(by_scalars(jax.grad(rest_is_empty))(x), [1.0, 1.0], rtol=1e-15)
     rows = jnp.stack([x, 2 * x])
     np.testing.assert_allclose(jax.vmap(by_scalars(rest_is_empty))(rows), [-2.5, -5.0], rtol=1e-15)
+
+
+# ---- programs
+
+
+@pytest.mark.parametrize(("surface", "solver"), [("rosenbrock", "momentum"), ("ellipse", "adam")])
+def test_results_are_right_without_it(monkeypatch, surface, solver):
+    program = program_of(surface, solver, [1e-3, 3e-3], known_minimum=False)
+    rewritten = execute(program)
+    monkeypatch.setattr(scalarize, "ENABLED", False)
+    forget_machines()
+    plain = execute(program)
+    forget_machines()
+    # a hundred steps amplify the last bits
+    np.testing.assert_allclose(plain.x, rewritten.x, rtol=1e-11)
+    np.testing.assert_allclose(plain.loss_final, rewritten.loss_final, rtol=1e-10)
+
+
+def primitives(jaxpr):
+    for eqn in jaxpr.eqns:
+        yield eqn.primitive.name
+        if eqn.primitive.name in scalarize.CALLS:
+            for part in eqn.params.values():
+                part = getattr(part, "jaxpr", part)
+                if hasattr(part, "eqns"):
+                    yield from primitives(part)
+
+
+def primitives_of(surface, solver):
+    """The primitives of a step."""
+    step = Step(program_of(surface, solver, known_minimum=False).signature)
+    number = jax.ShapeDtypeStruct((), step.dtype)
+    data = tuple(jax.ShapeDtypeStruct(shape, step.dtype) for shape in step.signature.data_shapes)
+    arguments = Arguments(dict.fromkeys(step.signature.shared, number), data, number, number, number)
+
+    def one(lane, constants, arguments):
+        measured = step.measure(lane, constants, arguments)
+        going = step.going(lane, measured, constants, arguments)
+        return step(lane, measured, going, constants, arguments)
+
+    return set(primitives(jax.make_jaxpr(one)(step.template, step.constants, arguments).jaxpr))
+
+
+def test_no_step_holds_a_primitive_that_nobody_has_thought_of():
+    known = scalarize.ELEMENTWISE | scalarize.CALLS | scalarize.WHOLE | {"dot_general"}
+    known |= set(scalarize.REDUCTIONS) | set(scalarize.MOVES)
+    pairs = [("ellipse", name) for name in SOLVERS] + [(name, "sgd") for name in SURFACES]
+    assert {pair: unknown for pair in pairs if (unknown := primitives_of(*pair) - known)} == {}

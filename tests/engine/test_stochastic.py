@@ -54,7 +54,7 @@ def tells(oracle, x, *, what="grad", calls=1):
 
 def told(program, **options):
     """What the oracle said to every run in its first step `[runs, n]`."""
-    program = replace(program, solver_options={**program.solver_options, **options}, steps=1)
+    program = replace(program.under(steps=1), solver_options={**program.solver_options, **options})
     return np.stack([path.x[1] for path in trace(program)])
 
 
@@ -206,7 +206,7 @@ def test_all_else_is_exact_under_noise(what):
 @pytest.mark.parametrize("what", ["pair value", "hvp", "pair", *rarely("value", "hessian", "grad")])
 def test_all_is_that_of_the_batch(what):
     ground = table(10, 3)
-    found = told(replace(program_of(ground, tells, seeds=np.arange(20.0), what=what), batch_size=4))
+    found = told(program_of(ground, tells, seeds=np.arange(20.0), what=what).under(batch_size=4))
     inputs, targets = ground.data
     x = np.full(3, 0.5)
     for run, rows in enumerate(batches(range(20), [0], 10, 4)[:, 0]):
@@ -224,7 +224,7 @@ def test_all_is_that_of_the_batch(what):
 def test_an_epochs_mean_gradient_is_that_of_all_examples(size):
     found = table(12, 2)
     still = solver(register=False, name="still")(lambda oracle, x: x + oracle.grad(jnp.full_like(x, 0.5)))
-    path = trace(replace(program_of(found, still, steps=60 // size), batch_size=size))[0].x
+    path = trace(program_of(found, still, steps=60 // size).under(batch_size=size))[0].x
     inputs, targets = found.data
     full = 2 * inputs.T @ (inputs @ np.full(2, 0.5) - targets) / 12
     epochs = np.diff(path, axis=0).reshape(5, -1, 2)
@@ -237,7 +237,7 @@ def test_minibatch_descent_agrees_with_a_loop_in_numpy():
     program = program_of(found, "momentum", 0.02, seeds=[3.0, 8.0], steps=100, momentum=0.5)
     inputs, targets = found.data
     rows = batches([3, 8], range(100), 178, 32)
-    for run, path in enumerate(trace(replace(program, batch_size=32))):
+    for run, path in enumerate(trace(program.under(batch_size=32))):
         x, velocity = np.full(14, 0.5), np.zeros(14)
         for step in range(100):
             chosen = rows[run, step]
@@ -256,7 +256,7 @@ def test_two_contradicting_examples_in_turn_are_a_cycle():
     program = program_of(contradiction, "sgd", rate, seeds=np.arange(runs), steps=steps, known_minimum=False)
     order = batches(range(runs), range(steps), 2, 1)[:, :, 0]
     seen = 0
-    for path, visited in zip(trace(replace(program, batch_size=1)), order, strict=True):
+    for path, visited in zip(trace(program.under(batch_size=1)), order, strict=True):
         # where 16 visits before a step were in turn, 0.1^16 of where they began is left
         turns = np.convolve(np.diff(visited) != 0, np.ones(15, int), "valid") == 15
         for end in np.flatnonzero(turns) + 16:
@@ -273,7 +273,7 @@ def test_noisy_descent_on_a_parabola_scatters_as_theory_says(dtype):
     program = program_of(
         parabola, "sgd", rates, seeds=np.arange(12_000), param={"curvature": 1.5}, steps=150, known_minimum=False
     )
-    x = execute(replace(program, noise=sigmas, dtype=dtype)).x[:, 0].reshape(6, 2000)
+    x = execute(replace(program.under(dtype=dtype), noise=sigmas)).x[:, 0].reshape(6, 2000)
     rate, sigma = rates[::2000], sigmas[::2000]
     wanted = rate * sigma**2 / (1.5 * (2 - rate * 1.5))
     # a variance of m normal numbers scatters by sqrt(2 / m), their mean by sqrt(1 / m); what is left of the start, e-11
@@ -307,7 +307,7 @@ def many(dimension, dtype="float64"):
         known_minimum=False,
         dtype=dtype,
     )
-    return replace(program, noise=np.linspace(0, 1, runs), batch_size=6)
+    return replace(program.under(batch_size=6), noise=np.linspace(0, 1, runs))
 
 
 @pytest.mark.parametrize(
@@ -338,8 +338,8 @@ def test_every_solver_gets_the_same_draws():
         )
     )
     found = table(20, 2)
-    ways = [replace(program_of(found, way, 0.05, steps=80), noise=0.3, batch_size=3) for way in ("sgd", asks)]
-    ways.append(replace(program_of(found, "momentum", 0.05, steps=80, momentum=0.0), noise=0.3, batch_size=3))
+    ways = [replace(program_of(found, way, 0.05, steps=80).under(batch_size=3), noise=0.3) for way in ("sgd", asks)]
+    ways.append(replace(program_of(found, "momentum", 0.05, steps=80, momentum=0.0).under(batch_size=3), noise=0.3))
     paths = [trace(way)[0].x for way in ways]
     for path in paths[1:]:
         np.testing.assert_allclose(path, paths[0], rtol=1e-12)
@@ -362,22 +362,22 @@ def test_noise_and_seed_compile_nothing_and_sizes_do():
     shared = replace(program, noise=0.5)
     execute(shared)
     assert compilations(lambda: execute(replace(shared, noise=0.25))) == 0
-    assert compilations(lambda: execute(replace(program, batch_size=5))) > 0
+    assert compilations(lambda: execute(program.under(batch_size=5))) > 0
 
 
 def test_without_noise_and_with_all_examples_the_program_is_the_old_one():
     program = program_of(table(20, 2), "sgd", [0.1, 0.2])
     for size in (0, 20, 21):
-        assert replace(program, batch_size=size).signature == program.signature
-        assert not replace(program, batch_size=size).stochastic
-    assert replace(program, batch_size=19).signature != program.signature
+        assert program.under(batch_size=size).signature == program.signature
+        assert not program.under(batch_size=size).stochastic
+    assert program.under(batch_size=19).signature != program.signature
     assert replace(program, noise=0.0).signature != program.signature
     np.testing.assert_allclose(execute(replace(program, noise=0.0)).x, execute(program).x, rtol=1e-13)
 
 
 def test_evaluations_are_counted_as_before():
     program = program_of(table(20, 2), "nesterov", 0.01, steps=30)
-    exact, random = execute(program), execute(replace(program, noise=0.1, batch_size=4))
+    exact, random = execute(program), execute(replace(program.under(batch_size=4), noise=0.1))
     for name in ("steps", "value_evals", "grad_evals", "hess_evals"):
         np.testing.assert_array_equal(getattr(random, name), getattr(exact, name))
 
@@ -386,7 +386,7 @@ def test_settings_name_the_noise_and_the_batch_size():
     program = program_of(table(20, 2), "sgd", [0.1, 0.2])
     assert "surface.noise" not in program.settings
     assert program.surface_settings == {}
-    swept = replace(program, noise=np.array([0.1, 0.2]), batch_size=30)
+    swept = replace(program.under(batch_size=30), noise=np.array([0.1, 0.2]))
     assert "surface.noise" in swept.swept
     assert swept.take(np.array([1])).noise.tolist() == [0.2]
     assert replace(program, noise=0.1).shared["surface.noise"] == 0.1
@@ -422,4 +422,4 @@ def uneven(x, inputs, targets):
 def test_what_does_not_fit_is_one_sentence(where, given, words):
     program = program_of(where, "sgd")
     with pytest.raises(UsageError, match=words):
-        replace(program, **given)
+        replace(program.under(batch_size=given.pop("batch_size", 0)), **given)

@@ -48,7 +48,7 @@ def assert_no_number_compiles_again(program: Program, arrive: tuple[str, ...] = 
         "starts": replace(program, starts=program.starts * 0.9 + 0.01),
         "seeds": replace(program, seeds=program.seeds + 7),
         "f_star": replace(program, f_star=np.full(2, np.nan)),
-        "rtol": replace(program, rtol=1e-3, atol=1e-2, gtol=1e-3, targets=(0.5, 0.25), steps=33),
+        "rtol": program.under(rtol=1e-3, atol=1e-2, gtol=1e-3, targets=(0.5, 0.25), steps=33),
         "more": program.take(np.array([0, 1, 1, 0, 1] * 40)),
     }
     found = {}

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gdbench.engine.program import Program
-from gdbench.engine.records import STATUSES, Records
+from gdbench.engine.program import Conditions, Program
+from gdbench.engine.records import Records
 from gdbench.engine.stream import execute, trace
 from gdbench.solvers import SOLVERS, Solver
+from gdbench.statuses import Status
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of
 
@@ -50,6 +51,7 @@ def program_of(
     return Program(
         surface=surface,
         solver=solver,
+        conditions=Conditions(steps, rtol, atol, gtol, dtype, targets=targets),
         hyperparameters=hyperparameters,
         parameters={**surface.parameters, **swept},
         solver_options={**solver.options, **{k: v for k, v in settings.items() if k in solver.options}},
@@ -58,12 +60,6 @@ def program_of(
         starts=np.broadcast_to(points, (runs, surface.dimension)).copy(),
         seeds=np.broadcast_to(np.asarray(seeds, float), runs).copy(),
         f_star=np.full(runs, facts_of(surface).f_star if known_minimum else np.nan),
-        steps=steps,
-        rtol=rtol,
-        atol=atol,
-        gtol=gtol,
-        dtype=dtype,
-        targets=targets,
     )
 
 
@@ -83,7 +79,7 @@ def assert_same_bits(found: Records, wanted: Records, rows: Any = slice(None)) -
 
 def status_of(records: Records) -> list[str]:
     """The status of every run, as a word."""
-    return [STATUSES[status] for status in records.status]
+    return [Status(status).word for status in records.status]
 
 
 def steps_to_target(program: Program) -> float:

@@ -7,7 +7,8 @@ from helpers.plain_tuning import choose, score_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdbench.planning.run_grid import Conditions, RunGrid, problem_of
+from gdbench.engine.program import Conditions
+from gdbench.planning.run_grid import RunGrid, problem_of
 from gdbench.results.derive import trials_of
 from gdbench.results.selection import METRICS, chosen_runs, median
 from gdbench.results.table import table_of, table_with_theory

@@ -11,8 +11,9 @@ from helpers.sweep_folders import begin
 
 from gdbench import formatting
 from gdbench.cli.app import call
-from gdbench.engine.records import STATUSES, Advance
+from gdbench.engine.records import Advance
 from gdbench.runner import progress
+from gdbench.statuses import Status
 
 SPEC = "surface: [ellipse]\nsolver: [sgd, momentum]\nlearning_rate: {log: [1e-3, 1], num: 8}\nstarts: 4\nsteps: 200\n"
 SWEEP = ["sweep", "c.yaml", "--no-plots"]
@@ -45,7 +46,7 @@ def test_a_tally_counts_what_was_stored_and_what_ended():
     assert re.fullmatch(
         r"520 of 1 000 runs, (499|500) steps/s, 40 s left; 100 reached, 20 stationary", tally.sentence()
     )
-    assert len(tally.ended) == len(STATUSES)
+    assert len(tally.ended) == len(Status)
 
 
 def test_plain_lines_in_a_pipe(here, monkeypatch, capsys):

@@ -143,7 +143,7 @@ def test_every_step_keeps_its_types_and_asks_for_what_it_needs(names):
         program = program_of("ellipse", solver, 0.01, **given)
         with jax.enable_x64(True):
             # raises where a step changes a type, which it may where JAX has float64 as well
-            _, asked = Step(replace(program, dtype="float32").signature).probe()
+            asked = Step(program.under(dtype="float32").signature).evaluations
         assert (asked.value, asked.grad) == (int("value" in ASKS.get(name, ())), 1), name
         assert asked.key == (name in RANDOM), name
         # the line search, and Sophia's Hessian

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -210,7 +209,7 @@ def test_one_example_at_a_time_is_the_backward_pass_of_that_example():
     program = program_of(
         "backprop", "sgd", 0.5, param={"layout": "2,4,1", "biases": True}, steps=8, known_minimum=False
     )
-    found = trace(replace(program, batch_size=1, shuffle=False))[0].x
+    found = trace(program.under(batch_size=1, shuffle=False))[0].x
     x, slope = found[0], jax.jit(partial(backward, network))
     for step in range(8):
         rows = [array[step % 4 : step % 4 + 1] for array in XOR]

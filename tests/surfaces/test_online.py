@@ -29,7 +29,7 @@ def weights(examples, batch, rates=RATES, steps=2000):
     program = program_of(
         "contradictory", "sgd", rates, param={"examples": examples}, steps=steps, known_minimum=False, starts=[-1.0]
     )
-    return np.array([path.x[:, 0] for path in trace(replace(program, batch_size=batch, shuffle=False))])
+    return np.array([path.x[:, 0] for path in trace(program.under(batch_size=batch, shuffle=False))])
 
 
 # ---- the cycle

@@ -11,9 +11,9 @@ from helpers.programs import program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdbench.engine.records import STATUSES
 from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
+from gdbench.statuses import Status
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.data.models import linear, logistic
 from gdbench.surfaces.facts import facts_of, values
@@ -243,7 +243,7 @@ def test_the_saddle_is_left_when_its_closed_form_says():
     # plain descent multiplies x1 by 1 + 2 lr: 0.001 passes 1 at the first k with (1 + 2 lr)^k > 1000
     rates = [0.01, 0.1, 0.4]
     records = execute(program_of("saddle", "sgd", rates, steps=400))
-    assert [STATUSES[status] for status in records.status] == ["reached"] * 3
+    assert [Status(status).word for status in records.status] == ["reached"] * 3
     wanted = [int(np.floor(np.log(1000) / np.log(1 + 2 * rate))) + 1 for rate in rates]
     assert records.steps.tolist() == wanted
     np.testing.assert_allclose(records.x[:, 1], 0.001 * (1 + 2 * np.array(rates)) ** wanted, rtol=1e-12)
