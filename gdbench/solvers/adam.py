@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _adam_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def _adam_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
@@ -21,17 +24,17 @@ def _adam_state(x: Array) -> tuple[Array, Array, Array, Array]:
 )
 def adam(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Adam: momentum on the gradient over RMSprop's rate, both corrected for their start at zero."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -48,7 +51,7 @@ adam.alike("torch", note="the paper's update and defaults")
 adam.alike("optax", note="the paper's update and defaults; optax's eps_root is 0")
 
 
-def _adamax_state(x: Array) -> tuple[Array, Array, Array]:
+def _adamax_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     return jnp.zeros_like(x), jnp.zeros_like(x), jnp.ones((), x.dtype)
 
 
@@ -59,15 +62,15 @@ def _adamax_state(x: Array) -> tuple[Array, Array, Array]:
 )
 def adamax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    largest: Array,
-    b1_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     """Adamax: Adam over the largest gradient of late instead of the root of the mean square."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -86,16 +89,16 @@ _ADAMAX_FORMULA = "m ← b1 m + (1 - b1) g;  u ← max(b2 u, |g| + eps);  x ← 
 @adamax.convention("torch", init=_adamax_state, formula=_ADAMAX_FORMULA, note=_ADAMAX_NOTE)
 def _adamax_eps(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    largest: Array,
-    b1_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     """Adamax as torch.optim.Adamax and optax.adamax have it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -111,18 +114,18 @@ def _adamax_eps(
 )
 def adamw(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 2.5e-4,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW: Adam whose weights decay as well, past the root; it rests beside the minimiser, nearer to zero.
 
     The paper gives `weight_decay` no default: this is its normalised 0.025, divided by the root of 10000 full batches.
@@ -142,18 +145,18 @@ _ADAMW_FORMULA = "m, v as in adam;  x ← x - lr (m/(1 - b1ᵗ) / (√(v/(1 - b2
 )
 def _adamw_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 0.01,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW as torch.optim.AdamW has it."""
     moved, *state = adam.function(
         oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
@@ -166,18 +169,18 @@ def _adamw_torch(
 )
 def _adamw_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 1e-4,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW as optax.adamw has it: torch's update."""
     moved, *state = adam.function(
         oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
@@ -192,11 +195,11 @@ def _adamw_optax(
 )
 def qhadam(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.995,
@@ -204,7 +207,7 @@ def qhadam(
     nu1: float = 0.7,
     nu2: float = 1.0,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Quasi-hyperbolic Adam: both of Adam's means are mixed with what this step alone has seen."""
     gradient = oracle.grad(x)
     square = gradient * gradient

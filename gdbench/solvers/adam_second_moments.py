@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def _debiased_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
 
-def _amsgrad_state(x: Array) -> tuple[Array, Array, Array]:
+def _amsgrad_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     return jnp.zeros_like(x), jnp.zeros_like(x), jnp.zeros_like(x)
 
 
@@ -25,15 +28,15 @@ def _amsgrad_state(x: Array) -> tuple[Array, Array, Array]:
 )
 def amsgrad(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """AMSGrad: Adam over the largest mean square so far, so that no rate ever grows; nothing is debiased."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -44,7 +47,9 @@ def amsgrad(
     return x - learning_rate * mean / root, mean, mean_square, largest
 
 
-def _debiased_amsgrad_state(x: Array) -> tuple[Array, ...]:
+def _debiased_amsgrad_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     return *_amsgrad_state(x), *_debiased_state(x)[2:]
 
 
@@ -56,18 +61,20 @@ def _debiased_amsgrad_state(x: Array) -> tuple[Array, ...]:
 )
 def _amsgrad_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]
+]:
     """AMSGrad as torch.optim.Adam(amsgrad=True) has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -86,18 +93,20 @@ def _amsgrad_torch(
 )
 def _amsgrad_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]
+]:
     """AMSGrad as optax.amsgrad has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -115,17 +124,17 @@ def _amsgrad_optax(
 )
 def adabelief(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    variance: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    variance: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdaBelief: Adam over the spread of the gradient around its mean, so that what came as expected goes far."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -144,18 +153,18 @@ def adabelief(
 )
 def _adabelief_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    variance: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    variance: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-16,
     eps_root: float = 1e-16,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdaBelief as optax.adabelief has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -172,15 +181,15 @@ def _adabelief_optax(
 )
 def yogi(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-3,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Yogi: Adam whose second moment moves by the gradient's square alone, so that it forgets no faster than it learns.
 
     Nothing is debiased.
@@ -193,7 +202,9 @@ def yogi(
     return x - learning_rate * mean / (jnp.sqrt(mean_square) + eps), mean, mean_square
 
 
-def _yogi_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def _yogi_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.full_like(x, 1e-6), jnp.full_like(x, 1e-6), one, one
 
@@ -206,17 +217,17 @@ def _yogi_state(x: Array) -> tuple[Array, Array, Array, Array]:
 )
 def _yogi_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-3,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Yogi as optax.yogi has it."""
     gradient = oracle.grad(x)
     square = gradient * gradient

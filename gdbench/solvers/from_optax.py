@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.errors import UsageError, one_line
 from gdbench.solvers.base import SOLVERS, Solver
@@ -108,7 +109,7 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
             x, number = jnp.ones(2), jnp.ones(())
             notes: list[str] = []
 
-            def step(x: Array, given: Any) -> None:
+            def step(x: Float[Array, "n"], given: Any) -> None:
                 oracle, given = Oracle(lambda x: jnp.sum(x)), {**fixed, **given}
                 carried = rule.init(x, **given)
                 rule(oracle, x, carried, **given)

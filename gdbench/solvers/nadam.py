@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def _debiased_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
@@ -22,17 +25,17 @@ def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
 )
 def nadam(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Nadam: Adam that looks ahead, by weighing the newest gradient as the next step's mean will.
 
     The momentum is constant and 1 - b1ᵗ debiases all of it. Dozat's own algorithm 2 debiases the mean for the next
@@ -47,7 +50,9 @@ def nadam(
     return x - learning_rate * ahead / root, mean, mean_square, b1_power, b2_power
 
 
-def _scheduled_state(x: Array) -> tuple[Array, Array, Array, Array, Array]:
+def _scheduled_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one, one
 
@@ -61,19 +66,21 @@ def _scheduled_state(x: Array) -> tuple[Array, Array, Array, Array, Array]:
 )
 def _nadam_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    schedule: Array,
-    product: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    schedule: Float[Array, ""],
+    product: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     momentum_decay: float = 4e-3,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""], Float[Array, ""]
+]:
     """Nadam as torch.optim.NAdam has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -95,17 +102,17 @@ def _nadam_torch(
 )
 def _nadam_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Nadam as optax.nadam has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
@@ -123,18 +130,18 @@ def _nadam_optax(
 )
 def nadamw(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 0.01,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """NadamW: Nadam whose weights decay as well, past the root.
 
     No paper gives `weight_decay` a default: this is the one that torch gives AdamW.
@@ -152,12 +159,12 @@ def nadamw(
 )
 def _nadamw_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    schedule: Array,
-    product: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    schedule: Float[Array, ""],
+    product: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
@@ -165,7 +172,9 @@ def _nadamw_torch(
     eps: float = 1e-8,
     momentum_decay: float = 4e-3,
     weight_decay: float = 0.0,
-) -> tuple[Array, ...]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""], Float[Array, ""]
+]:
     """NadamW as torch.optim.NAdam(decoupled_weight_decay=True) has it."""
     settings = {"learning_rate": learning_rate, "b1": b1, "b2": b2, "eps": eps, "momentum_decay": momentum_decay}
     moved, *state = _nadam_torch(oracle, x, mean, mean_square, schedule, product, b2_power, **settings)
@@ -179,18 +188,18 @@ def _nadamw_torch(
 )
 def _nadamw_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 1e-4,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """NadamW as optax.nadamw has it."""
     moved, *state = _nadam_optax(
         oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float
 
 from gdbench.errors import UsageError
 from gdbench.solvers.optax_factories import library, release
@@ -64,13 +65,15 @@ class Rule:
             transformation = optax.chain(transformation, optax.scale(-1.0))
         return optax.with_extra_args_support(transformation)
 
-    def init(self, x: Array, **settings: Any) -> Carried:
+    def init(self, x: Float[Array, "n"], **settings: Any) -> Carried:
         """What is carried before the first step."""
         params, state = _start(self.made(settings), x)
         leaves = {path: jnp.asarray(leaf) for path, leaf in _leaves(state) if not _is_key(leaf)}
         return Carried(leaves, params if _reading(state, params) else None)
 
-    def __call__(self, oracle: Oracle, x: Array, carried: Carried, **settings: Any) -> tuple[Array, Carried]:
+    def __call__(
+        self, oracle: Oracle, x: Float[Array, "n"], carried: Carried, **settings: Any
+    ) -> tuple[Float[Array, "n"], Carried]:
         """One update: the new iterate and what is carried on."""
         optax = library()
         transformation = self.made(settings)
@@ -100,14 +103,16 @@ class Rule:
         reading = _reading(after, params)
         return (reading(), Carried(leaves, params)) if reading else (params, Carried(leaves, None))
 
-    def wanted(self, transformation: Any, point: Array, state: Any, params: Any) -> tuple[str, ...]:
+    def wanted(self, transformation: Any, point: Float[Array, "n"], state: Any, params: Any) -> tuple[str, ...]:
         """The extra arguments of an update, found by tracing; raises what is raised without any where none will do."""
         first: Exception | None = None
         for names in WANTED:
             # never charged: nothing here is computed
             oracle = Oracle(lambda x: jnp.sum(x))
 
-            def update(gradient: Array, value: Array, names: Any = names, oracle: Oracle = oracle) -> Any:
+            def update(
+                gradient: Float[Array, "n"], value: Float[Array, ""], names: Any = names, oracle: Oracle = oracle
+            ) -> Any:
                 extras = {name: _offer(name, oracle, value, gradient, []) for name in names}
                 return transformation.update(gradient, state, params, **extras)
 
@@ -121,7 +126,7 @@ class Rule:
         raise first
 
 
-def _start(transformation: Any, x: Array) -> tuple[Any, Any]:
+def _start(transformation: Any, x: Float[Array, "n"]) -> tuple[Any, Any]:
     """The parameters and the state before the first step; a look-ahead has two points for parameters."""
     both = library().LookaheadParams.init_synced(x)
     try:
@@ -181,7 +186,7 @@ def _filled(template: Any, leaves: Mapping[str, Any], oracle: Oracle) -> tuple[A
     return jax.tree.unflatten(jax.tree.structure(template), filled), keys
 
 
-def _offer(name: str, oracle: Oracle, value: Any, gradient: Array, asked: list[str]) -> Any:
+def _offer(name: str, oracle: Oracle, value: Any, gradient: Float[Array, "n"], asked: list[str]) -> Any:
     """The extra argument `name`; `asked` grows by a name whenever f itself is traced through it."""
     if name == "value":
         return value
@@ -191,7 +196,7 @@ def _offer(name: str, oracle: Oracle, value: Any, gradient: Array, asked: list[s
         return lambda params, *_: oracle.grad(params)
     f = oracle.uncounted()
 
-    def function(params: Array) -> Array:
+    def function(params: Float[Array, "n"]) -> Float[Array, ""]:
         asked.append(name)
         return f(params)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Bool, Float, Int
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
@@ -19,7 +20,7 @@ MOST_TRIALS = 30
     formula="x ← x + d,  H d = -g;  safeguard: H = QΛQᵀ, d = -Q max(|Λ|, small)⁻¹ Qᵀ g, halved until f falls by enough",
     source="Nocedal and Wright 2006, section 3.3 and, for the safeguard, 3.4 and algorithm 3.1",
 )
-def newton(oracle: Oracle, x: Array, *, safeguard: bool = False) -> Array:
+def newton(oracle: Oracle, x: Float[Array, "n"], *, safeguard: bool = False) -> Float[Array, "n"]:
     """Newton's method: the full step to where the quadratic model is stationary, be it a minimum, saddle or maximum.
 
     With `safeguard` every step goes down. Where the model has no such point, or no step will do, x stays.
@@ -34,12 +35,14 @@ def newton(oracle: Oracle, x: Array, *, safeguard: bool = False) -> Array:
     curvatures = jnp.maximum(curvatures, float(jnp.finfo(x.dtype).eps) ** 0.5 * largest)
     direction = -axes @ (axes.T @ gradient / curvatures)
 
-    def halved(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def halved(
+        carry: tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]],
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
         rate, _, trials = carry
         rate = 0.5 * rate
         return rate, oracle.value(x + rate * direction), trials + 1
 
-    def falls(rate: Array, trial: Array) -> Array:
+    def falls(rate: Float[Array, ""], trial: Float[Array, ""]) -> Bool[Array, ""]:
         return trial <= value + FALL * rate * (gradient @ direction)  # false where the trial is not a number
 
     first = (jnp.ones_like(value), oracle.value(x + direction), jnp.int32(1))
@@ -59,7 +62,13 @@ class _Search(NamedTuple):
     trials: Array
 
 
-def _weak_wolfe(oracle: Oracle, x: Array, value: Array, gradient: Array, direction: Array) -> tuple[Array, Array]:
+def _weak_wolfe(
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    value: Float[Array, ""],
+    gradient: Float[Array, "n"],
+    direction: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """The point where the loss has fallen by enough and the slope has flattened, and the gradient there, each `[n]`.
 
     The rate is doubled while the slope is still steep and no rate is too long, else halved between both (Lewis and
@@ -85,7 +94,9 @@ def _weak_wolfe(oracle: Oracle, x: Array, value: Array, gradient: Array, directi
     return end.x, end.gradient
 
 
-def _inverse_hessian_times(vector: Array, steps: Array, changes: Array) -> Array:
+def _inverse_hessian_times(
+    vector: Float[Array, "n"], steps: Float[Array, "memory n"], changes: Float[Array, "memory n"]
+) -> Float[Array, "n"]:
     """The L-BFGS model of the inverse Hessian times `vector` `[n]`; `steps` and `changes` `[memory, n]`, newest last.
 
     The two loops of Nocedal and Wright 2006, algorithm 7.4; pairs of zeros are empty places.
@@ -93,12 +104,16 @@ def _inverse_hessian_times(vector: Array, steps: Array, changes: Array) -> Array
     products = jnp.sum(steps * changes, axis=1)
     weights = jnp.where(products > 0, 1 / products, 0.0)
 
-    def backward(vector: Array, pair: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    def backward(
+        vector: Float[Array, "n"], pair: tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]
+    ) -> tuple[Float[Array, "n"], Float[Array, ""]]:
         step, change, weight = pair
         share = weight * (step @ vector)
         return vector - share * change, share
 
-    def forward(vector: Array, pair: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
+    def forward(
+        vector: Float[Array, "n"], pair: tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]
+    ) -> tuple[Float[Array, "n"], None]:
         step, change, weight, share = pair
         return vector + (share - weight * (change @ vector)) * step, None
 
@@ -109,7 +124,7 @@ def _inverse_hessian_times(vector: Array, steps: Array, changes: Array) -> Array
     return lax.scan(forward, scale * vector, (steps, changes, weights, shares))[0]
 
 
-def _no_pairs(x: Array, memory: int) -> tuple[Array, Array]:
+def _no_pairs(x: Float[Array, "n"], memory: int) -> tuple[Float[Array, "memory n"], Float[Array, "memory n"]]:
     return jnp.zeros((memory, x.size), x.dtype), jnp.zeros((memory, x.size), x.dtype)
 
 
@@ -119,7 +134,14 @@ def _no_pairs(x: Array, memory: int) -> tuple[Array, Array]:
     "r by bisection: f falls by 1e-4 of what the slope promises, and the slope to 0.9 of itself",
     source="Liu and Nocedal 1989, doi:10.1007/BF01589116; Nocedal and Wright 2006, algorithms 7.4 and 7.5",
 )
-def lbfgs(oracle: Oracle, x: Array, steps: Array, changes: Array, *, memory: int = 10) -> tuple[Array, Array, Array]:
+def lbfgs(
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    steps: Float[Array, "memory n"],
+    changes: Float[Array, "memory n"],
+    *,
+    memory: int = 10,
+) -> tuple[Float[Array, "n"], Float[Array, "memory n"], Float[Array, "memory n"]]:
     """Limited-memory BFGS: Newton's step with the curvature that the last pairs of steps and gradients show.
 
     A step costs value and gradient at x and at every rate that is tried. Only pairs with s'y > 0 are kept. Where no
@@ -130,7 +152,7 @@ def lbfgs(oracle: Oracle, x: Array, steps: Array, changes: Array, *, memory: int
     step, change = after - x, there - gradient
     curved = step @ change > float(jnp.finfo(x.dtype).eps) * (change @ change)
 
-    def kept(pairs: Array, new: Array) -> Array:
+    def kept(pairs: Float[Array, "memory n"], new: Float[Array, "n"]) -> Float[Array, "memory n"]:
         pairs = jnp.where(curved, jnp.concatenate([pairs[1:], new[None]]), pairs)
         return jnp.where(jnp.any(step != 0), pairs, 0.0)
 

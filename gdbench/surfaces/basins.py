@@ -5,13 +5,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
 SURVEY = "Jamil and Yang 2013, doi:10.1504/IJMMNO.2013.055204"
 
 
-def _indices(x: Array) -> Array:
+def _indices(x: Float[Array, "n"]) -> Float[Array, "n"]:
     """1, 2, .., n in the type of `x` `[n]`."""
     return jnp.arange(1, x.shape[0] + 1, dtype=x.dtype)
 
@@ -30,7 +31,7 @@ def _at_origin(dimension: int, **_: float) -> np.ndarray:
     note="Condition number 1: plain descent with learning_rate 0.5 is there in one step, and what is slow here is slow "
     "everywhere.",
 )
-def sphere(x: Array) -> Array:
+def sphere(x: Float[Array, "n"]) -> Float[Array, ""]:
     """The sphere: the same curvature in every direction."""
     return jnp.sum(x * x)
 
@@ -45,7 +46,7 @@ def sphere(x: Array) -> Array:
     note="Only the first weight has a curvature at the minimum: descent along weight i slows down as it arrives, to "
     "|xᵢ| ~ k^(-1/(i-1)) after k steps.",
 )
-def sum_of_powers(x: Array) -> Array:
+def sum_of_powers(x: Float[Array, "n"]) -> Float[Array, ""]:
     """The sum of different powers: flatter along every further weight."""
     # x² |x|^k, because the second derivative of |x|² by way of |x| would be 0 at 0; and |x|^k with k < 2 apart, because
     # automatic differentiation multiplies 0 by an infinite |x|^(k-2) there
@@ -64,7 +65,7 @@ def sum_of_powers(x: Array) -> Array:
     note="A quartic wall along one direction above a round bowl: the rate that is stable far out is far too small near "
     "the minimum, where the condition number is 1 + ¼ Σ i².",
 )
-def zakharov(x: Array) -> Array:
+def zakharov(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Zakharov's plate: a bowl with a quartic wall along the direction (1, 2, .., n)."""
     along = jnp.sum(0.5 * _indices(x) * x) ** 2
     return jnp.sum(x * x) + along + along * along
@@ -87,7 +88,7 @@ def _dixon_price_minimisers(dimension: int) -> np.ndarray:
     note="A bent valley that forks: the last weight may have either sign. From three weights on descent may creep "
     "towards (1/3, 0, .., 0), where the gradient vanishes at 2/3.",
 )
-def dixon_price(x: Array) -> Array:
+def dixon_price(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Dixon and Price's bent valley, which ends in two minima."""
     return (x[0] - 1) ** 2 + jnp.sum(_indices(x)[1:] * (2 * x[1:] ** 2 - x[:-1]) ** 2)
 
@@ -100,7 +101,7 @@ def dixon_price(x: Array) -> Array:
     source=SURVEY,
     note="A quadratic of condition number 9, turned by 45 degrees: a rate per weight gains nothing.",
 )
-def booth(x: Array) -> Array:
+def booth(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Booth's function: two linear equations in two unknowns, as a sum of squares."""
     return (x[0] + 2 * x[1] - 7) ** 2 + (2 * x[0] + x[1] - 5) ** 2
 
@@ -114,6 +115,6 @@ def booth(x: Array) -> Array:
     note="A quadratic of eigenvalues 0.04 and 1 along the diagonals: the plate is so flat along x0 = x1 that the loss "
     "falls long before the weights arrive.",
 )
-def matyas(x: Array) -> Array:
+def matyas(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Matyas's plate: nearly flat along the diagonal."""
     return 0.26 * (x[0] ** 2 + x[1] ** 2) - 0.48 * x[0] * x[1]

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench import compilation
 from gdbench.surfaces import Surface
@@ -39,7 +40,9 @@ def influence_of(surface: Surface) -> dict[str, Any]:
     x, one = surface.start_point(surface.dimension), [array[-1:] for array in surface.data]
     shift = SHIFT * (np.arange(network.dimension) == index)
 
-    def looked(x: Array, inputs: Array, targets: Array) -> dict[str, Any]:
+    def looked(
+        x: Float[Array, "n"], inputs: Float[Array, "examples inputs"], targets: Float[Array, "examples outputs"]
+    ) -> dict[str, Any]:
         return {
             "y": network.activations(x, inputs),
             "δ": deltas(network, x, inputs, targets),

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float
 
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Classifier, surface
@@ -69,7 +70,7 @@ class Network:
             first += columns
         return np.concatenate(found)
 
-    def matrices(self, x: Array) -> list[Array]:
+    def matrices(self, x: Float[Array, "n"]) -> list[Float[Array, "from to"]]:
         """The weights `[dimension]` as a matrix `[from, to]` for every layer."""
         found, first = [], 0
         for rows, columns in self.shapes:
@@ -81,7 +82,9 @@ class Network:
         """The kind of unit of every layer above the inputs."""
         return [*[self.hidden] * (len(self.sizes) - 2), self.output]
 
-    def activations(self, x: Array, inputs: Array) -> list[Array]:
+    def activations(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"]
+    ) -> list[Float[Array, "examples units"]]:
         """What the units of every layer put out, `[N, units]` each: first the inputs, last the outputs."""
         layers = [inputs]
         for matrix, kind in zip(self.matrices(x), self.kinds(), strict=True):
@@ -89,20 +92,29 @@ class Network:
             layers.append(unit(kind)(net))
         return layers
 
-    def outputs(self, x: Array, inputs: Array) -> Array:
+    def outputs(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"]
+    ) -> Float[Array, "examples outputs"]:
         """The outputs `[N, outputs]`."""
         return self.activations(x, inputs)[-1]
 
-    def error(self, x: Array, inputs: Array, targets: Array) -> Array:
+    def error(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"], targets: Float[Array, "examples outputs"]
+    ) -> Float[Array, ""]:
         """E: the mean over examples of (y - t)², summed over the outputs; `targets` `[N, outputs]`."""
         return jnp.mean(jnp.sum((self.outputs(x, inputs) - targets) ** 2, axis=1))
 
-    def _joined(self, layer: Array) -> Array:
+    def _joined(self, layer: Float[Array, "examples units"]) -> Float[Array, "examples from"]:
         """A layer's activations and, with biases, the constant 1."""
         return jnp.concatenate([layer, jnp.ones_like(layer[:, :1])], axis=1) if self.biases else layer
 
 
-def deltas(network: Network, x: Array, inputs: Array, targets: Array) -> list[Array]:
+def deltas(
+    network: Network,
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+) -> list[Float[Array, "examples units"]]:
     """δ = ∂(y - t)²/∂net of every unit above the inputs, `[N, units]` by layer, from the outputs down.
 
     δ_out = 2 (y - t) y'(net), below it δ_j = y'_j Σ_k w_jk δ_k. For a sigmoid y' = y (1 - y).
@@ -116,7 +128,12 @@ def deltas(network: Network, x: Array, inputs: Array, targets: Array) -> list[Ar
     return found[::-1]
 
 
-def backward(network: Network, x: Array, inputs: Array, targets: Array) -> Array:
+def backward(
+    network: Network,
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+) -> Float[Array, "n"]:
     """∂E/∂w `[dimension]` by the chain rule, without automatic differentiation: the mean over examples of y_i δ_j."""
     layers = network.activations(x, inputs)[:-1]
     pairs = zip(layers, deltas(network, x, inputs, targets), strict=True)
@@ -158,13 +175,15 @@ class Learned:
 
     network: Network
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "n"]) -> Bool[Array, ""]:
         """At the weights `x` `[dimension]`."""
         outputs = self.network.outputs(x, jnp.asarray(INPUTS, x.dtype))
         return jnp.all(jnp.abs(outputs - jnp.asarray(TARGETS, x.dtype)) < 0.5)
 
 
-def _predicted(x: Array, points: Array, *, layout: str, biases: bool) -> Array:
+def _predicted(
+    x: Float[Array, "n"], points: Float[Array, "points 2"], *, layout: str, biases: bool
+) -> Float[Array, "points"]:
     """The output at `points` `[p, 2]`; from ½ up it stands for a 1, as the goal has it."""
     return network_of(layout, biases, 2, 1, "backprop").outputs(x, points)[:, 0]
 
@@ -199,6 +218,13 @@ def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
     "numbers, uniform in [-1, 1], on a plateau: all outputs are near ½ and E is near ¼. The weights are in order of "
     "layer, then of the unit that they come from, then of the one that they go to; biases come last in their layer.",
 )
-def backprop(x: Array, inputs: Array, targets: Array, *, layout: str = "2,3,3,1", biases: bool = False) -> Array:
+def backprop(
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+    *,
+    layout: str = "2,3,3,1",
+    biases: bool = False,
+) -> Float[Array, ""]:
     """The course's network of 18 weights: two layers of three sigmoid units between two inputs and an output."""
     return network_of(layout, biases, inputs.shape[1], targets.shape[1], "backprop").error(x, inputs, targets)
