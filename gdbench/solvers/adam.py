@@ -10,15 +10,25 @@ from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _adam_state(
+def debiased_state(
     x: Float[Array, "n"],
 ) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
+    """Return the first state of Adam and its kin: both means at 0, the powers of b1 and b2 at 1."""
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
 
+def next_power(b: float, power: Float[Array, ""]) -> Float[Array, ""]:
+    """Return bᵗ from `power`, which is bᵗ⁻¹: the share that debiasing by 1 - bᵗ removes.
+
+    The power is carried, because one product a step is cheaper than raising b to the step's number.
+    """
+    # Below 1e-30 it no longer changes 1 - bᵗ; kept there it never becomes subnormal, where arithmetic is much slower.
+    return jnp.maximum(b * power, 1e-30)
+
+
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m ← b1 m + (1 - b1) g;  v ← b2 v + (1 - b2) g²;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
     source="Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Ruder 2016, arXiv:1609.04747, section 4.6",
 )
@@ -39,9 +49,7 @@ def adam(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    # The powers are carried: one product a step is cheaper than raising b to the step's number. Below 1e-30 they no
-    # longer change 1 - b; kept there, they never become subnormal, where arithmetic is many times slower.
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     # eps stands outside the root, as Kingma and Ba write it
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power
@@ -75,7 +83,7 @@ def adamax(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     largest = jnp.maximum(b2 * largest, jnp.abs(gradient))
-    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
+    b1_power = next_power(b1, b1_power)
     # there is no eps: a weight without any gradient yet stays where it is
     scale = jnp.where(largest > 0, largest, jnp.inf)
     return x - learning_rate * (mean / (1 - b1_power)) / scale, mean, largest, b1_power
@@ -103,12 +111,12 @@ def _adamax_eps(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     largest = jnp.maximum(b2 * largest, jnp.abs(gradient) + eps)
-    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
+    b1_power = next_power(b1, b1_power)
     return x - learning_rate * (mean / (1 - b1_power)) / largest, mean, largest, b1_power
 
 
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps) - weight_decay x",
     source="Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2",
 )
@@ -141,7 +149,7 @@ _ADAMW_FORMULA = "m, v as in adam;  x ← x - lr (m/(1 - b1ᵗ) / (√(v/(1 - b2
 
 
 @adamw.convention(
-    "torch", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 0.01"
+    "torch", init=debiased_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 0.01"
 )
 def _adamw_torch(
     oracle: Oracle,
@@ -165,7 +173,7 @@ def _adamw_torch(
 
 
 @adamw.convention(
-    "optax", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 1e-4"
+    "optax", init=debiased_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 1e-4"
 )
 def _adamw_optax(
     oracle: Oracle,
@@ -189,7 +197,7 @@ def _adamw_optax(
 
 
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr ((1 - nu1) g + nu1 m/(1 - b1ᵗ)) / (√((1 - nu2) g² + nu2 v/(1 - b2ᵗ)) + eps)",
     source="Ma and Yarats 2019, arXiv:1810.06801, QHAdam; defaults as in github.com/facebookresearch/qhoptim",
 )
@@ -213,7 +221,7 @@ def qhadam(
     square = gradient * gradient
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * square
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     direction = (1 - nu1) * gradient + nu1 * (mean / (1 - b1_power))
     # eps stands outside the root
     root = jnp.sqrt((1 - nu2) * square + nu2 * (mean_square / (1 - b2_power))) + eps

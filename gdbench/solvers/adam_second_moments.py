@@ -6,15 +6,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from gdbench.solvers.adam import debiased_state, next_power
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
-
-
-def _debiased_state(
-    x: Float[Array, "n"],
-) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
-    one = jnp.ones((), x.dtype)
-    return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
 
 def _amsgrad_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
@@ -50,7 +44,7 @@ def amsgrad(
 def _debiased_amsgrad_state(
     x: Float[Array, "n"],
 ) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
-    return *_amsgrad_state(x), *_debiased_state(x)[2:]
+    return *_amsgrad_state(x), *debiased_state(x)[2:]
 
 
 @amsgrad.convention(
@@ -80,7 +74,7 @@ def _amsgrad_torch(
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     largest = jnp.maximum(largest, mean_square)
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(largest / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, largest, b1_power, b2_power
 
@@ -111,14 +105,14 @@ def _amsgrad_optax(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     largest = jnp.maximum(largest, mean_square / (1 - b2_power))
     root = jnp.sqrt(largest) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, largest, b1_power, b2_power
 
 
 @solver(
-    init=_debiased_state,
+    init=debiased_state,
     formula="m as in adam;  s ← b2 s + (1 - b2)(g - m)² + eps;  x ← x - lr m/(1 - b1ᵗ) / (√(s/(1 - b2ᵗ)) + eps)",
     source="Zhuang et al. 2020, arXiv:2010.07468, algorithm 2",
 )
@@ -139,7 +133,7 @@ def adabelief(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     variance = b2 * variance + (1 - b2) * (gradient - mean) ** 2 + eps
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     # eps stands outside the root as well
     root = jnp.sqrt(variance / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, variance, b1_power, b2_power
@@ -147,7 +141,7 @@ def adabelief(
 
 @adabelief.convention(
     "optax",
-    init=_debiased_state,
+    init=debiased_state,
     formula="m as in adam;  s ← b2 s + (1 - b2)(g - m)² + eps_root;  x ← x - lr m/(1 - b1ᵗ) / (√(s/(1 - b2ᵗ)) + eps)",
     note="what is added to s has a name of its own, eps_root, and both are 1e-16",
 )
@@ -169,7 +163,7 @@ def _adabelief_optax(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     variance = b2 * variance + (1 - b2) * (gradient - mean) ** 2 + eps_root
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(variance / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, variance, b1_power, b2_power
 
@@ -233,6 +227,6 @@ def _yogi_optax(
     square = gradient * gradient
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = mean_square - (1 - b2) * jnp.sign(mean_square - square) * square
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power

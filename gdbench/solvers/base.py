@@ -13,7 +13,6 @@ from gdbench.registry import Registry, refuse_reserved, split_keywords
 # how much of the past is kept, as the field writes it: what matters is the distance from 1
 DECAYS = ("momentum", "decay", "b1", "b2", "b3", "rho", "beta", "betas_0", "betas_1", "beta3")
 CONVENTION, PAPER = "convention", "paper"
-CONVENTIONS = (PAPER, "torch", "optax")
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,13 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from gdbench.solvers.adam import debiased_state, next_power
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _debiased_state(
-    x: Float[Array, "n"],
-) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
-    one = jnp.ones((), x.dtype)
-    return jnp.zeros_like(x), jnp.zeros_like(x), one, one
-
-
 @solver(
-    init=_debiased_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr (b1 m + (1 - b1) g)/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
     source="Dozat 2016, openreview OM0jvwB8jIp57ZJjtNEZ, simplified as in Ruder 2016, arXiv:1609.04747, section 4.8, "
     "and Choi et al. 2019, arXiv:1910.05446, table 1",
@@ -44,7 +38,7 @@ def nadam(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     ahead = (b1 * mean + (1 - b1) * gradient) / (1 - b1_power)
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * ahead / root, mean, mean_square, b1_power, b2_power
@@ -86,9 +80,9 @@ def _nadam_torch(
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     fading = 0.96**momentum_decay
-    schedule, b2_power = jnp.maximum(fading * schedule, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    schedule, b2_power = next_power(fading, schedule), next_power(b2, b2_power)
     momentum, next_momentum = b1 * (1 - 0.5 * schedule), b1 * (1 - 0.5 * fading * schedule)
-    product = jnp.maximum(momentum * product, 1e-30)
+    product = next_power(momentum, product)
     ahead = next_momentum * mean / (1 - next_momentum * product) + (1 - momentum) * gradient / (1 - product)
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * ahead / root, mean, mean_square, schedule, product, b2_power
@@ -96,7 +90,7 @@ def _nadam_torch(
 
 @nadam.convention(
     "optax",
-    init=_debiased_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr (b1 m/(1 - b1ᵗ⁺¹) + (1 - b1) g/(1 - b1ᵗ)) / (√(v/(1 - b2ᵗ)) + eps)",
     note="Dozat's algorithm 2 with a constant momentum, without its second b2: m is debiased for the next step",
 )
@@ -117,14 +111,14 @@ def _nadam_optax(
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     ahead = b1 * mean / (1 - b1 * b1_power) + (1 - b1) * gradient / (1 - b1_power)
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * ahead / root, mean, mean_square, b1_power, b2_power
 
 
 @solver(
-    init=_debiased_state,
+    init=debiased_state,
     formula="x ← x - lr (nadam's direction + weight_decay x)",
     source="Dahl et al. 2023, arXiv:2306.07179, NadamW; decay as in Loshchilov and Hutter 2019, arXiv:1711.05101",
 )
@@ -183,7 +177,7 @@ def _nadamw_torch(
 
 @nadamw.convention(
     "optax",
-    init=_debiased_state,
+    init=debiased_state,
     note="the direction is nadam's in that convention, and weight_decay is 1e-4",
 )
 def _nadamw_optax(

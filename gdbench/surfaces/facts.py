@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from gdbench import compilation
-from gdbench.compilation import numbers_held
+from gdbench.compilation import in_chunks, numbers_held
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, require_number
 
@@ -43,11 +42,6 @@ class Facts:
     def is_global(self) -> np.ndarray:
         """Which minimisers `[m]` have the loss `f_star`, up to rounding."""
         return self.minimum_losses <= self.f_star + 1e-9 * (1 + abs(self.f_star))
-
-    @property
-    def global_minimisers(self) -> np.ndarray:
-        """Those minimisers `[g, n]`."""
-        return self.minimisers[self.is_global]
 
 
 @lru_cache(maxsize=256)
@@ -116,25 +110,13 @@ def values(surface: Surface, points: np.ndarray) -> np.ndarray:
     points = np.asarray(points, dtype=np.float64)
     options, parameters = _settings(surface)
     call = (_values_of_data if surface.data else _values)(surface.function, options)
-
-    def chunk(first: int) -> np.ndarray:
-        rows = points[first : first + CHUNK]
-        padded = np.zeros((CHUNK, points.shape[1]))
-        padded[: len(rows)] = rows
-        with jax.enable_x64(True):
-            return np.asarray(call(padded, np.int32(len(rows)), parameters, surface.data))[: len(rows)]
-
-    firsts = range(0, max(len(points), 1), CHUNK)
-    # the first compiles; of a surface without data all are done before a thread would have begun
-    found = [chunk(first) for first in (firsts[:1] if surface.data else firsts)]
-    if len(found) < len(firsts):
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found += pool.map(chunk, firsts[1:])
-    joined = np.concatenate(found)
-    require_number(surface.name, joined.shape[1:])
-    if np.iscomplexobj(joined):
+    # without data all chunks are done before a thread would have begun
+    threads = (os.cpu_count() or 1) if surface.data else 1
+    losses = in_chunks(call, CHUNK, points, parameters, surface.data, threads=threads)
+    require_number(surface.name, losses.shape[1:])
+    if np.iscomplexobj(losses):
         raise UsageError(f"surface '{surface.name}' returned a complex number, expected a real one")
-    return joined
+    return losses
 
 
 def facts_of(surface: Surface) -> Facts:

@@ -53,14 +53,7 @@ def _at_each(function: Callable[..., Any], surface: Surface, x: np.ndarray, give
     """`function(row, *given, **options)` of every row of `x` `[runs, n]`, `[runs]`."""
     call = _compiled(function, tuple(sorted(surface.options.items())))
     most = max(1, min(MOST, NUMBERS // x.shape[1]))
-    found = np.empty(len(x))
-    with jax.enable_x64(True):
-        for first in range(0, len(x), most):
-            chunk = np.zeros((most, x.shape[1]))
-            rows = x[first : first + most]
-            chunk[: len(rows)] = rows
-            found[first : first + most] = np.asarray(call(chunk, np.int32(len(rows)), given))[: len(rows)]
-    return found
+    return compilation.in_chunks(call, most, np.asarray(x, np.float64), given)
 
 
 @lru_cache(maxsize=64)

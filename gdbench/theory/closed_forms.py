@@ -80,7 +80,8 @@ def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, f
     """The learning rate and momentum of the fastest convergence on a quadratic; NaN for other solvers or mu <= 0.
 
     momentum: 4/(sqrt L + sqrt mu)^2 and ((sqrt L - sqrt mu)/(sqrt L + sqrt mu))^2. nesterov: 4/(3L + mu) and
-    (sqrt(3L + mu) - 2 sqrt mu)/(sqrt(3L + mu) + 2 sqrt mu). sgd: 2/(L + mu), without momentum.
+    (sqrt(3L + mu) - 2 sqrt mu)/(sqrt(3L + mu) + 2 sqrt mu). sgd: 2/(L + mu), without momentum. The rates there, k
+    being L/mu, are (√k - 1)/(√k + 1), 1 - 2/√(3k + 1) and (k - 1)/(k + 1).
     """
     if not 0 < smallest <= largest < np.inf:
         return np.nan, np.nan
@@ -90,15 +91,6 @@ def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, f
     if solver == "nesterov":
         return 4 / far**2, (far - 2 * low) / (far + 2 * low)
     return (2 / (largest + smallest), 0.0) if solver == "sgd" else (np.nan, np.nan)
-
-
-def best_rate(solver: str, smallest: float, largest: float) -> float:
-    """The rate at `best_setting`, k being L/mu: momentum (√k-1)/(√k+1), nesterov 1 - 2/√(3k+1), sgd (k-1)/(k+1)."""
-    if not 0 < smallest <= largest < np.inf:
-        return np.nan
-    k = largest / smallest
-    found = {"sgd": (k - 1) / (k + 1), "momentum": (k**0.5 - 1) / (k**0.5 + 1), "nesterov": 1 - 2 / (3 * k + 1) ** 0.5}
-    return found.get(solver, np.nan)
 
 
 def steps_per_decade(rate: Any) -> np.ndarray:

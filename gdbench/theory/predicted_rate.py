@@ -63,7 +63,7 @@ class Local(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _compiled(signature: Signature) -> Callable[..., Any]:
-    """`(x [CHUNK, n], warm, settings [CHUNK], data) -> Local`: of one step, after `warm` steps from x."""
+    """`((x [CHUNK, n], settings [CHUNK]), count, warm, data) -> Local`: of one step, after `warm` steps from x."""
     step = Step(signature)
 
     def one(x: Any, warm: Any, settings: Any, data: Any) -> Any:
@@ -82,7 +82,8 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 
         return Local(flat, moved(flat) - flat, jax.jacfwd(moved)(flat))
 
-    def several(x: Any, warm: Any, settings: Any, data: Any) -> Any:
+    def several(rows: Any, count: Any, warm: Any, data: Any) -> Any:
+        x, settings = rows
         if sum(map(np.size, data)) <= MANY:
             return jax.vmap(one, (0, None, 0, None))(x, warm, settings, data)
         # a Jacobian takes as many passes over the examples as it has columns: one setting after the other
@@ -272,12 +273,5 @@ def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], 
     """One step of each of the `settings` `[k]`, `warm` steps after the first state at `x` `[n]` or `[k, n]`."""
     signature = replace(program.signature, dtype="float64")
     count = len(next(iter(settings.values()))) if settings else 1
-    points = np.broadcast_to(x, (count, x.shape[-1]))
-    found = []
-    for first in range(0, count, CHUNK):
-        rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
-        columns = {name: values[rows] for name, values in settings.items()}
-        with jax.enable_x64(True):
-            chunk = _compiled(signature)(points[rows], warm, columns, program.all_data)
-        found.append(Local(*(np.asarray(array)[: count - first] for array in chunk)))
-    return Local(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    rows = np.broadcast_to(x, (count, x.shape[-1])), dict(settings)
+    return compilation.in_chunks(_compiled(signature), CHUNK, rows, warm, program.all_data)
