@@ -1,4 +1,4 @@
-"""Adam, its infinity norm, its weight decay and its quasi-hyperbolic mix: `adam`, `adamax`, `adamw`, `qhadam`."""
+"""Adam, Adam with the infinity norm, with weight decay, and quasi-hyperbolic: `adam`, `adamax`, `adamw`, `qhadam`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def adamax(
     mean = b1 * mean + (1 - b1) * gradient
     largest = jnp.maximum(b2 * largest, jnp.abs(gradient))
     b1_power = next_power(b1, b1_power)
-    # there is no eps: a weight without any gradient yet stays where it is
+    # without eps: a weight that has had no gradient yet stays where it is
     scale = jnp.where(largest > 0, largest, jnp.inf)
     return x - learning_rate * (mean / (1 - b1_power)) / scale, mean, largest, b1_power
 
@@ -149,7 +149,10 @@ _ADAMW_FORMULA = "m, v as in adam;  x ← x - lr (m/(1 - b1ᵗ) / (√(v/(1 - b2
 
 
 @adamw.convention(
-    "torch", init=debiased_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 0.01"
+    "torch",
+    init=debiased_state,
+    formula=_ADAMW_FORMULA,
+    note="the learning rate multiplies weight_decay, which is 0.01",
 )
 def _adamw_torch(
     oracle: Oracle,
@@ -173,7 +176,10 @@ def _adamw_torch(
 
 
 @adamw.convention(
-    "optax", init=debiased_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 1e-4"
+    "optax",
+    init=debiased_state,
+    formula=_ADAMW_FORMULA,
+    note="the learning rate multiplies weight_decay, which is 1e-4",
 )
 def _adamw_optax(
     oracle: Oracle,

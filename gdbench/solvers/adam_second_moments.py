@@ -36,7 +36,7 @@ def amsgrad(
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     largest = jnp.maximum(largest, mean_square)
-    # there is no eps: a weight without any gradient yet stays where it is
+    # without eps: a weight that has had no gradient yet stays where it is
     root = jnp.where(largest > 0, jnp.sqrt(largest), jnp.inf)
     return x - learning_rate * mean / root, mean, mean_square, largest
 

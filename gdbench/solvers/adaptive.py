@@ -69,7 +69,9 @@ def _adagrad_optax(
     """Adagrad as optax.adagrad has it."""
     gradient = oracle.grad(x)
     sum_of_squares = sum_of_squares + gradient * gradient
-    root = jnp.where(sum_of_squares > 0, jnp.sqrt(sum_of_squares + eps), jnp.inf)  # no gradient yet, no step
+    root = jnp.where(
+        sum_of_squares > 0, jnp.sqrt(sum_of_squares + eps), jnp.inf
+    )  # without a gradient so far there is no step
     return x - learning_rate * gradient / root, sum_of_squares
 
 

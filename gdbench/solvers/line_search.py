@@ -1,4 +1,4 @@
-"""Gradient descent that finds its rate anew in every step: `backtracking`."""
+"""Gradient descent that searches for its rate in every step: `backtracking`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
-# with shrink 0.5 the last of so many is 1e-30 of the first; the search must end with any shrink
+# The search must end whatever `shrink` is; with 0.5 the last rate is 1e-30 of the first.
 MOST_TRIALS = 100
 
 

@@ -1,4 +1,4 @@
-"""Plain steps and those that remember where they were going: `sgd`, `momentum`, `nesterov`, `aggmo`, `lion`."""
+"""Plain steps and steps with momentum: `sgd`, `momentum`, `nesterov`, `aggmo`, `lion`."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def lion(
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """Lion: the sign of a running mean of gradients, so that every weight moves by the rate."""
     gradient = oracle.grad(x)
-    # the step weighs the new gradient by 1 - b1, the mean that is kept by 1 - b2
+    # the step weighs the new gradient by 1 - b1, the carried mean by 1 - b2
     sign = jnp.sign(b1 * mean + (1 - b1) * gradient)
     # the decay is decoupled: it enters neither the sign nor the mean
     return x - learning_rate * (sign + weight_decay * x), b2 * mean + (1 - b2) * gradient

@@ -1,4 +1,4 @@
-"""Adam with Nesterov's momentum, and that with weight decay: `nadam`, `nadamw`."""
+"""Adam with Nesterov's momentum, without and with weight decay: `nadam`, `nadamw`."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from gdbench.solvers.oracle import Oracle
 
 
 def _agreement(gradient: Float[Array, "n"], last: Float[Array, "n"]) -> Float[Array, "n"]:
-    """1 where two gradients have the same sign, -1 where they differ, 0 where either is zero, `[n]`."""
-    # of signs: the product of two small gradients underflows to zero
+    """Return 1 where two gradients have the same sign, -1 where they differ, 0 where either is zero."""
+    # the signs are multiplied, because the product of two small gradients underflows to zero
     return jnp.sign(gradient) * jnp.sign(last)
 
 
@@ -127,7 +127,7 @@ def _rprop_optax(
     """Rprop as optax.rprop has it: `pending` is the step that the next one takes."""
     gradient = oracle.grad(x)
     agreement = _agreement(gradient, pending)
-    # a size that no agreement changes is not clipped either
+    # optax does not clip a size that stays as it is
     size = jnp.where(agreement == 0, size, jnp.clip(_resized(size, agreement, up, down), low, high))
     moved = jnp.where(agreement < 0, 0.0, pending)
     return x - moved, size, jnp.where(agreement < 0, 0.0, size * jnp.sign(gradient))

@@ -15,12 +15,12 @@ def _radam_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, 
 
 
 def _weight(b: float, count: Float[Array, ""]) -> Float[Array, ""]:
-    """1 - bᵗ, to the last digit: rho below is a small difference of numbers near 2 / (1 - b), in float32 else noise."""
+    """Return 1 - bᵗ to the last digit: rho is a small difference of numbers near 2 / (1 - b), else noise in float32."""
     return -jnp.expm1(count * jnp.log1p(b - 1))
 
 
 def _rectification(b2: float, count: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The length rho(t) of the mean of squares, and the factor of the step where it is above 4 (else undefined).
+    """Return the length rho(t) of the mean of squares, and the factor of the step (undefined unless rho > 4).
 
     With R = 2/(1 - b2) - 1: rho = R - 2 t b2ᵗ/(1 - b2ᵗ), and √((rho - 4)(rho - 2) R / ((R - 4)(R - 2) rho)).
     """
@@ -54,7 +54,7 @@ def radam(
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     count = count + 1
     rho, factor = _rectification(b2, count)
-    # there is no eps: a weight without any gradient yet stays where it is
+    # without eps: a weight that has had no gradient yet stays where it is
     root = jnp.where(mean_square > 0, jnp.sqrt(mean_square), jnp.inf)
     rate = jnp.where(rho > 4, factor * jnp.sqrt(_weight(b2, count)) / root, 1.0)
     return x - learning_rate * (mean / _weight(b1, count)) * rate, mean, mean_square, count

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
-# of the fall that the slope promises, how much a step must bring; of the slope, how much it may leave
+# The share of the promised fall that a step must bring, and the share of the slope that it may leave.
 FALL, SLOPE = 1e-4, 0.9
 MOST_TRIALS = 30
 
@@ -53,13 +53,13 @@ def newton(oracle: Oracle, x: Float[Array, "n"], *, safeguard: bool = False) -> 
 class _Search(NamedTuple):
     """A search along a direction: the rate that is tried next lies between `low` and `high`."""
 
-    rate: Array
-    low: Array  # the largest rate known to bring enough of a fall
-    high: Array  # the smallest known not to
-    x: Array  # [n], at `low`
-    gradient: Array  # [n], at `low`
-    found: Array
-    trials: Array
+    rate: Float[Array, ""]
+    low: Float[Array, ""]  # the largest rate known to bring enough of a fall
+    high: Float[Array, ""]  # the smallest rate known not to
+    x: Float[Array, "n"]  # the point at `low`
+    gradient: Float[Array, "n"]  # the gradient at `low`
+    done: Bool[Array, ""]
+    trials: Int[Array, ""]
 
 
 def _weak_wolfe(
@@ -69,35 +69,35 @@ def _weak_wolfe(
     gradient: Float[Array, "n"],
     direction: Float[Array, "n"],
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """The point where the loss has fallen by enough and the slope has flattened, and the gradient there, each `[n]`.
+    """Search for a point where the loss has fallen by enough and the slope has flattened; return it and its gradient.
 
-    The rate is doubled while the slope is still steep and no rate is too long, else halved between both (Lewis and
-    Overton 2013, doi:10.1007/s10107-012-0514-2, section 2). Where no rate will do: the last with enough of a fall.
+    The rate is doubled until one is too long, then the interval is halved (Lewis and Overton 2013,
+    doi:10.1007/s10107-012-0514-2, section 2). If no rate will do, the last one with enough of a fall is taken.
     """
     slope = gradient @ direction
 
     def turn(s: _Search) -> _Search:
         point = x + s.rate * direction
         trial, there = oracle.value_and_grad(point)
-        # a loss that falls for ever must not carry x out of the numbers
+        # a loss that falls for ever must not carry x to infinity
         falls = (trial <= value + FALL * s.rate * slope) & jnp.isfinite(trial) & jnp.isfinite(there @ there)
-        found = falls & (there @ direction >= SLOPE * slope)
+        done = falls & (there @ direction >= SLOPE * slope)
         low, high = jnp.where(falls, s.rate, s.low), jnp.where(falls, s.high, s.rate)
         rate = jnp.where(jnp.isinf(high), 2 * low, 0.5 * (low + high))
         return _Search(
-            rate, low, high, jnp.where(falls, point, s.x), jnp.where(falls, there, s.gradient), found, s.trials + 1
+            rate, low, high, jnp.where(falls, point, s.x), jnp.where(falls, there, s.gradient), done, s.trials + 1
         )
 
     zero, one = jnp.zeros_like(value), jnp.ones_like(value)
     first = _Search(one, zero, one * jnp.inf, x, gradient, slope >= 0, jnp.int32(0))
-    end = oracle.while_loop(lambda s: ~s.found & (s.trials < MOST_TRIALS), turn, first)
+    end = oracle.while_loop(lambda s: ~s.done & (s.trials < MOST_TRIALS), turn, first)
     return end.x, end.gradient
 
 
 def _inverse_hessian_times(
     vector: Float[Array, "n"], steps: Float[Array, "memory n"], changes: Float[Array, "memory n"]
 ) -> Float[Array, "n"]:
-    """The L-BFGS model of the inverse Hessian times `vector` `[n]`; `steps` and `changes` `[memory, n]`, newest last.
+    """Multiply `vector` by the L-BFGS model of the inverse Hessian; `steps` and `changes` have the newest pair last.
 
     The two loops of Nocedal and Wright 2006, algorithm 7.4; pairs of zeros are empty places.
     """
@@ -117,7 +117,7 @@ def _inverse_hessian_times(
         step, change, weight, share = pair
         return vector + (share - weight * (change @ vector)) * step, None
 
-    # without any pair the first rate that is tried must not depend on the scale of f: a step of length 1 at most
+    # without a pair the scale of f must not decide the first rate that is tried: the step has length 1 at most
     alone = 1 / jnp.maximum(1.0, jnp.sqrt(vector @ vector))
     scale = jnp.where(products[-1] > 0, products[-1] / (changes[-1] @ changes[-1]), alone)
     vector, shares = lax.scan(backward, vector, (steps, changes, weights), reverse=True)

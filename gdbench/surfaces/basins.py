@@ -1,4 +1,4 @@
-"""Bowls, plates and valleys: one basin, and what makes it slow; for `dixon-price` two that mirror each other."""
+"""Bowls, plates and valleys with one basin, each slow for another reason; `dixon-price` has two mirrored basins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SURVEY = "Jamil and Yang 2013, doi:10.1504/IJMMNO.2013.055204"
 
 
 def _indices(x: Float[Array, "n"]) -> Float[Array, "n"]:
-    """1, 2, .., n in the type of `x` `[n]`."""
+    """Return 1, 2, .., n in the type of `x`."""
     return jnp.arange(1, x.shape[0] + 1, dtype=x.dtype)
 
 
@@ -48,7 +48,7 @@ def sphere(x: Float[Array, "n"]) -> Float[Array, ""]:
 )
 def sum_of_powers(x: Float[Array, "n"]) -> Float[Array, ""]:
     """The sum of different powers: flatter along every further weight."""
-    # x² |x|^k, because the second derivative of |x|² by way of |x| would be 0 at 0; and |x|^k with k < 2 apart, because
+    # x² |x|^k, because the second derivative of |x|² through |x| would be 0 at 0; k < 2 is treated apart, because
     # automatic differentiation multiplies 0 by an infinite |x|^(k-2) there
     k, size = _indices(x) - 1, jnp.abs(x)
     power = jnp.where(k < 2, jnp.where(k < 1, 1, size), jnp.where(k < 2, 1, size) ** k)
@@ -72,7 +72,7 @@ def zakharov(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 
 def _dixon_price_minimisers(dimension: int) -> np.ndarray:
-    """x₁ = 1 and 2 xᵢ² = xᵢ₋₁ with the positive root, but for the last weight, whose sign nothing decides."""
+    """Solve x₁ = 1 and 2 xᵢ² = xᵢ₋₁ with positive roots; the last weight may have either sign."""
     # the exponent is 2/2^i - 1: exact in floating point, as the usual (2^i - 2)/2^i is not beyond i = 1023
     point = 2.0 ** (2.0 ** -np.arange(dimension) - 1)
     return point[None] if dimension == 1 else np.stack([point, np.append(point[:-1], -point[-1])])

@@ -1,4 +1,4 @@
-"""The first functions that anybody tries: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
+"""The functions that everybody tries first: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
-# up to here the second minimum is published
+# The second minimum is published up to this dimension.
 SHANG_AND_QIU = 30
 
 
 def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | None:
-    """(a, a²) in two dimensions; in more, where a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
+    """Return (a, a²) in two dimensions; in more, if a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
     if dimension == 2:
         return np.array([[a, a * a]])
     if a != 1:
@@ -27,7 +27,7 @@ def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | N
 
 
 def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
-    """Where Newton's method, made to descend, leads from (-1, 1, .., 1) at a = 1; None if to no second minimum."""
+    """Find the second minimum at a = 1 by Newton's method, made to descend, from (-1, 1, .., 1); None without one."""
 
     def value(x: np.ndarray) -> float:
         return float(np.sum((1 - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2))
@@ -46,8 +46,8 @@ def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
         while np.linalg.norm(step) > 1e-7 and value(x - step) > value(x):
             step = step / 2
         x = x - step
-    found = x[0] < 0 and np.linalg.norm(gradient) < 1e-12 * (1 + b) and curvatures[0] > 0
-    return x if found else None
+    is_minimum = x[0] < 0 and np.linalg.norm(gradient) < 1e-12 * (1 + b) and curvatures[0] > 0
+    return x if is_minimum else None
 
 
 @surface(
@@ -64,13 +64,13 @@ def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
 )
 def rosenbrock(x: Float[Array, "n"], *, a: float = 1.0, b: float = 100.0) -> Float[Array, ""]:
     """Rosenbrock's bent valley."""
-    if x.shape[0] == 2:  # the numbers alone: no array to reduce
+    if x.shape[0] == 2:  # plain numbers: there is no array to reduce
         return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
     return jnp.sum((a - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2)
 
 
 @surface(
-    # on the wall above the bend, from where momentum overshoots and rates per weight head for the minimum
+    # The start is on the wall above the bend, from where momentum overshoots and rates per weight head for the minimum
     start=(1.0, 1.5),
     minimisers=[(3.0, 0.5)],
     box=(-4.5, 4.5),
@@ -89,7 +89,7 @@ def beale(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 @surface(
     start=(1.0, 0.001),
-    goal=lambda x: jnp.abs(x[1]) > 1.0,  # the saddle is left behind
+    goal=lambda x: jnp.abs(x[1]) > 1.0,  # the run has left the saddle
     goal_text="|x1| > 1",
     box=(-1.5, 1.5),
     formula="x0² - x1²",
@@ -105,7 +105,7 @@ def saddle(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 @surface(
     start=(1.0, 0.001),
-    # a valley is reached: there are three of them, at the angles 60, 180 and 300 degrees
+    # The run has reached one of the three valleys, at the angles 60, 180 and 300 degrees.
     goal=lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 < -1.0,
     goal_text="the loss is below -1",
     box=(-1.5, 1.5),

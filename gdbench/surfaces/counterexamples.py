@@ -1,5 +1,4 @@
-"""Small surfaces on which a well-known method fails as theory says: `three-cycle`, `reddi`, `nine-to-one`, and an
-ellipse that is turned about its start."""
+"""Small surfaces on which well-known methods fail as theory says, and an ellipse that is turned about its start."""
 
 from __future__ import annotations
 

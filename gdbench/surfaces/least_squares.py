@@ -16,7 +16,7 @@ MGH = "of Moré, Garbow and Hillstrom 1981, doi:10.1145/355934.355936"
 
 @surface(
     start=(0.5, -2.0),
-    # at the local one the two residuals are 1 : -1 and their slopes in x1 equal, which is 3x1² - 4x1 - 6 = 0
+    # At the local minimum the two residuals are 1 : -1 and their slopes in x1 equal, which is 3x1² - 4x1 - 6 = 0
     minimisers=[(5.0, 4.0), ((53 - 4 * np.sqrt(22)) / 3, (2 - np.sqrt(22)) / 3)],
     box=((-5.0, -3.0), (15.0, 6.0)),
     formula="(-13 + x0 + ((5 - x1) x1 - 2) x1)² + (-29 + x0 + ((x1 + 1) x1 - 14) x1)²",
@@ -53,7 +53,7 @@ def brown_badly_scaled(x: Float[Array, "n"]) -> Float[Array, ""]:
 )
 def helical_valley(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Fletcher and Powell's helical valley."""
-    # an angle that is counted from the negative x1 axis is arctan2's from the other side
+    # arctan2 with its arguments exchanged counts the angle from the x1 axis, so that the jump is at its negative half
     turns = 0.25 - jnp.arctan2(x[0], x[1]) / (2 * np.pi)
     return 100 * ((x[2] - 10 * turns) ** 2 + (jnp.sqrt(x[0] ** 2 + x[1] ** 2) - 1) ** 2) + x[2] ** 2
 
@@ -91,7 +91,7 @@ def wood(x: Float[Array, "n"]) -> Float[Array, ""]:
     return first + second + 10 * (x[1] + x[3] - 2) ** 2 + 0.1 * (x[1] - x[3]) ** 2
 
 
-# to 40 digits by Newton's method on both residuals, which vanish there
+# Newton's method on both residuals, which vanish there, gives 40 digits.
 _SECOND_ZERO = (0.2430642022015621601, 0.6126761171373341820)
 
 

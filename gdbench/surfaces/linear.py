@@ -18,14 +18,14 @@ from gdbench.surfaces.base import Surface, surface
 def linear_neuron(
     x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"]
 ) -> Float[Array, ""]:
-    """Mean squared error of `inputs @ x` `[N, n]` against `targets` `[N]`."""
+    """Return the mean squared error of `inputs @ x` against `targets`."""
     return jnp.mean((inputs @ x - targets) ** 2)
 
 
 def logistic_neuron(
     x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"]
 ) -> Float[Array, ""]:
-    """Mean cross-entropy, in nats, of the logistic function of `inputs @ x` against `targets` in {0, 1}."""
+    """Return the mean cross-entropy, in nats, of the logistic function of `inputs @ x` against `targets` in {0, 1}."""
     logits = inputs @ x
     # softplus(z) - t z is -t log p - (1 - t) log(1 - p) without the overflow
     return jnp.mean(jax.nn.softplus(logits) - targets * logits)
@@ -142,4 +142,4 @@ def contradictory(
     x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"], *, examples: int = 2
 ) -> Float[Array, ""]:
     """A linear unit of one weight, on examples that pull it two ways."""
-    return linear_neuron(x, inputs, targets)  # `examples` is in the data
+    return linear_neuron(x, inputs, targets)  # the option `examples` has decided the data

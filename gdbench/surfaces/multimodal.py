@@ -33,7 +33,7 @@ def multi_minima(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 
 def _well_minimisers(dimension: int, tilt: float) -> np.ndarray:
-    """The outer roots of f'(x) = 4x³ - 4x + tilt, deeper one first; one root alone once |tilt| passes 8/√27."""
+    """Find the outer roots of f'(x) = 4x³ - 4x + tilt, deeper one first; one root alone once |tilt| passes 8/√27."""
     roots = np.roots([4.0, 0.0, -4.0, tilt])
     real = np.sort(roots[np.abs(roots.imag) < 1e-7].real)
     wells = real[[0, -1]] if len(real) == 3 else real[:1]

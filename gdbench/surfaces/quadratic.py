@@ -11,7 +11,7 @@ from gdbench.surfaces.base import surface
 
 
 def _eigenvalues(condition: Float[Array, ""] | float, dimension: int) -> Float[Array, "n"]:
-    """From 1 to `condition`, log-spaced; the ends exactly, because closed forms are checked against them."""
+    """Space eigenvalues evenly in log from 1 to `condition`; both ends are exact, for tests against closed forms."""
     ends = jnp.asarray(condition)
     if dimension == 1:
         return jnp.ones_like(ends)[None]

@@ -1,4 +1,4 @@
-"""Functions with a great many minima, of which the lowest is known; most in any dimension."""
+"""Functions with a great many minima; the lowest is known, and most are defined in any dimension."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
-# more minima than these are not listed: the global one alone is
+# If there are more minima than this, only the global one is listed.
 LISTED = 64
 
 
 def _product(coordinates: Sequence[np.ndarray]) -> np.ndarray:
-    """The minimisers `[m, n]` of a sum over weights, from each weight's own, best first; only the best if too many."""
+    """Combine the minimisers of each weight, best first, to those of a sum over weights; only the best if too many."""
     if math.prod(len(each) for each in coordinates) > LISTED:
         coordinates = [each[:1] for each in coordinates]
     return np.array(list(itertools.product(*coordinates)))
@@ -31,7 +31,7 @@ def _at_origin(dimension: int, **_: float) -> np.ndarray:
 
 
 def _root(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """√|x|, with the derivative 0 at 0 where the true one is infinite."""
+    """Return √|x|, with the derivative 0 at 0, where the true one is infinite."""
     size = jnp.abs(x)
     return jnp.where(size > 0, jnp.sqrt(jnp.where(size > 0, size, 1)), 0)
 
@@ -53,7 +53,7 @@ def _(primals: Any, tangents: Any) -> Any:
 
 @jax.custom_jvp
 def _distance(x: Float[Array, "n"]) -> Float[Array, ""]:
-    """|x| of `x` `[n]`; its gradient at 0 is 0, its Hessian there not a number."""
+    """Return |x|; its gradient at 0 is 0, its Hessian there is not a number."""
     return jnp.sqrt(jnp.sum(x * x))
 
 
@@ -77,7 +77,7 @@ def _(primals: Any, tangents: Any) -> Any:
 def ackley(x: Float[Array, "n"], *, a: float = 20.0, b: float = 0.2, c: float = 2 * math.pi) -> Float[Array, ""]:
     """Ackley's function: a rippled funnel in a plain."""
     n = x.shape[0]
-    # both brackets by expm1, so that nothing cancels near the minimum: 1 - cos cx = 2 sin²(cx/2)
+    # expm1, and 1 - cos cx = 2 sin²(cx/2), let nothing cancel near the minimum
     funnel = -a * jnp.expm1(-b * _distance(x) / math.sqrt(n))
     return funnel - math.e * jnp.expm1(-2 * jnp.sum(jnp.sin(0.5 * c * x) ** 2) / n)
 
@@ -149,7 +149,7 @@ def schwefel(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 
 def _michalewicz_minima(i: int, m: int) -> np.ndarray:
-    """The minimisers of -sin x sin^(2m)(i x²/π) in (0, π), the best first, one between two zeros of the second sine.
+    """Find the minimisers of -sin x sin^(2m)(i x²/π) in (0, π), best first, one between two zeros of the second sine.
 
     There the derivative of the logarithm, cot x + 4 m i x/π cot(i x²/π), falls from +∞ to -∞: bisection finds its root.
     """
@@ -179,7 +179,7 @@ def michalewicz(x: Float[Array, "n"], *, m: int = 10) -> Float[Array, ""]:
 
 
 def _styblinski_tang_minima() -> np.ndarray:
-    """The outer roots of 4x³ - 32x + 5, the deeper one first."""
+    """Find the outer roots of 4x³ - 32x + 5, the deeper one first."""
     roots = np.sort(np.roots([4.0, 0.0, -32.0, 5.0]).real)[[0, 2]]
     for _ in range(3):
         roots = roots - (4 * roots**3 - 32 * roots + 5) / (12 * roots**2 - 32)
@@ -217,7 +217,7 @@ def easom(x: Float[Array, "n"]) -> Float[Array, ""]:
 
 @surface(
     start=(450.0, 350.0),
-    # on the border x0 = 512; x1 by Newton's method on the slope along it in 50-digit arithmetic
+    # The minimum is on the border x0 = 512; x1 by Newton's method on the slope along it in 50-digit arithmetic
     minimisers=[(512.0, 404.23180511375781093)],
     box=(-512.0, 512.0),
     bounds=(-512.0, 512.0),
