@@ -18,7 +18,7 @@ def debiased_state(
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
 
-def next_power(b: float, power: Float[Array, ""]) -> Float[Array, ""]:
+def next_power(b: float | Float[Array, ""], power: Float[Array, ""]) -> Float[Array, ""]:
     """Return bᵗ from `power`, which is bᵗ⁻¹: the share that debiasing by 1 - bᵗ removes.
 
     The power is carried, because one product a step is cheaper than raising b to the step's number.

@@ -25,7 +25,7 @@ class Evaluations:
     grad: int = 0
     hess: int = 0
     key: bool = False
-    looped: Int[Array, "3"] | None = None
+    looped: Int[Any, "3"] = None
 
 
 class Oracle:

@@ -57,9 +57,9 @@ class Prediction(NamedTuple):
 class Local(NamedTuple):
     """A step from `at`, which is (x, state) as one vector: how far it `moved`, and its `jacobian` there."""
 
-    at: Float[np.ndarray, "settings d"]
-    moved: Float[np.ndarray, "settings d"]
-    jacobian: Float[np.ndarray, "settings d d"]
+    at: Float[Any, "*k d"]
+    moved: Float[Any, "*k d"]
+    jacobian: Float[Any, "*k d d"]
 
 
 @lru_cache(maxsize=256)
@@ -96,7 +96,7 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 def rates_predicted(
     program: Program, minimiser: Float[np.ndarray, "n"], hessian: Float[np.ndarray, "n n"]
 ) -> Prediction:
-    """Predict the asymptotic factor by which a step of every run shrinks the distance to `minimiser`; NaN if there is none.
+    """Predict the asymptotic factor by which a step of every run shrinks its distance to `minimiser`, NaN without one.
 
     It is the spectral radius of the Jacobian of one step in (x, state), taken at the minimiser and the state before the
     first step. It exists if the Hessian there is positive definite, if that point is an isolated fixed point (Adam's
