@@ -82,13 +82,13 @@ class Solver:
             return self
         if names not in self._resolved:
             numbers = {name: None for name in names if self.optional[name] is None}
-            made = replace(
+            resolved = replace(
                 self,
                 hyperparameters={**self.hyperparameters, **numbers},
                 options={**self.options, **{name: self.optional[name] for name in names if name not in numbers}},
                 optional={name: kind for name, kind in self.optional.items() if name not in names},
             )
-            self._resolved.setdefault(names, made)
+            self._resolved.setdefault(names, resolved)
         return self._resolved[names]
 
     def variant(self, convention: str) -> Solver:
@@ -114,8 +114,8 @@ class Solver:
         """
 
         def make(function: Callable[..., Any]) -> Callable[..., Any]:
-            made = _made(function, init, self.name, formula or self.formula, source or self.source, note)
-            self._add(name, replace(made, summary=self.summary))
+            variant = _made(function, init, self.name, formula or self.formula, source or self.source, note)
+            self._add(name, replace(variant, summary=self.summary))
             return function
 
         return make
@@ -145,22 +145,22 @@ class Solver:
         """Return the state before the first step, one entry per name in `state`; `settings` may hold others too."""
         if self.init is None:
             return ()
-        made = self.init(x, **{name: settings[name] for name in self.init_settings})
-        return (made,) if len(self.state) == 1 else tuple(made)
+        state = self.init(x, **{name: settings[name] for name in self.init_settings})
+        return (state,) if len(self.state) == 1 else tuple(state)
 
     def step(
         self, oracle: Any, x: Float[Array, "n"], state: tuple[Any, ...], **settings: Any
     ) -> tuple[Float[Array, "n"], tuple[Any, ...]]:
         """Make one update, and return the new iterate and the new state."""
         settings.pop(CONVENTION, None)  # it has chosen this variant, whose function does not take it
-        made = self.function(oracle, x, *state, **settings)
+        result = self.function(oracle, x, *state, **settings)
         if not self.state:
-            return (made[0] if isinstance(made, tuple) else made), ()
-        if not isinstance(made, tuple) or len(made) != 1 + len(self.state):
+            return (result[0] if isinstance(result, tuple) else result), ()
+        if not isinstance(result, tuple) or len(result) != 1 + len(self.state):
             raise UsageError(
                 f"solver '{self.name}' must return x and {len(self.state)} state entries ({', '.join(self.state)})"
             )
-        return made[0], tuple(made[1:])
+        return result[0], tuple(result[1:])
 
 
 def _possible(name: str, value: float) -> bool:
@@ -186,10 +186,10 @@ def solver(
 
     def make(function: Callable[..., Any]) -> Solver:
         title = name or function.__name__.replace("_", "-")
-        made = _made(function, init, title, formula, source, note)
+        new = _made(function, init, title, formula, source, note)
         if register:
-            SOLVERS.add(title, made)
-        return made
+            SOLVERS.add(title, new)
+        return new
 
     return make
 
