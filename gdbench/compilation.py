@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
 import jax
+import numpy as np
 from jax.extend.core import Literal
 
 # one thread a program: the threads are ours, and the order of a sum must not depend on them
@@ -99,3 +101,34 @@ def _inner(eqn: Any) -> list[Any]:
 
 def _size(variable: Any) -> int:
     return math.prod(getattr(variable.aval, "shape", ()))
+
+
+def in_chunks(call: Callable[..., Tree], size: int, rows: Tree, *shared: Any, threads: int = 1) -> Tree:
+    """Return `call(chunk, count, *shared)` of all `rows`, `size` of them at a time, in float64.
+
+    rows : a tree of arrays `[k, ..]`. The last chunk is filled up with its last row, so that any k compiles once;
+    only the results of its first `count` rows are kept. The trees of `[size, ..]` that `call` returns are
+    joined to `[k, ..]`. threads : how many chunks are computed at once after the first, which compiles.
+    """
+    k = len(jax.tree.leaves(rows)[0])
+
+    def chunk(first: int) -> Tree:
+        count = min(size, k - first)
+
+        def filled(array: np.ndarray) -> np.ndarray:
+            padded = np.zeros((size, *array.shape[1:]), array.dtype)
+            padded[:count] = array[first : first + count]
+            # not zeros, with which a loop in a plug-in may never end
+            padded[count:] = padded[count - 1] if count else 0
+            return padded
+
+        with jax.enable_x64(True):
+            results = call(jax.tree.map(filled, rows), np.int32(count), *shared)
+            return jax.tree.map(lambda result: np.asarray(result)[:count], results)
+
+    firsts = range(0, max(k, 1), size)
+    chunks = [chunk(first) for first in (firsts[:1] if threads > 1 else firsts)]
+    if len(chunks) < len(firsts):
+        with ThreadPoolExecutor(threads) as pool:
+            chunks += pool.map(chunk, firsts[1:])
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

@@ -1,4 +1,4 @@
-"""Errors made for the user: what is wrong, where, and the nearest valid choice."""
+"""Errors for the user: what is wrong, where, and the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class GdbenchError(Exception):
-    """Base of every error that the command line prints as one sentence.
+    """The base of every error that the command line prints as one sentence.
 
-    `exit_code` is what the process ends with: 1 for a failure while running, 2 for a usage error.
+    exit_code : the process ends with it: 1 for a failure while running, 2 for a usage error.
     """
 
     exit_code = 1
@@ -45,14 +45,14 @@ class Regression(GdbenchError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The valid choice closest in spelling to `name`, or None when nothing is close."""
+    """Return the valid choice closest in spelling to `name`, or None if nothing is close."""
     by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
 
 
 def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> UsageError:
-    """The error for a name that is not among `choices`, with the nearest one or, failing that, all of them."""
+    """Make the error for a name that is not among `choices`; it suggests the nearest one, or else lists all."""
     choices = sorted(choices)
     close = nearest(name, choices)
     hint = f"did you mean '{close}'?" if close else f"choose from: {', '.join(choices) or '(none)'}"
@@ -61,7 +61,7 @@ def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> Us
 
 
 def one_line(error: BaseException) -> str:
-    """An exception in one line: our own as the sentence that it is, any other as `raised TYPE: message`."""
+    """Write an exception in one line: ours as it is, any other as `raised TYPE: message`."""
     lines = str(error).strip().split("\n")
     if isinstance(error, GdbenchError):
         return lines[0]

@@ -1,4 +1,4 @@
-"""Register named things; tell a decorated function's traced numbers from its options."""
+"""Register surfaces and solvers by name; tell a decorated function's traced numbers from its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """An ordered table of named things of one `kind` ("surface", "solver").
 
-    Names that begin with a prefix (`optax:`) may be made when they are first asked for; iteration leaves them out.
+    Things with a prefix (`optax:`) in their names are made when they are first asked for; iteration leaves them out.
     """
 
     def __init__(self, kind: str) -> None:
@@ -25,7 +25,7 @@ class Registry(Generic[T]):
         self._made: dict[str, T] = {}
 
     def add(self, name: str, thing: T) -> None:
-        """Register `thing`; raise `UsageError` if the name is taken, so that a plug-in cannot replace ours unseen."""
+        """Register `thing`; raise `UsageError` if the name is taken, so that no plug-in replaces ours unnoticed."""
         if name in self._things or self.makes(name):
             why = "is already registered" if name in self._things else "has a name that is not yours to give"
             raise UsageError(f"the {self.kind} '{name}' {why}; give yours another name")
@@ -36,11 +36,11 @@ class Registry(Generic[T]):
         self._things.pop(name, None)
 
     def add_prefix(self, prefix: str, make: Callable[[str], T]) -> None:
-        """Let `make` find what is asked for as `prefix` and a name; it is asked once for each, and may raise."""
+        """Let `make` make what is asked for as `prefix` and a name; it is called once for each name, and may raise."""
         self._makers[prefix] = make
 
     def makes(self, name: str) -> bool:
-        """Whether `name` begins with a prefix, so that its maker knows what is wrong with it."""
+        """Decide whether `name` begins with a prefix, so that its maker can say what is wrong with it."""
         return any(name.startswith(prefix) for prefix in self._makers)
 
     def __getitem__(self, name: str) -> T:
@@ -48,7 +48,7 @@ class Registry(Generic[T]):
             return self._things[name]
         for prefix, make in self._makers.items():
             if name.startswith(prefix):
-                # one object for a name: programs are compiled for the object
+                # a name always returns the same object, because programs are compiled for the object
                 if name not in self._made:
                     self._made.setdefault(name, make(name.removeprefix(prefix)))
                 return self._made[name]
@@ -70,7 +70,7 @@ class Registry(Generic[T]):
         return len(self._things)
 
     def values(self) -> list[T]:
-        """Everything registered, in the order of registration."""
+        """Return everything registered, in the order of registration."""
         return list(self._things.values())
 
 
@@ -100,7 +100,7 @@ RESERVED = {
 
 
 def refuse_reserved(kind: str, thing: str, names: Iterable[str]) -> None:
-    """Raise `UsageError` where a setting of the solver or surface `thing` has a name that means something else here."""
+    """Raise `UsageError` if a setting of the solver or surface `thing` has a name that means something else here."""
     for name in names:
         why = "a column of every result" if name.startswith("steps_at_") else RESERVED[kind].get(name)
         if why is not None:
@@ -108,7 +108,7 @@ def refuse_reserved(kind: str, thing: str, names: Iterable[str]) -> None:
 
 
 def as_number(value: Any, what: str) -> float:
-    """`value` as a finite float, or a `UsageError` that names `what`."""
+    """Convert `value` to a finite float, or raise a `UsageError` that names `what`."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -119,7 +119,7 @@ def as_number(value: Any, what: str) -> float:
 
 
 def as_option(value: Any, default: Any, what: str) -> Any:
-    """`value` as the type of `default` (bool, int, float or str), or a `UsageError` that names `what`."""
+    """Convert `value` to the type of `default` (bool, int, float or str), or raise a `UsageError` that names `what`."""
     if isinstance(default, bool):
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if str(value).lower() in words:
@@ -134,9 +134,9 @@ def as_option(value: Any, default: Any, what: str) -> Any:
 
 
 def split_keywords(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keyword-only arguments of `function` as (floats, options): traced numbers and static structure.
+    """Split the keyword-only arguments of `function` into floats, which are traced, and options, which are compiled in.
 
-    A float without a default gets None: the caller has to give it.
+    A float without a default gets None, because the user has to give it. Annotations are not looked at.
     """
     floats: dict[str, Any] = {}
     options: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from gdbench.solvers.base import SOLVERS, Solver, solver
 
-# in the order in which `gdbench list` shows them
+# The order is the one in which `gdbench list` shows them.
 from gdbench.solvers import momentum, adaptive, adam, nadam, adam_second_moments, radam  # isort: skip
 from gdbench.solvers import per_weight, line_search, second_order, from_optax  # isort: skip
 

@@ -1,44 +1,55 @@
-"""Adam, its infinity norm, its weight decay and its quasi-hyperbolic mix: `adam`, `adamax`, `adamw`, `qhadam`."""
+"""Adam, Adam with the infinity norm, with weight decay, and quasi-hyperbolic: `adam`, `adamax`, `adamw`, `qhadam`."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _adam_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def debiased_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
+    """Return the first state of Adam and its kin: both means at 0, the powers of b1 and b2 at 1."""
     one = jnp.ones((), x.dtype)
     return jnp.zeros_like(x), jnp.zeros_like(x), one, one
 
 
+def next_power(b: float | Float[Array, ""], power: Float[Array, ""]) -> Float[Array, ""]:
+    """Return bᵗ from `power`, which is bᵗ⁻¹: the share that debiasing by 1 - bᵗ removes.
+
+    The power is carried, because one product a step is cheaper than raising b to the step's number.
+    """
+    # Below 1e-30 it no longer changes 1 - bᵗ; kept there it never becomes subnormal, where arithmetic is much slower.
+    return jnp.maximum(b * power, 1e-30)
+
+
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m ← b1 m + (1 - b1) g;  v ← b2 v + (1 - b2) g²;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps)",
     source="Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Ruder 2016, arXiv:1609.04747, section 4.6",
 )
 def adam(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Adam: momentum on the gradient over RMSprop's rate, both corrected for their start at zero."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    # The powers are carried: one product a step is cheaper than raising b to the step's number. Below 1e-30 they no
-    # longer change 1 - b; kept there, they never become subnormal, where arithmetic is many times slower.
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     # eps stands outside the root, as Kingma and Ba write it
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power
@@ -48,7 +59,7 @@ adam.alike("torch", note="the paper's update and defaults")
 adam.alike("optax", note="the paper's update and defaults; optax's eps_root is 0")
 
 
-def _adamax_state(x: Array) -> tuple[Array, Array, Array]:
+def _adamax_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     return jnp.zeros_like(x), jnp.zeros_like(x), jnp.ones((), x.dtype)
 
 
@@ -59,21 +70,21 @@ def _adamax_state(x: Array) -> tuple[Array, Array, Array]:
 )
 def adamax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    largest: Array,
-    b1_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     """Adamax: Adam over the largest gradient of late instead of the root of the mean square."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     largest = jnp.maximum(b2 * largest, jnp.abs(gradient))
-    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
-    # there is no eps: a weight without any gradient yet stays where it is
+    b1_power = next_power(b1, b1_power)
+    # without eps: a weight that has had no gradient yet stays where it is
     scale = jnp.where(largest > 0, largest, jnp.inf)
     return x - learning_rate * (mean / (1 - b1_power)) / scale, mean, largest, b1_power
 
@@ -86,43 +97,43 @@ _ADAMAX_FORMULA = "m ← b1 m + (1 - b1) g;  u ← max(b2 u, |g| + eps);  x ← 
 @adamax.convention("torch", init=_adamax_state, formula=_ADAMAX_FORMULA, note=_ADAMAX_NOTE)
 def _adamax_eps(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    largest: Array,
-    b1_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     """Adamax as torch.optim.Adamax and optax.adamax have it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     largest = jnp.maximum(b2 * largest, jnp.abs(gradient) + eps)
-    b1_power = jnp.maximum(b1 * b1_power, 1e-30)  # see adam
+    b1_power = next_power(b1, b1_power)
     return x - learning_rate * (mean / (1 - b1_power)) / largest, mean, largest, b1_power
 
 
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr m/(1 - b1ᵗ) / (√(v/(1 - b2ᵗ)) + eps) - weight_decay x",
     source="Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2",
 )
 def adamw(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 2.5e-4,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW: Adam whose weights decay as well, past the root; it rests beside the minimiser, nearer to zero.
 
     The paper gives `weight_decay` no default: this is its normalised 0.025, divided by the root of 10000 full batches.
@@ -138,22 +149,25 @@ _ADAMW_FORMULA = "m, v as in adam;  x ← x - lr (m/(1 - b1ᵗ) / (√(v/(1 - b2
 
 
 @adamw.convention(
-    "torch", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 0.01"
+    "torch",
+    init=debiased_state,
+    formula=_ADAMW_FORMULA,
+    note="the learning rate multiplies weight_decay, which is 0.01",
 )
 def _adamw_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 0.01,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW as torch.optim.AdamW has it."""
     moved, *state = adam.function(
         oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
@@ -162,22 +176,25 @@ def _adamw_torch(
 
 
 @adamw.convention(
-    "optax", init=_adam_state, formula=_ADAMW_FORMULA, note="the learning rate multiplies weight_decay, which is 1e-4"
+    "optax",
+    init=debiased_state,
+    formula=_ADAMW_FORMULA,
+    note="the learning rate multiplies weight_decay, which is 1e-4",
 )
 def _adamw_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float = 1e-4,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdamW as optax.adamw has it: torch's update."""
     moved, *state = adam.function(
         oracle, x, mean, mean_square, b1_power, b2_power, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps
@@ -186,17 +203,17 @@ def _adamw_optax(
 
 
 @solver(
-    init=_adam_state,
+    init=debiased_state,
     formula="m, v as in adam;  x ← x - lr ((1 - nu1) g + nu1 m/(1 - b1ᵗ)) / (√((1 - nu2) g² + nu2 v/(1 - b2ᵗ)) + eps)",
     source="Ma and Yarats 2019, arXiv:1810.06801, QHAdam; defaults as in github.com/facebookresearch/qhoptim",
 )
 def qhadam(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.995,
@@ -204,13 +221,13 @@ def qhadam(
     nu1: float = 0.7,
     nu2: float = 1.0,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Quasi-hyperbolic Adam: both of Adam's means are mixed with what this step alone has seen."""
     gradient = oracle.grad(x)
     square = gradient * gradient
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * square
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     direction = (1 - nu1) * gradient + nu1 * (mean / (1 - b1_power))
     # eps stands outside the root
     root = jnp.sqrt((1 - nu2) * square + nu2 * (mean_square / (1 - b2_power))) + eps

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from gdbench.solvers.adam import debiased_state, next_power
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _debiased_state(x: Array) -> tuple[Array, Array, Array, Array]:
-    one = jnp.ones((), x.dtype)
-    return jnp.zeros_like(x), jnp.zeros_like(x), one, one
-
-
-def _amsgrad_state(x: Array) -> tuple[Array, Array, Array]:
+def _amsgrad_state(x: Float[Array, "n"]) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     return jnp.zeros_like(x), jnp.zeros_like(x), jnp.zeros_like(x)
 
 
@@ -25,27 +22,29 @@ def _amsgrad_state(x: Array) -> tuple[Array, Array, Array]:
 )
 def amsgrad(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """AMSGrad: Adam over the largest mean square so far, so that no rate ever grows; nothing is debiased."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     largest = jnp.maximum(largest, mean_square)
-    # there is no eps: a weight without any gradient yet stays where it is
+    # without eps: a weight that has had no gradient yet stays where it is
     root = jnp.where(largest > 0, jnp.sqrt(largest), jnp.inf)
     return x - learning_rate * mean / root, mean, mean_square, largest
 
 
-def _debiased_amsgrad_state(x: Array) -> tuple[Array, ...]:
-    return *_amsgrad_state(x), *_debiased_state(x)[2:]
+def _debiased_amsgrad_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
+    return *_amsgrad_state(x), *debiased_state(x)[2:]
 
 
 @amsgrad.convention(
@@ -56,24 +55,26 @@ def _debiased_amsgrad_state(x: Array) -> tuple[Array, ...]:
 )
 def _amsgrad_torch(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]
+]:
     """AMSGrad as torch.optim.Adam(amsgrad=True) has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
     largest = jnp.maximum(largest, mean_square)
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(largest / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, largest, b1_power, b2_power
 
@@ -86,51 +87,53 @@ def _amsgrad_torch(
 )
 def _amsgrad_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    largest: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    largest: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+) -> tuple[
+    Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]
+]:
     """AMSGrad as optax.amsgrad has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = b2 * mean_square + (1 - b2) * gradient * gradient
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     largest = jnp.maximum(largest, mean_square / (1 - b2_power))
     root = jnp.sqrt(largest) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, largest, b1_power, b2_power
 
 
 @solver(
-    init=_debiased_state,
+    init=debiased_state,
     formula="m as in adam;  s ← b2 s + (1 - b2)(g - m)² + eps;  x ← x - lr m/(1 - b1ᵗ) / (√(s/(1 - b2ᵗ)) + eps)",
     source="Zhuang et al. 2020, arXiv:2010.07468, algorithm 2",
 )
 def adabelief(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    variance: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    variance: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdaBelief: Adam over the spread of the gradient around its mean, so that what came as expected goes far."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     variance = b2 * variance + (1 - b2) * (gradient - mean) ** 2 + eps
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     # eps stands outside the root as well
     root = jnp.sqrt(variance / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, variance, b1_power, b2_power
@@ -138,29 +141,29 @@ def adabelief(
 
 @adabelief.convention(
     "optax",
-    init=_debiased_state,
+    init=debiased_state,
     formula="m as in adam;  s ← b2 s + (1 - b2)(g - m)² + eps_root;  x ← x - lr m/(1 - b1ᵗ) / (√(s/(1 - b2ᵗ)) + eps)",
     note="what is added to s has a name of its own, eps_root, and both are 1e-16",
 )
 def _adabelief_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    variance: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    variance: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-16,
     eps_root: float = 1e-16,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """AdaBelief as optax.adabelief has it."""
     gradient = oracle.grad(x)
     mean = b1 * mean + (1 - b1) * gradient
     variance = b2 * variance + (1 - b2) * (gradient - mean) ** 2 + eps_root
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(variance / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, variance, b1_power, b2_power
 
@@ -172,15 +175,15 @@ def _adabelief_optax(
 )
 def yogi(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-3,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Yogi: Adam whose second moment moves by the gradient's square alone, so that it forgets no faster than it learns.
 
     Nothing is debiased.
@@ -193,7 +196,9 @@ def yogi(
     return x - learning_rate * mean / (jnp.sqrt(mean_square) + eps), mean, mean_square
 
 
-def _yogi_state(x: Array) -> tuple[Array, Array, Array, Array]:
+def _yogi_state(
+    x: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     one = jnp.ones((), x.dtype)
     return jnp.full_like(x, 1e-6), jnp.full_like(x, 1e-6), one, one
 
@@ -206,22 +211,22 @@ def _yogi_state(x: Array) -> tuple[Array, Array, Array, Array]:
 )
 def _yogi_optax(
     oracle: Oracle,
-    x: Array,
-    mean: Array,
-    mean_square: Array,
-    b1_power: Array,
-    b2_power: Array,
+    x: Float[Array, "n"],
+    mean: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    b1_power: Float[Array, ""],
+    b2_power: Float[Array, ""],
     *,
     learning_rate: float,
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-3,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]:
     """Yogi as optax.yogi has it."""
     gradient = oracle.grad(x)
     square = gradient * gradient
     mean = b1 * mean + (1 - b1) * gradient
     mean_square = mean_square - (1 - b2) * jnp.sign(mean_square - square) * square
-    b1_power, b2_power = jnp.maximum(b1 * b1_power, 1e-30), jnp.maximum(b2 * b2_power, 1e-30)  # see adam
+    b1_power, b2_power = next_power(b1, b1_power), next_power(b2, b2_power)
     root = jnp.sqrt(mean_square / (1 - b2_power)) + eps
     return x - learning_rate * (mean / (1 - b1_power)) / root, mean, mean_square, b1_power, b2_power

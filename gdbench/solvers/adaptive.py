@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
@@ -17,8 +18,8 @@ from gdbench.solvers.oracle import Oracle
     source="Duchi, Hazan and Singer 2011; Ruder 2016, arXiv:1609.04747, section 4.3",
 )
 def adagrad(
-    oracle: Oracle, x: Array, sum_of_squares: Array, *, learning_rate: float, eps: float = 1e-8
-) -> tuple[Array, Array]:
+    oracle: Oracle, x: Float[Array, "n"], sum_of_squares: Float[Array, "n"], *, learning_rate: float, eps: float = 1e-8
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """Adagrad: each weight's rate shrinks with the squared gradients that it has seen."""
     gradient = oracle.grad(x)
     sum_of_squares = sum_of_squares + gradient * gradient
@@ -34,15 +35,15 @@ def adagrad(
 )
 def _adagrad_torch(
     oracle: Oracle,
-    x: Array,
-    sum_of_squares: Array,
-    count: Array,
+    x: Float[Array, "n"],
+    sum_of_squares: Float[Array, "n"],
+    count: Float[Array, ""],
     *,
     learning_rate: float,
     lr_decay: float = 0.0,
     initial_accumulator_value: float = 0.0,
     eps: float = 1e-10,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]:
     """Adagrad as torch.optim.Adagrad has it."""
     gradient = oracle.grad(x)
     sum_of_squares = sum_of_squares + gradient * gradient
@@ -58,17 +59,19 @@ def _adagrad_torch(
 )
 def _adagrad_optax(
     oracle: Oracle,
-    x: Array,
-    sum_of_squares: Array,
+    x: Float[Array, "n"],
+    sum_of_squares: Float[Array, "n"],
     *,
     learning_rate: float,
     initial_accumulator_value: float = 0.1,
     eps: float = 1e-7,
-) -> tuple[Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """Adagrad as optax.adagrad has it."""
     gradient = oracle.grad(x)
     sum_of_squares = sum_of_squares + gradient * gradient
-    root = jnp.where(sum_of_squares > 0, jnp.sqrt(sum_of_squares + eps), jnp.inf)  # no gradient yet, no step
+    root = jnp.where(
+        sum_of_squares > 0, jnp.sqrt(sum_of_squares + eps), jnp.inf
+    )  # without a gradient so far there is no step
     return x - learning_rate * gradient / root, sum_of_squares
 
 
@@ -78,8 +81,13 @@ def _adagrad_optax(
     source="Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a.html, figure 1 with full matrices",
 )
 def adagrad_full(
-    oracle: Oracle, x: Array, sum_of_products: Array, *, learning_rate: float, eps: float = 1e-8
-) -> tuple[Array, Array]:
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    sum_of_products: Float[Array, "n n"],
+    *,
+    learning_rate: float,
+    eps: float = 1e-8,
+) -> tuple[Float[Array, "n"], Float[Array, "n n"]]:
     """Adagrad with the whole matrix of products of gradients, `[n, n]`: the same in every rotation of the weights."""
     gradient = oracle.grad(x)
     sum_of_products = sum_of_products + jnp.outer(gradient, gradient)
@@ -96,8 +104,14 @@ def adagrad_full(
     source="Tieleman and Hinton 2012, lecture 6.5; Ruder 2016, arXiv:1609.04747, section 4.5",
 )
 def rmsprop(
-    oracle: Oracle, x: Array, mean_square: Array, *, learning_rate: float, decay: float = 0.9, eps: float = 1e-8
-) -> tuple[Array, Array]:
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """RMSprop: Adagrad that forgets, by a running mean of the squared gradients."""
     gradient = oracle.grad(x)
     mean_square = decay * mean_square + (1 - decay) * gradient * gradient
@@ -105,7 +119,7 @@ def rmsprop(
     return x - learning_rate * gradient / jnp.sqrt(mean_square + eps), mean_square
 
 
-def _rmsprop_torch_state(x: Array, centered: bool) -> tuple[Array, Any, Array]:
+def _rmsprop_torch_state(x: Float[Array, "n"], centered: bool) -> tuple[Float[Array, "n"], Any, Float[Array, "n"]]:
     return jnp.zeros_like(x), jnp.zeros_like(x) if centered else (), jnp.zeros_like(x)
 
 
@@ -118,17 +132,17 @@ def _rmsprop_torch_state(x: Array, centered: bool) -> tuple[Array, Any, Array]:
 )
 def _rmsprop_torch(
     oracle: Oracle,
-    x: Array,
-    mean_square: Array,
+    x: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
     mean: Any,
-    velocity: Array,
+    velocity: Float[Array, "n"],
     *,
     learning_rate: float,
     decay: float = 0.99,
     eps: float = 1e-8,
     momentum: float = 0.0,
     centered: bool = False,
-) -> tuple[Array, Array, Any, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Any, Float[Array, "n"]]:
     """RMSprop as torch.optim.RMSprop has it (its alpha is `decay`); with momentum, Graves 2013, arXiv:1308.0850."""
     gradient = oracle.grad(x)
     mean_square = decay * mean_square + (1 - decay) * gradient * gradient
@@ -150,14 +164,14 @@ rmsprop.alike("optax", note="the paper's update and defaults; optax's eps_in_sqr
 )
 def adadelta(
     oracle: Oracle,
-    x: Array,
-    mean_square: Array,
-    mean_square_step: Array,
+    x: Float[Array, "n"],
+    mean_square: Float[Array, "n"],
+    mean_square_step: Float[Array, "n"],
     *,
     learning_rate: float,
     rho: float = 0.95,
     eps: float = 1e-6,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Adadelta: RMSprop whose rate is the root mean square of its own past steps, which begins at the root of eps.
 
     The paper has no learning rate; here it is a factor, and 1 is the paper's method.

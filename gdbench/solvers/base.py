@@ -7,27 +7,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jax import Array
+from jaxtyping import Float
+
 from gdbench.errors import UsageError, unknown
 from gdbench.registry import Registry, refuse_reserved, split_keywords
 
-# how much of the past is kept, as the field writes it: what matters is the distance from 1
+# Decay rates: they lie in [0, 1), and what matters is their distance from 1.
 DECAYS = ("momentum", "decay", "b1", "b2", "b3", "rho", "beta", "betas_0", "betas_1", "beta3")
 CONVENTION, PAPER = "convention", "paper"
-CONVENTIONS = (PAPER, "torch", "optax")
 
 
 @dataclass(frozen=True, eq=False)
 class Solver:
     """An update rule `function(oracle, x, *state, **hyperparameters) -> x, *state`.
 
-    hyperparameters : float keyword arguments with their defaults, None where one must be given; all traced.
-    options : int, bool and str keyword arguments; each combination is a program of its own.
+    hyperparameters : float keyword arguments with their defaults, None where the user must give one; all traced.
+    options : int, bool and str keyword arguments; each combination is compiled as a program of its own.
     optional : settings that are absent unless given: None for a hyperparameter, a value of its type for an option.
-    init : `init(x)` gives the state before the first step: one value, or a tuple with one per entry of `state`. Keyword
-    arguments of it that are named like hyperparameters or options are handed over, all to `**settings`.
+    init : `init(x)` returns the state before the first step: one value, or a tuple with one per entry of `state`. It is
+    handed the hyperparameters and options that it has keyword arguments for; with `**settings` it is handed all.
     variants : the same method as other libraries define it, by the value of the option `convention`.
-    note : what sets a variant apart from the paper's definition.
-    package : the package whose code decides the numbers, besides ours.
+    note : how a variant differs from the paper's definition.
+    package : the other package that decides the numbers, such as optax.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Solver:
     package: str = ""
     variants: dict[str, Solver] = field(default_factory=dict)
     optional: Mapping[str, Any] = field(default_factory=dict)
-    # of this object alone, so that `replace` makes another
+    # `replace` must make a new one, so this is no argument of the initialiser
     _resolved: dict[tuple[str, ...], Solver] = field(default_factory=dict, repr=False, init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class Solver:
             return ()
         try:
             taken = inspect.signature(self.init).parameters
-        except (TypeError, ValueError):  # a function in C tells nothing, and takes nothing of ours
+        except (TypeError, ValueError):  # a function written in C has no signature, and takes none of our settings
             return ()
         every = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
         return tuple(name for name in (*self.hyperparameters, *self.options) if every or name in taken)
@@ -70,9 +72,9 @@ class Solver:
         )
 
     def resolved(self, given: Iterable[str]) -> Solver:
-        """The solver with those of its `optional` settings that are among the names `given`, which then need a value.
+        """Return the solver with those of its `optional` settings that are named in `given`, which then need a value.
 
-        The same names give the same solver: programs are compiled for the object.
+        The same names return the same object, because programs are compiled for the object.
         """
         chosen = set(given)
         names = tuple(name for name in self.optional if name in chosen)
@@ -80,17 +82,17 @@ class Solver:
             return self
         if names not in self._resolved:
             numbers = {name: None for name in names if self.optional[name] is None}
-            made = replace(
+            resolved = replace(
                 self,
                 hyperparameters={**self.hyperparameters, **numbers},
                 options={**self.options, **{name: self.optional[name] for name in names if name not in numbers}},
                 optional={name: kind for name, kind in self.optional.items() if name not in names},
             )
-            self._resolved.setdefault(names, made)
+            self._resolved.setdefault(names, resolved)
         return self._resolved[names]
 
     def variant(self, convention: str) -> Solver:
-        """The solver as `convention` defines it; a `UsageError` names the conventions that there are."""
+        """Return the solver as `convention` defines it; a `UsageError` names the conventions that exist."""
         if convention == self.options.get(CONVENTION, PAPER):
             return self
         if convention not in self.variants:
@@ -106,20 +108,20 @@ class Solver:
         formula: str = "",
         source: str = "",
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Make a function the update rule under the convention `name`; it comes back unchanged.
+        """Make a function the update rule under the convention `name`, and return the function unchanged.
 
         Formula and source are the paper's unless given; `note` says in one sentence what differs.
         """
 
         def make(function: Callable[..., Any]) -> Callable[..., Any]:
-            made = _made(function, init, self.name, formula or self.formula, source or self.source, note)
-            self._add(name, replace(made, summary=self.summary))
+            variant = _made(function, init, self.name, formula or self.formula, source or self.source, note)
+            self._add(name, replace(variant, summary=self.summary))
             return function
 
         return make
 
     def alike(self, name: str, *, note: str, **defaults: float) -> None:
-        """Say that the convention `name` is the paper's update, but for these `defaults`."""
+        """Declare that the convention `name` is the paper's update with these `defaults`."""
         self._add(name, replace(self, hyperparameters={**self.hyperparameters, **defaults}, note=note, variants={}))
 
     def _add(self, name: str, variant: Solver) -> None:
@@ -128,10 +130,10 @@ class Solver:
         self.variants[name] = replace(variant, options={**variant.options, CONVENTION: name})
 
     def require_possible(self, name: str, values: Iterable[float]) -> None:
-        """Raise `UsageError` where a value of hyperparameter `name` cannot be meant.
+        """Raise `UsageError` if one of the `values` of hyperparameter `name` is impossible.
 
-        What is kept of the past (`DECAYS`) lies in [0, 1): at 1 nothing is ever forgotten, and Adam divides by 0. `eps`
-        is not negative. A solver whose own default lies outside means something else by the name, and may.
+        A decay rate (`DECAYS`) lies in [0, 1): at 1 nothing is ever forgotten, and Adam divides by 0. `eps` is not
+        negative. A solver with a default outside these bounds means something else by the name, and is not checked.
         """
         default = self.hyperparameters[name]
         for value in values if name in DECAYS or name == "eps" else ():
@@ -139,24 +141,26 @@ class Solver:
                 bounds = "at least 0 and below 1" if name in DECAYS else "at least 0"
                 raise UsageError(f"hyperparameter '{name}' of solver '{self.name}' must be {bounds}, not {value:g}")
 
-    def initial_state(self, x: Any, **settings: Any) -> tuple[Any, ...]:
-        """The state before the first step, one entry per name in `state`; `settings` may hold more than it needs."""
+    def initial_state(self, x: Float[Array, "n"], **settings: Any) -> tuple[Any, ...]:
+        """Return the state before the first step, one entry per name in `state`; `settings` may hold others too."""
         if self.init is None:
             return ()
-        made = self.init(x, **{name: settings[name] for name in self.init_settings})
-        return (made,) if len(self.state) == 1 else tuple(made)
+        state = self.init(x, **{name: settings[name] for name in self.init_settings})
+        return (state,) if len(self.state) == 1 else tuple(state)
 
-    def step(self, oracle: Any, x: Any, state: tuple[Any, ...], **settings: Any) -> tuple[Any, tuple[Any, ...]]:
-        """One update: the new iterate `[n]` and the new state."""
-        settings.pop(CONVENTION, None)  # which has chosen this variant
-        made = self.function(oracle, x, *state, **settings)
+    def step(
+        self, oracle: Any, x: Float[Array, "n"], state: tuple[Any, ...], **settings: Any
+    ) -> tuple[Float[Array, "n"], tuple[Any, ...]]:
+        """Make one update, and return the new iterate and the new state."""
+        settings.pop(CONVENTION, None)  # it has chosen this variant, whose function does not take it
+        result = self.function(oracle, x, *state, **settings)
         if not self.state:
-            return (made[0] if isinstance(made, tuple) else made), ()
-        if not isinstance(made, tuple) or len(made) != 1 + len(self.state):
+            return (result[0] if isinstance(result, tuple) else result), ()
+        if not isinstance(result, tuple) or len(result) != 1 + len(self.state):
             raise UsageError(
                 f"solver '{self.name}' must return x and {len(self.state)} state entries ({', '.join(self.state)})"
             )
-        return made[0], tuple(made[1:])
+        return result[0], tuple(result[1:])
 
 
 def _possible(name: str, value: float) -> bool:
@@ -177,15 +181,15 @@ def solver(
 ) -> Callable[[Callable[..., Any]], Solver]:
     """Make a solver of a function `f(oracle, x, *state, *, learning_rate, ...)` and register it under its name.
 
-    The positional arguments after `oracle` and `x` name the entries of the state; `init(x)` makes their first values.
+    The positional arguments after `oracle` and `x` name the entries of the state; `init(x)` returns their first values.
     """
 
     def make(function: Callable[..., Any]) -> Solver:
         title = name or function.__name__.replace("_", "-")
-        made = _made(function, init, title, formula, source, note)
+        new = _made(function, init, title, formula, source, note)
         if register:
-            SOLVERS.add(title, made)
-        return made
+            SOLVERS.add(title, new)
+        return new
 
     return make
 

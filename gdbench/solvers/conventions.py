@@ -1,4 +1,4 @@
-"""How the definitions of one method differ: the paper's, torch's and optax's, and the ones that optax itself runs."""
+"""Compare the definitions of one method: the paper's, torch's and optax's, and those that optax itself runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gdbench.solvers.optax_factories import CONTRIB, PREFIX
 from gdbench.solvers.optax_rule import Rule
 from gdbench.solvers.oracle import Oracle
 
-# ours that optax has under another name: as a setting of it
+# Solvers of ours that optax has as a setting of another: by optax's name.
 INSIDE = {"sgd": ("momentum", "nesterov")}
 
 
 def conventions_of(solver: Solver) -> list[dict[str, Any]]:
-    """A row for each definition of a solver that has several; the first step is made, not written down."""
+    """Return a row for each definition of a solver that has several; its first step is computed, not copied."""
     if not solver.variants:
         return []
     return [
@@ -42,9 +42,10 @@ def _options(solver: Solver) -> dict[str, Any]:
 
 
 def first_steps(solver: Solver, count: int = 1) -> list[float]:
-    """The first steps of a solver at its own defaults, a learning rate of 1 and a gradient that is 1 everywhere.
+    """Compute the first steps of a solver at its defaults, with learning rate 1 and a gradient that is 1 everywhere.
 
-    From x = 0, where nothing decays. Empty where a number has no default, or f(x) = x is no surface for the solver.
+    They start at x = 0, where no weight decay acts. The list is empty if a number has no default, or if the solver
+    cannot run on f(x) = x.
     """
     settings = {name: 1.0 if name == "learning_rate" else value for name, value in solver.hyperparameters.items()}
     if None in settings.values():
@@ -65,7 +66,7 @@ def first_steps(solver: Solver, count: int = 1) -> list[float]:
 
 
 def state_of(solver: Solver) -> list[str]:
-    """The names of what a solver remembers: of an optax solver, the leaves of optax's own state."""
+    """Return the names of what a solver remembers; for an optax solver, the leaves of optax's own state."""
     if not isinstance(solver.function, Rule):
         return list(solver.state)
     values = {name: 0.5 if value is None else value for name, value in solver.hyperparameters.items()}
@@ -75,7 +76,7 @@ def state_of(solver: Solver) -> list[str]:
 
 
 def against_optax(solver: Solver) -> list[str]:
-    """In sentences: how optax's definition differs from ours, and what to beware of in optax's own."""
+    """Say in sentences how optax's definition differs from ours, and what to beware of in optax's own."""
     if not isinstance(solver.function, Rule):
         return [_sentence(f"optax {_against(solver)}")] if "optax" in solver.variants else []
     name = solver.name.removeprefix(PREFIX).removeprefix(CONTRIB)
@@ -83,8 +84,8 @@ def against_optax(solver: Solver) -> list[str]:
     sentences = []
     for ours in dict.fromkeys(named):
         if solver.name.startswith(PREFIX) and ours in SOLVERS:
-            known = "optax" in SOLVERS[ours].variants
-            sentences.append(_sentence(f"{_against(SOLVERS[ours])}" if known else f"ours is {ours}"))
+            has_optax = "optax" in SOLVERS[ours].variants
+            sentences.append(_sentence(_against(SOLVERS[ours]) if has_optax else f"ours is {ours}"))
     return sentences + _without_rate(solver.function.factory)
 
 
@@ -95,7 +96,7 @@ def _against(ours: Solver) -> str:
 
 
 def _without_rate(factory: Any) -> list[str]:
-    """What becomes of an optax factory at its own default, where that is no learning rate at all."""
+    """Warn of an optax factory that has no learning rate by default, and then climbs."""
     rate = inspect.signature(factory).parameters.get("learning_rate")
     if rate is None or rate.default is not None:
         return []
@@ -103,7 +104,7 @@ def _without_rate(factory: Any) -> list[str]:
     try:
         transformation = factory()
         step = float(transformation.update(x, transformation.init(x), x)[0][0])
-    except Exception:  # of a line search, which wants more than a gradient
+    except Exception:  # a line search wants more than a gradient
         return []
     sentence = (
         f"Beware: by default optax takes no learning rate here, and climbs: its first step at g = 1 is {step:+.3g}."
@@ -116,5 +117,5 @@ def _sentence(words: str) -> str:
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
-    """Settings with their defaults, in one line."""
+    """Write settings with their defaults in one line."""
     return ", ".join(f"{name} {'tuned' if value is None else value}" for name, value in settings.items())

@@ -1,4 +1,4 @@
-"""Anything from optax as a solver: `optax:lion` by name, and any other transformation through `from_optax`."""
+"""Make solvers of optax: `optax:lion` by name, and any other transformation through `from_optax`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.errors import UsageError, one_line
 from gdbench.solvers.base import SOLVERS, Solver
@@ -27,7 +28,7 @@ from gdbench.solvers.optax_factories import (
 from gdbench.solvers.optax_rule import RATE, SIGN, Carried, Rule
 from gdbench.solvers.oracle import Evaluations, Oracle
 
-# for a number that must be given, where a step is only tried
+# This value stands for a number without a default while a step is only tried.
 STAND_IN = 0.5
 
 
@@ -40,11 +41,11 @@ def from_optax(
     source: str = "",
     register: bool = True,
 ) -> Solver:
-    """A solver of `factory(**hyperparameters)`, which returns any optax transformation; registered under `name`.
+    """Make a solver of `factory(**hyperparameters)`, which returns any optax transformation; register it under `name`.
 
     Float parameters of the factory are hyperparameters, traced where they can be; int, bool and str are options; None
     is a setting that is absent unless given. `learning_rate` has no default: it is tuned, or fixed. Raises `UsageError`
-    where optax is missing, a parameter is no number, or no step can be traced.
+    if optax is missing, a parameter is not a number, or no step can be traced.
     """
     library()
     made = replace(_solver(factory, f"solver '{name}'", name), formula=formula, source=source)
@@ -56,7 +57,7 @@ def from_optax(
 
 
 def _named(name: str) -> Solver:
-    """The solver `optax:name`."""
+    """Make the solver `optax:name`."""
     factory, what = factory_of(name), f"'{PREFIX}{name}'"
     part = "learning_rate" not in parameters_of(factory, what).hyperparameters or "scale_by_" in name
     made = _solver(factory, what, PREFIX + name, part=part)
@@ -64,7 +65,7 @@ def _named(name: str) -> Solver:
 
 
 def _solver(factory: Callable[..., Any], what: str, name: str, *, part: bool = False) -> Solver:
-    """The solver of a factory, of which `part` says that it may climb, so that something must follow it."""
+    """Make the solver of a factory; a `part` of an optimizer may climb, and then something must follow it."""
     settings = parameters_of(factory, what)
     rule = Rule(factory, settings.tuples, settings.own)
     notes = _tried(rule, settings, what)
@@ -96,9 +97,9 @@ def _solver(factory: Callable[..., Any], what: str, name: str, *, part: bool = F
 
 
 def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
-    """Trace a step; what it asks for, in words. Numbers with which none can be traced become options of `settings`.
+    """Trace a step and say in words what it asks for; numbers that cannot be traced become options of `settings`.
 
-    Raises `UsageError` where no step can be traced whatever the numbers are.
+    Raises `UsageError` if no step can be traced, whatever the numbers are.
     """
     numbers = [*settings.hyperparameters, *(name for name, kind in settings.optional.items() if kind is None)]
 
@@ -108,7 +109,7 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
             x, number = jnp.ones(2), jnp.ones(())
             notes: list[str] = []
 
-            def step(x: Array, given: Any) -> None:
+            def step(x: Float[Array, "n"], given: Any) -> None:
                 oracle, given = Oracle(lambda x: jnp.sum(x)), {**fixed, **given}
                 carried = rule.init(x, **given)
                 rule(oracle, x, carried, **given)
@@ -120,7 +121,7 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
     try:
         notes = trial(list(settings.hyperparameters))
         return trial(numbers) if len(numbers) > len(settings.hyperparameters) else notes
-    except Exception:  # anything that a Python branch on a traced number raises
+    except Exception:  # a Python branch on a traced number may raise anything
         try:
             notes = trial([])
         except Exception as error:
@@ -134,13 +135,13 @@ def _tried(rule: Rule, settings: Parameters, what: str) -> list[str]:
 
 
 def _values(settings: Parameters) -> dict[str, Any]:
-    """A value for every setting that is not absent."""
+    """Return a value for every setting that is not absent."""
     given = {name: STAND_IN if value is None else value for name, value in settings.hyperparameters.items()}
     return {**given, **settings.options}
 
 
 def _words(evaluations: Evaluations, carried: Carried) -> list[str]:
-    """What a step asks for besides the gradient, and which of its points is the iterate."""
+    """Say what a step asks for besides the gradient, and which of its points is the iterate."""
     looped = evaluations.looped is not None
     words = {
         "its gradients are taken at a point of its own, and the iterate is the average at which optax.contrib."
@@ -154,14 +155,14 @@ def _words(evaluations: Evaluations, carried: Carried) -> list[str]:
 
 
 def _ending(rule: Rule, settings: Parameters, what: str) -> str:
-    """What must follow a transformation to make it descend, by where three steps on a slope of 1 lead."""
+    """Decide what must follow a transformation to make it descend, by three steps on a slope of 1."""
     given, x = _values(settings), jnp.ones(2)
     oracle = Oracle(lambda x: jnp.sum(x))
     carried = rule.init(x, **given)
     jax.eval_shape(lambda: rule(oracle, x, carried, **given))
     if oracle.evaluations.looped is not None:
         raise UsageError(f"{what} searches along the direction of another transformation: {PLUG_IN}")
-    for _ in range(3):  # rprop stays where it is in its first
+    for _ in range(3):  # rprop does not move in its first step
         x, carried = rule(oracle, x, carried, **given)
     if float(jnp.sum(x)) <= 2:
         return ""

@@ -1,14 +1,15 @@
-"""Gradient descent that finds its rate anew in every step: `backtracking`."""
+"""Gradient descent that searches for its rate in every step: `backtracking`."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
-# with shrink 0.5 the last of so many is 1e-30 of the first; the search must end with any shrink
+# The search must end whatever `shrink` is; with 0.5 the last rate is 1e-30 of the first.
 MOST_TRIALS = 100
 
 
@@ -17,8 +18,8 @@ MOST_TRIALS = 100
     source="Armijo 1966, doi:10.2140/pjm.1966.16.1; Nocedal and Wright 2006, algorithm 3.1",
 )
 def backtracking(
-    oracle: Oracle, x: Array, *, initial_step: float = 1.0, shrink: float = 0.5, c1: float = 1e-4
-) -> Array:
+    oracle: Oracle, x: Float[Array, "n"], *, initial_step: float = 1.0, shrink: float = 0.5, c1: float = 1e-4
+) -> Float[Array, "n"]:
     """Gradient descent whose rate is shortened until the loss falls by enough; it has no learning rate to tune.
 
     A step costs one gradient, the value at x and one value for each rate that is tried. Where no rate will do, x stays.
@@ -26,12 +27,14 @@ def backtracking(
     value, gradient = oracle.value_and_grad(x)
     steepness = gradient @ gradient
 
-    def shorter(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def shorter(
+        carry: tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]],
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
         rate, _, trials = carry
         rate = shrink * rate
         return rate, oracle.value(x - rate * gradient), trials + 1
 
-    def falls(rate: Array, trial: Array) -> Array:
+    def falls(rate: Float[Array, ""], trial: Float[Array, ""]) -> Bool[Array, ""]:
         return trial <= value - c1 * rate * steepness  # false where the trial is not a number
 
     rate = jnp.ones_like(value) * initial_step

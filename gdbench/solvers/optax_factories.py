@@ -1,4 +1,4 @@
-"""optax's factories by name, and which of their parameters are numbers."""
+"""Find optax's factories by name, and sort their parameters into numbers and options."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import Any
 from gdbench.errors import UsageError, nearest
 
 PACKAGE, PREFIX, CONTRIB = "optax", "optax:", "contrib."
-# what a run has of its own, and no user sets: random numbers follow from its seed and the step
+# No user sets these: random numbers follow from a run's seed and the step.
 OWN = ("key", "random_seed", "seed")
 PLUG_IN = "make it a solver in a plug-in with gdbench.from_optax (docs/add-a-solver.md)"
 
 
 @dataclass
 class Parameters:
-    """What the parameters of a factory are to a solver.
+    """The parameters of a factory, sorted by what they are to a solver.
 
     hyperparameters : numbers to trace, None where one must be given. options : int, bool and str.
     optional : absent unless given: None for a number to trace, a value of its type for an option.
     tuples : a parameter that is a tuple, by the names of its entries: `betas` is `betas_0` and `betas_1`.
-    own : those of `OWN` that it takes. left : what is no number, and stays at the factory's default.
+    own : those of `OWN` that it takes. left : parameters that are no numbers and keep the factory's default.
     """
 
     hyperparameters: dict[str, float | None] = field(default_factory=dict)
@@ -38,11 +38,11 @@ class Parameters:
     left: tuple[str, ...] = ()
 
     def add(self, name: str, value: Any) -> None:
-        """A setting whose type its default `value` tells."""
+        """Add a setting of the type of its default `value`."""
         (self.hyperparameters if isinstance(value, float) else self.options)[name] = value
 
     def freeze(self, name: str) -> None:
-        """Make a number an option: one that the factory looks at in Python, so that it cannot be traced."""
+        """Make a number an option, because the factory looks at it in Python, so that it cannot be traced."""
         if name in self.optional:
             self.optional[name] = 0.0
         else:
@@ -53,7 +53,7 @@ class Parameters:
 
 
 def library() -> ModuleType:
-    """The package optax. Raises `UsageError` where it is not installed."""
+    """Return the package optax. Raises `UsageError` if it is not installed."""
     try:
         return importlib.import_module(PACKAGE)
     except ImportError:
@@ -61,26 +61,26 @@ def library() -> ModuleType:
 
 
 def release() -> str:
-    """optax's version."""
+    """Return optax's version."""
     return version(PACKAGE)
 
 
 def factory_of(name: str) -> Callable[..., Any]:
-    """The factory that optax calls `name` (`lion`, `contrib.prodigy`); a `UsageError` has the nearest that it has."""
+    """Return the factory that optax calls `name` (`lion`, `contrib.prodigy`); a `UsageError` suggests the nearest."""
     optax = library()
     inside = importlib.import_module("optax.contrib") if name.startswith(CONTRIB) else optax
-    found = getattr(inside, name.removeprefix(CONTRIB), None) if not name.startswith("_") else None
-    if found is not None and is_factory(found):
-        return found
+    factory = getattr(inside, name.removeprefix(CONTRIB), None) if not name.startswith("_") else None
+    if factory is not None and is_factory(factory):
+        return factory
     names = list(factories())
     close = nearest(name, names)
-    rated = [known for known in names if "." not in known and "learning_rate" in _signature(factory_of(known))]
+    rated = [each for each in names if "." not in each and "learning_rate" in _signature(factory_of(each))]
     hint = f"did you mean '{PREFIX}{close}'?" if close else f"its optimizers are {', '.join(rated)}"
     raise UsageError(f"optax has no optimizer '{name}'; {hint}")
 
 
 def factories() -> Iterator[str]:
-    """The names of all factories of optax and optax.contrib, sorted."""
+    """Yield the names of all factories of optax, then of optax.contrib, each sorted."""
     for prefix, inside in (("", library()), (CONTRIB, importlib.import_module("optax.contrib"))):
         for name in sorted(vars(inside)):
             if not name.startswith("_") and is_factory(getattr(inside, name)):
@@ -88,7 +88,7 @@ def factories() -> Iterator[str]:
 
 
 def is_factory(thing: Any) -> bool:
-    """Whether `thing` says that it returns a gradient transformation, or is a function of contrib that says nothing."""
+    """Decide whether `thing` is annotated to return a gradient transformation, or is of contrib and not annotated."""
     if inspect.isclass(thing) or not callable(thing):
         return False
     try:
@@ -97,17 +97,17 @@ def is_factory(thing: Any) -> bool:
         return False
     if signature.return_annotation is not inspect.Signature.empty:
         return "GradientTransformation" in str(signature.return_annotation)
-    # dog and dowg
+    # dog and dowg are not annotated
     return thing.__module__.startswith("optax.contrib") and "learning_rate" in signature.parameters
 
 
 def parameters_of(factory: Callable[..., Any], what: str) -> Parameters:
-    """Sort the parameters of `factory`; `what` names it in the `UsageError` for one that must be given and cannot be.
+    """Sort the parameters of `factory`; raise `UsageError`, which names it `what`, for one that nobody can set.
 
-    A float default is a number to trace, and so is what may be a float and has no default, or None; `learning_rate`
-    never has a default here.
+    A float default is a number to trace, and so is a parameter that may be a float and has no default, or None.
+    `learning_rate` never has a default here.
     """
-    found = Parameters()
+    parameters = Parameters()
     for name, parameter in _signature(factory).items():
         default = parameter.default
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -115,29 +115,29 @@ def parameters_of(factory: Callable[..., Any], what: str) -> Parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
             raise UsageError(f"{what} is made of other transformations: {PLUG_IN}")
         if name in OWN:
-            found.own = (*found.own, name)
+            parameters.own = (*parameters.own, name)
         elif name == "learning_rate":
-            found.hyperparameters[name] = None
+            parameters.hyperparameters[name] = None
         elif isinstance(default, bool | int | float | str):
-            found.add(name, default)
+            parameters.add(name, default)
         elif isinstance(default, tuple) and default and all(isinstance(v, bool | int | float | str) for v in default):
-            found.tuples[name] = tuple(f"{name}_{place}" for place in range(len(default)))
-            for entry, value in zip(found.tuples[name], default, strict=True):
-                found.add(entry, value)
+            parameters.tuples[name] = tuple(f"{name}_{place}" for place in range(len(default)))
+            for entry, value in zip(parameters.tuples[name], default, strict=True):
+                parameters.add(entry, value)
         else:
-            _sort_by_annotation(found, name, parameter, what)
-    return found
+            _sort_by_annotation(parameters, name, parameter, what)
+    return parameters
 
 
-def _sort_by_annotation(found: Parameters, name: str, parameter: inspect.Parameter, what: str) -> None:
-    """Sort a parameter whose default does not tell its type: None, something that is no number, or nothing."""
+def _sort_by_annotation(parameters: Parameters, name: str, parameter: inspect.Parameter, what: str) -> None:
+    """Sort a parameter by its annotation, because its default (None, no number, or none) does not tell its type."""
     kind = _plain_type(parameter.annotation)
     if parameter.default is None and kind is not None:
-        found.optional[name] = None if kind is float else kind()
+        parameters.optional[name] = None if kind is float else kind()
     elif parameter.default is not inspect.Parameter.empty:
-        found.left = (*found.left, name)
+        parameters.left = (*parameters.left, name)
     elif kind is float:
-        found.hyperparameters[name] = None
+        parameters.hyperparameters[name] = None
     else:
         raise UsageError(f"{what} needs '{name}', which is no number: {PLUG_IN}")
 
@@ -145,12 +145,12 @@ def _sort_by_annotation(found: Parameters, name: str, parameter: inspect.Paramet
 def _signature(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(factory, eval_str=True).parameters
-    except NameError:  # an annotation of what is imported for type checkers only
+    except NameError:  # an annotation names what only type checkers import
         return inspect.signature(factory).parameters
 
 
 def _plain_type(annotation: Any) -> type | None:
-    """The type of which a setting is that is annotated so; None for masks, callables and trees."""
+    """Return the type of a setting that is annotated so; None for masks, callables and trees."""
     if annotation is inspect.Parameter.empty:
         return float
     if isinstance(annotation, str):

@@ -1,4 +1,4 @@
-"""The step of an optax transformation: what it is handed, what of its state is carried, and what it has evaluated."""
+"""The step of an optax transformation: its arguments, the state that is carried, and its evaluations."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float
 
 from gdbench.errors import UsageError
 from gdbench.solvers.optax_factories import library, release
 from gdbench.solvers.oracle import Oracle
 
-# What a transformation may want besides gradient and parameters. The first set with which it can be traced is taken,
-# so that nobody pays for a value that is not looked at; a line search refuses what it does not know.
+# Extra arguments that an update may want. The first set with which it can be traced is taken, so that nobody pays for a
+# value that is not used; a line search refuses arguments that it does not know.
 WANTED = ((), ("value",), ("value", "grad", "value_fn"), ("obj_fn",), ("grad_fn",))
-# what stands behind a transformation that climbs: a part of an optimizer, as optax's own chains end
+# A part of an optimizer climbs; one of these must follow it, as in optax's own chains.
 RATE, SIGN = "scale_by_learning_rate", "scale(-1)"
 
 
 class Carried(NamedTuple):
-    """optax's state between steps: its leaves but for random keys; the parameters where they are not the iterate."""
+    """optax's state between steps: its leaves without random keys, and the parameters if they are not the iterate."""
 
     leaves: dict[str, Any]
     params: Any
@@ -30,10 +31,11 @@ class Carried(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """The step of an optax transformation made by `factory(**settings)`, anew in every trace.
+    """The step of an optax transformation, which `factory(**settings)` makes anew in every trace.
 
-    tuples : a parameter that is a tuple, by the settings that are its entries. own : parameters for a random key or a
-    seed. ending : what is chained behind it, "" for nothing. version : of optax, where the rule was made.
+    tuples : for each parameter that is a tuple, the settings that are its entries. own : the parameters for a random
+    key or a seed. ending : the transformation chained behind it, "" for none. version : the release of optax with which
+    the rule was made.
     """
 
     factory: Callable[..., Any]
@@ -43,11 +45,11 @@ class Rule:
     version: str = field(default_factory=release)
 
     def made(self, settings: Mapping[str, Any]) -> Any:
-        """The transformation at these settings, which takes any extra argument."""
+        """Make the transformation at these settings; it takes any extra argument."""
         optax = library()
         if release() != self.version:
             raise UsageError(f"optax is {release()} here, and {self.version} where the run was planned")
-        # weakly typed, as the numbers of Python are: where optax computes in float32 it goes on to do so
+        # weakly typed, like Python's numbers, so that optax stays in float32 where it computes in float32
         given = {
             name: lax.full_like(0.0, value) if isinstance(value, Array) else value for name, value in settings.items()
         }
@@ -55,7 +57,7 @@ class Rule:
         for name, entries in self.tuples.items():
             given[name] = tuple(given.pop(entry) for entry in entries)
         for name in self.own[:1]:
-            # a place in the state, which every step fills anew: see `_filled`
+            # this only makes a place in the state, which every step fills anew: see `_filled`
             given[name] = 0 if name == "seed" else jax.random.key(0)
         transformation = self.factory(**given)
         if self.ending == RATE:
@@ -64,14 +66,16 @@ class Rule:
             transformation = optax.chain(transformation, optax.scale(-1.0))
         return optax.with_extra_args_support(transformation)
 
-    def init(self, x: Array, **settings: Any) -> Carried:
-        """What is carried before the first step."""
+    def init(self, x: Float[Array, "n"], **settings: Any) -> Carried:
+        """Return what is carried before the first step."""
         params, state = _start(self.made(settings), x)
         leaves = {path: jnp.asarray(leaf) for path, leaf in _leaves(state) if not _is_key(leaf)}
         return Carried(leaves, params if _reading(state, params) else None)
 
-    def __call__(self, oracle: Oracle, x: Array, carried: Carried, **settings: Any) -> tuple[Array, Carried]:
-        """One update: the new iterate and what is carried on."""
+    def __call__(
+        self, oracle: Oracle, x: Float[Array, "n"], carried: Carried, **settings: Any
+    ) -> tuple[Float[Array, "n"], Carried]:
+        """Make one update, and return the new iterate and what is carried on."""
         optax = library()
         transformation = self.made(settings)
         template = jax.eval_shape(lambda x: _start(transformation, x)[1], x)
@@ -91,7 +95,7 @@ class Rule:
             raise UsageError(f"its updates have shape {jnp.shape(updates)} where the iterate has {jnp.shape(params)}")
         params = optax.apply_updates(params, updates)
         _count(oracle, after, asked, keys)
-        # a step in float32 may end in another type where JAX has float64 as well
+        # a step in float32 may end in float64 where JAX allows both
         leaves = {
             path: jnp.asarray(leaf).astype(getattr(carried.leaves.get(path), "dtype", None))
             for path, leaf in _leaves(after)
@@ -100,20 +104,22 @@ class Rule:
         reading = _reading(after, params)
         return (reading(), Carried(leaves, params)) if reading else (params, Carried(leaves, None))
 
-    def wanted(self, transformation: Any, point: Array, state: Any, params: Any) -> tuple[str, ...]:
-        """The extra arguments of an update, found by tracing; raises what is raised without any where none will do."""
+    def wanted(self, transformation: Any, point: Float[Array, "n"], state: Any, params: Any) -> tuple[str, ...]:
+        """Find by tracing which extra arguments an update wants; if none will do, raise the error of the first try."""
         first: Exception | None = None
         for names in WANTED:
-            # never charged: nothing here is computed
+            # this oracle charges nobody, because nothing is computed here
             oracle = Oracle(lambda x: jnp.sum(x))
 
-            def update(gradient: Array, value: Array, names: Any = names, oracle: Oracle = oracle) -> Any:
+            def update(
+                gradient: Float[Array, "n"], value: Float[Array, ""], names: Any = names, oracle: Oracle = oracle
+            ) -> Any:
                 extras = {name: _offer(name, oracle, value, gradient, []) for name in names}
                 return transformation.update(gradient, state, params, **extras)
 
             try:
                 jax.eval_shape(update, point, jax.ShapeDtypeStruct((), point.dtype))
-            except Exception as error:  # whatever a transformation that lacks an argument raises
+            except Exception as error:  # a transformation that lacks an argument may raise anything
                 first = first or error
             else:
                 return names
@@ -121,19 +127,19 @@ class Rule:
         raise first
 
 
-def _start(transformation: Any, x: Array) -> tuple[Any, Any]:
-    """The parameters and the state before the first step; a look-ahead has two points for parameters."""
+def _start(transformation: Any, x: Float[Array, "n"]) -> tuple[Any, Any]:
+    """Return the parameters and the state before the first step; a look-ahead has two points for parameters."""
     both = library().LookaheadParams.init_synced(x)
     try:
         if hasattr(jax.eval_shape(transformation.init, both), "fast_state"):
             return both, transformation.init(both)
-    except Exception:  # of a transformation that wants one array, and so is no look-ahead
+    except Exception:  # this transformation wants one array, and so is no look-ahead
         pass
     return x, transformation.init(x)
 
 
 def _reading(state: Any, params: Any) -> Callable[[], Array] | None:
-    """How the iterate is read from parameters that are not it: None where they are.
+    """Return the function that reads the iterate, None if the parameters are the iterate themselves.
 
     A look-ahead's is its slow point; a schedule-free method's is the average at which it is evaluated, while it takes
     its gradients between that and its own iterate.
@@ -149,26 +155,26 @@ def _reading(state: Any, params: Any) -> Callable[[], Array] | None:
 
 
 def _nodes(state: Any, attribute: str) -> Iterator[Any]:
-    """The parts of a state that have an attribute of that name."""
-    found = jax.tree.leaves(state, is_leaf=lambda part: hasattr(part, attribute))
-    return (part for part in found if hasattr(part, attribute))
+    """Yield the parts of a state that have an attribute of that name."""
+    parts = jax.tree.leaves(state, is_leaf=lambda part: hasattr(part, attribute))
+    return (part for part in parts if hasattr(part, attribute))
 
 
 def _is_key(leaf: Any) -> bool:
-    """Whether a leaf is a random key, typed or as the words that it is made of."""
+    """Decide whether a leaf is a random key, typed or raw."""
     dtype = jnp.result_type(leaf)
     return jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) or (dtype == jnp.uint32 and jnp.shape(leaf)[-1:] == (2,))
 
 
 def _leaves(state: Any) -> list[tuple[str, Any]]:
-    """The leaves of a state, each with where it stands: `[0].mu`."""
+    """Return the leaves of a state, each with its path: `[0].mu`."""
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
 
 
 def _filled(template: Any, leaves: Mapping[str, Any], oracle: Oracle) -> tuple[Any, list[Array]]:
-    """The state of carried `leaves`, and its random keys, which are of the run's seed and this step alone.
+    """Return the state of carried `leaves` and its random keys, which depend only on the run's seed and this step.
 
-    A key is never carried: packed among numbers it would not survive, and randomness would hang on more than the step.
+    A key is never carried: it would not survive being packed among numbers, and would depend on more than the step.
     """
     keys: list[Array] = []
     filled = []
@@ -181,17 +187,17 @@ def _filled(template: Any, leaves: Mapping[str, Any], oracle: Oracle) -> tuple[A
     return jax.tree.unflatten(jax.tree.structure(template), filled), keys
 
 
-def _offer(name: str, oracle: Oracle, value: Any, gradient: Array, asked: list[str]) -> Any:
-    """The extra argument `name`; `asked` grows by a name whenever f itself is traced through it."""
+def _offer(name: str, oracle: Oracle, value: Any, gradient: Float[Array, "n"], asked: list[str]) -> Any:
+    """Return the extra argument `name`; `asked` grows by a name whenever f itself is traced through it."""
     if name == "value":
         return value
     if name == "grad":
         return gradient
-    if name == "grad_fn":  # of sam: the gradient at a point, and the number of its batch
+    if name == "grad_fn":  # sam hands it a point and the number of its batch
         return lambda params, *_: oracle.grad(params)
     f = oracle.uncounted()
 
-    def function(params: Array) -> Array:
+    def function(params: Float[Array, "n"]) -> Float[Array, ""]:
         asked.append(name)
         return f(params)
 
@@ -199,10 +205,10 @@ def _offer(name: str, oracle: Oracle, value: Any, gradient: Array, asked: list[s
 
 
 def _count(oracle: Oracle, state: Any, asked: list[str], keys: list[Array]) -> None:
-    """Count what a transformation has evaluated by itself, by what its state tells of it.
+    """Count what a transformation has evaluated by itself, as far as its state shows it.
 
-    A line search tells its steps: each a value, and with the zoom a gradient; backtracking takes one gradient at its
-    end, or none. An estimate of the Hessian draws a key when it is made: one product with the Hessian.
+    A line search reports its steps: each is a value, and with the zoom a gradient too; backtracking takes one gradient
+    at its end, or none. An estimate of the Hessian draws a key each time: one product with the Hessian.
     """
     searches = [node for node in _nodes(state, "info") if hasattr(node.info, "num_linesearch_steps")]
     for node in searches:

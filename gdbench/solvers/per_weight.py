@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
 
-def _agreement(gradient: Array, last: Array) -> Array:
-    """1 where two gradients have the same sign, -1 where they differ, 0 where either is zero, `[n]`."""
-    # of signs: the product of two small gradients underflows to zero
+def _agreement(gradient: Float[Array, "n"], last: Float[Array, "n"]) -> Float[Array, "n"]:
+    """Return 1 where two gradients have the same sign, -1 where they differ, 0 where either is zero."""
+    # the signs are multiplied, because the product of two small gradients underflows to zero
     return jnp.sign(gradient) * jnp.sign(last)
 
 
@@ -22,16 +23,16 @@ def _agreement(gradient: Array, last: Array) -> Array:
 )
 def gains(
     oracle: Oracle,
-    x: Array,
-    gain: Array,
-    last_gradient: Array,
+    x: Float[Array, "n"],
+    gain: Float[Array, "n"],
+    last_gradient: Float[Array, "n"],
     *,
     learning_rate: float,
     up: float = 0.05,
     down: float = 0.95,
     low: float = 0.1,
     high: float = 10.0,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Gradient descent with a gain per weight: up by a little while its gradients agree in sign, else down by a factor.
 
     Every gain starts at 1 and lies between `low` and `high`. Where either gradient is zero, as before the first step,
@@ -44,11 +45,11 @@ def gains(
     return x - learning_rate * gain * gradient, gain, gradient
 
 
-def _first_sizes(x: Array, learning_rate: float) -> tuple[Array, Array]:
+def _first_sizes(x: Float[Array, "n"], learning_rate: float) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     return jnp.ones_like(x) * learning_rate, jnp.zeros_like(x)
 
 
-def _resized(size: Array, agreement: Array, up: float, down: float) -> Array:
+def _resized(size: Float[Array, "n"], agreement: Float[Array, "n"], up: float, down: float) -> Float[Array, "n"]:
     return jnp.where(agreement > 0, size * up, jnp.where(agreement < 0, size * down, size))
 
 
@@ -59,16 +60,16 @@ def _resized(size: Array, agreement: Array, up: float, down: float) -> Array:
 )
 def rprop(
     oracle: Oracle,
-    x: Array,
-    size: Array,
-    last_gradient: Array,
+    x: Float[Array, "n"],
+    size: Float[Array, "n"],
+    last_gradient: Float[Array, "n"],
     *,
     learning_rate: float,
     up: float = 1.2,
     down: float = 0.5,
     low: float = 1e-6,
     high: float = 50.0,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Rprop: steps of a size per weight, whatever the gradient's; larger while its sign stays, smaller when it turns.
 
     After a change of sign the shorter step is taken at once with the new sign, as in the lecture: none is taken back.
@@ -86,16 +87,16 @@ def rprop(
 )
 def _rprop_torch(
     oracle: Oracle,
-    x: Array,
-    size: Array,
-    last_gradient: Array,
+    x: Float[Array, "n"],
+    size: Float[Array, "n"],
+    last_gradient: Float[Array, "n"],
     *,
     learning_rate: float,
     up: float = 1.2,
     down: float = 0.5,
     low: float = 1e-6,
     high: float = 50.0,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Rprop as torch.optim.Rprop has it."""
     gradient = oracle.grad(x)
     agreement = _agreement(gradient, last_gradient)
@@ -113,20 +114,20 @@ def _rprop_torch(
 )
 def _rprop_optax(
     oracle: Oracle,
-    x: Array,
-    size: Array,
-    pending: Array,
+    x: Float[Array, "n"],
+    size: Float[Array, "n"],
+    pending: Float[Array, "n"],
     *,
     learning_rate: float,
     up: float = 1.2,
     down: float = 0.5,
     low: float = 1e-6,
     high: float = 50.0,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, "n"]]:
     """Rprop as optax.rprop has it: `pending` is the step that the next one takes."""
     gradient = oracle.grad(x)
     agreement = _agreement(gradient, pending)
-    # a size that no agreement changes is not clipped either
+    # optax does not clip a size that stays as it is
     size = jnp.where(agreement == 0, size, jnp.clip(_resized(size, agreement, up, down), low, high))
     moved = jnp.where(agreement < 0, 0.0, pending)
     return x - moved, size, jnp.where(agreement < 0, 0.0, size * jnp.sign(gradient))

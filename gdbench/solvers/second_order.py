@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Bool, Float, Int
 
 from gdbench.solvers.base import solver
 from gdbench.solvers.oracle import Oracle
 
-# of the fall that the slope promises, how much a step must bring; of the slope, how much it may leave
+# The share of the promised fall that a step must bring, and the share of the slope that it may leave.
 FALL, SLOPE = 1e-4, 0.9
 MOST_TRIALS = 30
 
@@ -19,7 +20,7 @@ MOST_TRIALS = 30
     formula="x ← x + d,  H d = -g;  safeguard: H = QΛQᵀ, d = -Q max(|Λ|, small)⁻¹ Qᵀ g, halved until f falls by enough",
     source="Nocedal and Wright 2006, section 3.3 and, for the safeguard, 3.4 and algorithm 3.1",
 )
-def newton(oracle: Oracle, x: Array, *, safeguard: bool = False) -> Array:
+def newton(oracle: Oracle, x: Float[Array, "n"], *, safeguard: bool = False) -> Float[Array, "n"]:
     """Newton's method: the full step to where the quadratic model is stationary, be it a minimum, saddle or maximum.
 
     With `safeguard` every step goes down. Where the model has no such point, or no step will do, x stays.
@@ -34,12 +35,14 @@ def newton(oracle: Oracle, x: Array, *, safeguard: bool = False) -> Array:
     curvatures = jnp.maximum(curvatures, float(jnp.finfo(x.dtype).eps) ** 0.5 * largest)
     direction = -axes @ (axes.T @ gradient / curvatures)
 
-    def halved(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def halved(
+        carry: tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]],
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
         rate, _, trials = carry
         rate = 0.5 * rate
         return rate, oracle.value(x + rate * direction), trials + 1
 
-    def falls(rate: Array, trial: Array) -> Array:
+    def falls(rate: Float[Array, ""], trial: Float[Array, ""]) -> Bool[Array, ""]:
         return trial <= value + FALL * rate * (gradient @ direction)  # false where the trial is not a number
 
     first = (jnp.ones_like(value), oracle.value(x + direction), jnp.int32(1))
@@ -50,66 +53,78 @@ def newton(oracle: Oracle, x: Array, *, safeguard: bool = False) -> Array:
 class _Search(NamedTuple):
     """A search along a direction: the rate that is tried next lies between `low` and `high`."""
 
-    rate: Array
-    low: Array  # the largest rate known to bring enough of a fall
-    high: Array  # the smallest known not to
-    x: Array  # [n], at `low`
-    gradient: Array  # [n], at `low`
-    found: Array
-    trials: Array
+    rate: Float[Array, ""]
+    low: Float[Array, ""]  # the largest rate known to bring enough of a fall
+    high: Float[Array, ""]  # the smallest rate known not to
+    x: Float[Array, "n"]  # the point at `low`
+    gradient: Float[Array, "n"]  # the gradient at `low`
+    done: Bool[Array, ""]
+    trials: Int[Array, ""]
 
 
-def _weak_wolfe(oracle: Oracle, x: Array, value: Array, gradient: Array, direction: Array) -> tuple[Array, Array]:
-    """The point where the loss has fallen by enough and the slope has flattened, and the gradient there, each `[n]`.
+def _weak_wolfe(
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    value: Float[Array, ""],
+    gradient: Float[Array, "n"],
+    direction: Float[Array, "n"],
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    """Search for a point where the loss has fallen by enough and the slope has flattened; return it and its gradient.
 
-    The rate is doubled while the slope is still steep and no rate is too long, else halved between both (Lewis and
-    Overton 2013, doi:10.1007/s10107-012-0514-2, section 2). Where no rate will do: the last with enough of a fall.
+    The rate is doubled until one is too long, then the interval is halved (Lewis and Overton 2013,
+    doi:10.1007/s10107-012-0514-2, section 2). If no rate will do, the last one with enough of a fall is taken.
     """
     slope = gradient @ direction
 
     def turn(s: _Search) -> _Search:
         point = x + s.rate * direction
         trial, there = oracle.value_and_grad(point)
-        # a loss that falls for ever must not carry x out of the numbers
+        # a loss that falls for ever must not carry x to infinity
         falls = (trial <= value + FALL * s.rate * slope) & jnp.isfinite(trial) & jnp.isfinite(there @ there)
-        found = falls & (there @ direction >= SLOPE * slope)
+        done = falls & (there @ direction >= SLOPE * slope)
         low, high = jnp.where(falls, s.rate, s.low), jnp.where(falls, s.high, s.rate)
         rate = jnp.where(jnp.isinf(high), 2 * low, 0.5 * (low + high))
         return _Search(
-            rate, low, high, jnp.where(falls, point, s.x), jnp.where(falls, there, s.gradient), found, s.trials + 1
+            rate, low, high, jnp.where(falls, point, s.x), jnp.where(falls, there, s.gradient), done, s.trials + 1
         )
 
     zero, one = jnp.zeros_like(value), jnp.ones_like(value)
     first = _Search(one, zero, one * jnp.inf, x, gradient, slope >= 0, jnp.int32(0))
-    end = oracle.while_loop(lambda s: ~s.found & (s.trials < MOST_TRIALS), turn, first)
+    end = oracle.while_loop(lambda s: ~s.done & (s.trials < MOST_TRIALS), turn, first)
     return end.x, end.gradient
 
 
-def _inverse_hessian_times(vector: Array, steps: Array, changes: Array) -> Array:
-    """The L-BFGS model of the inverse Hessian times `vector` `[n]`; `steps` and `changes` `[memory, n]`, newest last.
+def _inverse_hessian_times(
+    vector: Float[Array, "n"], steps: Float[Array, "memory n"], changes: Float[Array, "memory n"]
+) -> Float[Array, "n"]:
+    """Multiply `vector` by the L-BFGS model of the inverse Hessian; `steps` and `changes` have the newest pair last.
 
     The two loops of Nocedal and Wright 2006, algorithm 7.4; pairs of zeros are empty places.
     """
     products = jnp.sum(steps * changes, axis=1)
     weights = jnp.where(products > 0, 1 / products, 0.0)
 
-    def backward(vector: Array, pair: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    def backward(
+        vector: Float[Array, "n"], pair: tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""]]
+    ) -> tuple[Float[Array, "n"], Float[Array, ""]]:
         step, change, weight = pair
         share = weight * (step @ vector)
         return vector - share * change, share
 
-    def forward(vector: Array, pair: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
+    def forward(
+        vector: Float[Array, "n"], pair: tuple[Float[Array, "n"], Float[Array, "n"], Float[Array, ""], Float[Array, ""]]
+    ) -> tuple[Float[Array, "n"], None]:
         step, change, weight, share = pair
         return vector + (share - weight * (change @ vector)) * step, None
 
-    # without any pair the first rate that is tried must not depend on the scale of f: a step of length 1 at most
+    # without a pair the scale of f must not decide the first rate that is tried: the step has length 1 at most
     alone = 1 / jnp.maximum(1.0, jnp.sqrt(vector @ vector))
     scale = jnp.where(products[-1] > 0, products[-1] / (changes[-1] @ changes[-1]), alone)
     vector, shares = lax.scan(backward, vector, (steps, changes, weights), reverse=True)
     return lax.scan(forward, scale * vector, (steps, changes, weights, shares))[0]
 
 
-def _no_pairs(x: Array, memory: int) -> tuple[Array, Array]:
+def _no_pairs(x: Float[Array, "n"], memory: int) -> tuple[Float[Array, "memory n"], Float[Array, "memory n"]]:
     return jnp.zeros((memory, x.size), x.dtype), jnp.zeros((memory, x.size), x.dtype)
 
 
@@ -119,7 +134,14 @@ def _no_pairs(x: Array, memory: int) -> tuple[Array, Array]:
     "r by bisection: f falls by 1e-4 of what the slope promises, and the slope to 0.9 of itself",
     source="Liu and Nocedal 1989, doi:10.1007/BF01589116; Nocedal and Wright 2006, algorithms 7.4 and 7.5",
 )
-def lbfgs(oracle: Oracle, x: Array, steps: Array, changes: Array, *, memory: int = 10) -> tuple[Array, Array, Array]:
+def lbfgs(
+    oracle: Oracle,
+    x: Float[Array, "n"],
+    steps: Float[Array, "memory n"],
+    changes: Float[Array, "memory n"],
+    *,
+    memory: int = 10,
+) -> tuple[Float[Array, "n"], Float[Array, "memory n"], Float[Array, "memory n"]]:
     """Limited-memory BFGS: Newton's step with the curvature that the last pairs of steps and gradients show.
 
     A step costs value and gradient at x and at every rate that is tried. Only pairs with s'y > 0 are kept. Where no
@@ -130,7 +152,7 @@ def lbfgs(oracle: Oracle, x: Array, steps: Array, changes: Array, *, memory: int
     step, change = after - x, there - gradient
     curved = step @ change > float(jnp.finfo(x.dtype).eps) * (change @ change)
 
-    def kept(pairs: Array, new: Array) -> Array:
+    def kept(pairs: Float[Array, "memory n"], new: Float[Array, "n"]) -> Float[Array, "memory n"]:
         pairs = jnp.where(curved, jnp.concatenate([pairs[1:], new[None]]), pairs)
         return jnp.where(jnp.any(step != 0), pairs, 0.0)
 

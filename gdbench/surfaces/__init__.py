@@ -2,7 +2,7 @@
 
 from gdbench.surfaces.base import SURFACES, Surface, surface
 
-# in the order in which `gdbench list` shows them
+# The order is the one in which `gdbench list` shows them.
 from gdbench.surfaces import quadratic, linear, multimodal, classic, basins, rugged, least_squares  # isort: skip
 from gdbench.surfaces import counterexamples, networks  # isort: skip
 

@@ -1,4 +1,4 @@
-"""An error surface: a scalar function of a flat weight vector and all that is known of it."""
+"""An error surface: a scalar function of a flat weight vector, and what is known of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
 
 from gdbench.errors import UsageError, unknown
 from gdbench.registry import Registry, as_number, as_option, refuse_reserved, split_keywords
@@ -19,16 +21,16 @@ Filters = Sequence[int] | np.ndarray | Callable[[int], Sequence[int] | np.ndarra
 ANY = range(1, sys.maxsize)
 
 
-# as the lower limit of a parameter: 0 itself is allowed
+# With this lower limit a parameter may be 0 itself, because limits are excluded.
 FROM_ZERO = float(np.nextafter(0.0, -1.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """How well a model predicts: `function(x, *examples, **options)`, a number, larger being better.
+    """A measure of how well a model predicts: `function(x, *examples, **options)`, a number, larger being better.
 
-    name : of its columns, behind that of the part: `train_r2`. parts : the arrays of the examples "train", which f is a
-    mean over, and "test", where some are held out.
+    name : the second half of its columns' names, such as r2 in `train_r2`. parts : the arrays of the examples "train",
+    over which f is a mean, and of the examples "test", if some are held out.
     """
 
     name: str
@@ -40,9 +42,9 @@ class Metric:
 class Classifier:
     """A model that tells classes apart by two inputs, the first two columns of the first array of a surface's data.
 
-    function : `function(x, points, **options)`, of points `[p, 2]` the probability of the second class `[p]`, or those
-    of all classes `[p, k]`. classes : their names, which the second array of the data counts from 0. labels : of the
-    two inputs.
+    function : `function(x, points, **options)` returns for points `[p, 2]` the probability of the second class `[p]`,
+    or those of all classes `[p, k]`. classes : their names, in the order in which the data number them. labels : the
+    names of the two inputs.
     """
 
     function: Callable[..., Any]
@@ -52,28 +54,28 @@ class Classifier:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A scalar function `function(x, *data, **parameters)` of `x` `[n]`, and its facts.
+    """A scalar function `function(x, *data, **parameters)` of the weights `x` `[n]`, and its facts.
 
     parameters : float keyword arguments with their defaults; traced, so that sweeping them compiles nothing.
-    options : int, bool and str keyword arguments; each combination is a program of its own.
+    options : int, bool and str keyword arguments; each combination is compiled as a program of its own.
     start : the default start `[n]`, or a function of the dimension.
-    limits : of a parameter, between which numbers it must lie, both excluded.
+    limits : for a parameter, the two numbers between which it must lie, both excluded.
     minimisers : the known minimisers `[m, n]`, a global one first, or a function of the dimension, the parameters and
     the options.
     box : `(low, high)`, numbers, vectors or functions of the dimension: where random starts are drawn and where a
     picture looks.
-    dimensions : which numbers of weights make sense where `any_dimension` says that there is a choice.
+    dimensions : the numbers of weights that make sense, if `any_dimension` leaves the choice.
     data : arrays handed to `function` after `x`; their first axis counts the examples, over which f is a mean.
     held_out : the same arrays of examples that f does not see; their loss is watched (see `Program.patience`).
-    metric : how well the model predicts, where the surface is one of predictions.
-    classifier : what the model predicts in the plane of its inputs, where it has two and tells classes apart.
-    goal : `goal(x)` says whether a run has `reached` what this surface is about, where no lowest loss can say it;
+    metric : how well the model predicts, if the surface is a model's.
+    classifier : what the model predicts in the plane of its inputs, if it has two inputs and predicts classes.
+    goal : `goal(x)` decides whether a run has `reached` what this surface is about, if no lowest loss can decide it;
     `goal_text` says the same in words: "|x1| > 1".
     bounds : `(low, high)`, numbers or vectors: every iterate is projected into them; None for no constraint.
-    filters : of every weight `[n]` the number of the unit that it goes into, -1 for a bias or an intercept, or a
-    function of the dimension; None where weights belong to no units. A picture scales random directions by it.
-    follows : `follows(options)` gives the fields that the options decide, by name: dimension, data, goal, filters, and
-    the options themselves in one spelling; it raises `UsageError` for options that are wrong.
+    filters : for every weight `[n]` the number of the unit that it goes into, -1 for a bias or an intercept, or a
+    function of the dimension; None if weights belong to no units. A picture scales random directions by it.
+    follows : `follows(options)` returns the fields that the options decide, by name: dimension, data, goal, filters,
+    and the options themselves in one spelling; it raises `UsageError` for wrong options.
     """
 
     name: str
@@ -104,15 +106,15 @@ class Surface:
 
     def __post_init__(self) -> None:
         refuse_reserved("surface", self.name, (*self.parameters, *self.options))
-        self.filter_numbers()  # wrong ones are told before anything runs
+        self.filter_numbers()  # raises for wrong ones before anything runs
 
-    def start_point(self, dimension: int) -> np.ndarray:
-        """The default start `[n]`."""
+    def start_point(self, dimension: int) -> Float[np.ndarray, "n"]:
+        """Return the default start."""
         point = self.start(dimension) if callable(self.start) else self.start
         return np.asarray(point, dtype=np.float64).reshape(-1)
 
-    def minimiser_points(self, dimension: int, parameters: Mapping[str, float]) -> np.ndarray:
-        """The known minimisers `[m, n]` at these parameters, the global ones first; `[0, n]` if none is known."""
+    def minimiser_points(self, dimension: int, parameters: Mapping[str, float]) -> Float[np.ndarray, "minimisers n"]:
+        """Return the known minimisers at these parameters, global ones first; `[0, n]` if none is known."""
         points = self.minimisers
         if callable(points):
             points = points(dimension, **parameters, **self.options)
@@ -120,21 +122,21 @@ class Surface:
             return np.zeros((0, dimension))
         return np.asarray(points, dtype=np.float64).reshape(-1, dimension)
 
-    def box_bounds(self, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corner of the box, each `[n]`."""
+    def box_bounds(self, dimension: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+        """Return the lower and the upper corner of the box."""
         sides = (side(dimension) if callable(side) else side for side in self.box)
         low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in sides)
         return low, high
 
     def bounds_of(self, dimension: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        """Lower and upper bound of every weight, each `[n]`; None without a constraint."""
+        """Return the lower and the upper bound of every weight; None without a constraint."""
         if self.bounds is None:
             return None
         low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (dimension,)) for side in self.bounds)
         return tuple(low.tolist()), tuple(high.tolist())
 
-    def filter_numbers(self) -> np.ndarray:
-        """Of every weight the filter that it belongs to, `[n]`, -1 for none; one for all where none are known."""
+    def filter_numbers(self) -> Int[np.ndarray, "n"]:
+        """Return the number of every weight's filter, -1 for none; all weights are one filter if none are known."""
         filters = self.filters(self.dimension) if callable(self.filters) else self.filters
         if filters is None:
             return np.zeros(self.dimension, np.int64)
@@ -146,11 +148,11 @@ class Surface:
         return numbers.astype(np.int64)
 
     def axis_labels(self, dimension: int) -> list[str]:
-        """A name for every weight."""
+        """Return a name for every weight."""
         return list(self.labels) if len(self.labels) == dimension else [f"x{i}" for i in range(dimension)]
 
     def with_parameters(self, **values: Any) -> Surface:
-        """The same surface with other defaults; a name that it lacks is a `UsageError`."""
+        """Return the same surface with other defaults; raise `UsageError` for a name that it lacks."""
         parameters, options, dimension = dict(self.parameters), dict(self.options), self.dimension
         for name, value in values.items():
             if name == "dimension":
@@ -162,12 +164,12 @@ class Surface:
             else:
                 names = [*parameters, *options, *(["dimension"] if self.any_dimension else [])]
                 raise unknown("parameter", name, names, f"of surface '{self.name}'")
-        made = replace(self, parameters=parameters, options=options, dimension=dimension)
-        # what follows is made anew only where it changes: held-out examples are taken out of it
-        return made if options == self.options else made.settled()
+        changed = replace(self, parameters=parameters, options=options, dimension=dimension)
+        # The fields that follow are made anew only if options change: they may lack held-out examples by now.
+        return changed if options == self.options else changed.settled()
 
     def settled(self) -> Surface:
-        """The same surface with the fields that follow from its options."""
+        """Return the same surface with the fields that follow from its options."""
         return self if self.follows is None else replace(self, **self.follows(self.options))
 
     def _checked_parameter(self, name: str, value: Any) -> float:
@@ -194,29 +196,29 @@ class Surface:
             raise UsageError(f"the dimension of surface '{self.name}' must be {sound}, not {dimension}")
         return dimension
 
-    def fingerprint(self, probe_values: np.ndarray) -> str:
-        """A hash of the name, the parameters and the surface's `probe_values` (see `probe_points`), 12 hex digits.
+    def fingerprint(self, probe_values: Float[np.ndarray, "8"]) -> str:
+        """Hash the name, the parameters and the surface's `probe_values` (see `probe_points`) to 12 hex digits.
 
-        Values are rounded to nine significant digits first, so that another processor's last bits change nothing.
+        Values are rounded to nine significant digits first, so that the last bits of another processor change nothing.
         """
         values = ",".join(f"{value:.8e}" for value in np.asarray(probe_values, dtype=np.float64))
         settings = sorted({**self.parameters, **self.options}.items())
         text = f"{self.name}|{settings}|{self.dimension}|{values}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def probe_points(self) -> np.ndarray:
-        """Fixed points `[8, n]` of the box at which `fingerprint` reads the surface."""
+    def probe_points(self) -> Float[np.ndarray, "8 n"]:
+        """Return the fixed points of the box at which `fingerprint` reads the surface."""
         low, high = self.box_bounds(self.dimension)
         fractions = (np.arange(8)[:, None] * 0.618034 + np.arange(self.dimension)[None, :] * 0.754878) % 1.0
         return low + (high - low) * fractions
 
-    def __call__(self, x: Any, **parameters: Any) -> Any:
-        """The value at `x` `[n]`."""
+    def __call__(self, x: Float[Array, "n"], **parameters: Any) -> Float[Array, ""]:
+        """Return the value at `x`."""
         return self.function(x, *self.data, **{**self.parameters, **self.options, **parameters})
 
 
 def require_number(name: str, shape: tuple[int, ...]) -> None:
-    """Raise `UsageError` where the value of surface `name` has another shape than a single number's."""
+    """Raise `UsageError` if the value of surface `name` is not a single number."""
     if shape != ():
         raise UsageError(f"surface '{name}' returned an array of shape {shape}, expected one number")
 

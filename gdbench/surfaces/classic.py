@@ -1,4 +1,4 @@
-"""The first functions that anybody tries: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
+"""The functions that everybody tries first: Rosenbrock's and Beale's valleys, saddles, a plateau, a long valley."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
-# up to here the second minimum is published
+# The second minimum is published up to this dimension.
 SHANG_AND_QIU = 30
 
 
 def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | None:
-    """(a, a²) in two dimensions; in more, where a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
+    """Return (a, a²) in two dimensions; in more, if a = 1, ones, and from four on the minimum near (-1, 1, .., 1)."""
     if dimension == 2:
         return np.array([[a, a * a]])
     if a != 1:
@@ -26,7 +27,7 @@ def _rosenbrock_minimisers(dimension: int, a: float, b: float) -> np.ndarray | N
 
 
 def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
-    """Where Newton's method, made to descend, leads from (-1, 1, .., 1) at a = 1; None if to no second minimum."""
+    """Find the second minimum at a = 1 by Newton's method, made to descend, from (-1, 1, .., 1); None without one."""
 
     def value(x: np.ndarray) -> float:
         return float(np.sum((1 - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2))
@@ -45,8 +46,8 @@ def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
         while np.linalg.norm(step) > 1e-7 and value(x - step) > value(x):
             step = step / 2
         x = x - step
-    found = x[0] < 0 and np.linalg.norm(gradient) < 1e-12 * (1 + b) and curvatures[0] > 0
-    return x if found else None
+    is_minimum = x[0] < 0 and np.linalg.norm(gradient) < 1e-12 * (1 + b) and curvatures[0] > 0
+    return x if is_minimum else None
 
 
 @surface(
@@ -61,15 +62,15 @@ def _second_rosenbrock_minimum(dimension: int, b: float) -> np.ndarray | None:
     "doi:10.1162/evco.2006.14.1.119",
     note="A bent valley: easy to find, hard to follow. From four weights on, a second minimum near (-1, 1, .., 1).",
 )
-def rosenbrock(x: Array, *, a: float = 1.0, b: float = 100.0) -> Array:
+def rosenbrock(x: Float[Array, "n"], *, a: float = 1.0, b: float = 100.0) -> Float[Array, ""]:
     """Rosenbrock's bent valley."""
-    if x.shape[0] == 2:  # the numbers alone: no array to reduce
+    if x.shape[0] == 2:  # plain numbers: there is no array to reduce
         return (a - x[0]) ** 2 + b * (x[1] - x[0] ** 2) ** 2
     return jnp.sum((a - x[:-1]) ** 2 + b * (x[1:] - x[:-1] ** 2) ** 2)
 
 
 @surface(
-    # on the wall above the bend, from where momentum overshoots and rates per weight head for the minimum
+    # The start is on the wall above the bend, from where momentum overshoots and rates per weight head for the minimum
     start=(1.0, 1.5),
     minimisers=[(3.0, 0.5)],
     box=(-4.5, 4.5),
@@ -79,7 +80,7 @@ def rosenbrock(x: Array, *, a: float = 1.0, b: float = 100.0) -> Array:
     note="A second valley runs to x0 = -∞ along x1 = 1, down to 0.452 = 14.203 - 13.875²/14 and no minimum: who "
     "overshoots x0 = 0 ends there, as small rates per weight do from (3, 4).",
 )
-def beale(x: Array) -> Array:
+def beale(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Beale's function: a bent valley below steep walls, and a second one without an end."""
     return (
         (1.5 - x[0] + x[0] * x[1]) ** 2 + (2.25 - x[0] + x[0] * x[1] ** 2) ** 2 + (2.625 - x[0] + x[0] * x[1] ** 3) ** 2
@@ -88,7 +89,7 @@ def beale(x: Array) -> Array:
 
 @surface(
     start=(1.0, 0.001),
-    goal=lambda x: jnp.abs(x[1]) > 1.0,  # the saddle is left behind
+    goal=lambda x: jnp.abs(x[1]) > 1.0,  # the run has left the saddle
     goal_text="|x1| > 1",
     box=(-1.5, 1.5),
     formula="x0² - x1²",
@@ -97,14 +98,14 @@ def beale(x: Array) -> Array:
     "near the ridge x1 = 0 a step that goes by the slope's size leaves slowly, x1 growing by the factor "
     "1 + 2 learning_rate, and one that goes by its sign at once.",
 )
-def saddle(x: Array) -> Array:
+def saddle(x: Float[Array, "n"]) -> Float[Array, ""]:
     """A saddle: down along one weight, up along the other."""
     return x[0] ** 2 - x[1] ** 2
 
 
 @surface(
     start=(1.0, 0.001),
-    # a valley is reached: there are three of them, at the angles 60, 180 and 300 degrees
+    # The run has reached one of the three valleys, at the angles 60, 180 and 300 degrees.
     goal=lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 < -1.0,
     goal_text="the loss is below -1",
     box=(-1.5, 1.5),
@@ -113,7 +114,7 @@ def saddle(x: Array) -> Array:
     note="Unbounded below; a run has reached its goal once the loss is below -1. At (0, 0) the gradient vanishes and "
     "the curvature with it: nearby the slope is 3 (x0² + x1²), and a step that goes by its size waits long.",
 )
-def monkey_saddle(x: Array) -> Array:
+def monkey_saddle(x: Float[Array, "n"]) -> Float[Array, ""]:
     """The monkey saddle: down for two legs and a tail, without any curvature in its middle."""
     return x[0] * (x[0] ** 2 - 3 * x[1] ** 2)
 
@@ -129,7 +130,7 @@ def monkey_saddle(x: Array) -> Array:
     note="Out on the plateau the slope falls by the factor e² for every width further: steps by the slope's size "
     "hardly move, and the rate that moves them is too large in the hollow, where the curvature is 2/width².",
 )
-def plateau(x: Array, *, width: float = 1.0) -> Array:
+def plateau(x: Float[Array, "n"], *, width: float = 1.0) -> Float[Array, ""]:
     """A plateau about a hollow: where the units are saturated there is almost no slope."""
     return jnp.sum(jnp.tanh(x / width) ** 2)
 
@@ -145,7 +146,9 @@ def plateau(x: Array, *, width: float = 1.0) -> Array:
     note="Along x0 the gradient is nearly `slope`, however far the minimum, where the curvatures are slope/width and "
     "steep: the walls bound a common rate by 2/steep, and the floor needs |x0|/(rate slope) such steps.",
 )
-def long_valley(x: Array, *, slope: float = 0.2, width: float = 0.5, steep: float = 20.0) -> Array:
+def long_valley(
+    x: Float[Array, "n"], *, slope: float = 0.2, width: float = 0.5, steep: float = 20.0
+) -> Float[Array, ""]:
     """A long valley: steep across, and along it a gentle constant slope that ends in a round minimum."""
     # √(x² + w²) - w, without the cancellation that would leave no digits near the minimum
     along = x[0] ** 2 / (jnp.sqrt(x[0] ** 2 + width**2) + width)

@@ -1,11 +1,11 @@
-"""Small surfaces on which a well-known method fails as theory says: `three-cycle`, `reddi`, `nine-to-one`, and an
-ellipse that is turned about its start."""
+"""Small surfaces on which well-known methods fail as theory says, and an ellipse that is turned about its start."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
@@ -19,7 +19,7 @@ from gdbench.surfaces.base import surface
     note="Convex, curvature 1 to 25. Heavy ball at the settings that are best on a quadratic (lr 1/9, m 4/9) ends in a "
     "cycle of three points: 792/1225, -2208/1225, 2592/1225.",
 )
-def three_cycle(x: Array) -> Array:
+def three_cycle(x: Float[Array, "n"]) -> Float[Array, ""]:
     """A convex function of piecewise constant curvature on which heavy ball never arrives."""
     outer = jnp.where(x[0] < 1, 12.5 * x[0] ** 2, 12.5 * x[0] ** 2 - 24 * x[0] + 36)
     return jnp.where((x[0] >= 1) & (x[0] < 2), 0.5 * x[0] ** 2 + 24 * x[0] - 12, outer)
@@ -36,7 +36,7 @@ def three_cycle(x: Array) -> Array:
     note="Visited in turn (batch_size 1, shuffle false) with b1 = 0, b2 = 0.1 and lr 0.5/√t, Adam ends near +1, the "
     "worst point, because it forgets the rare large gradient; AMSGrad ends at the optimum -1.",
 )
-def reddi(x: Array, slopes: Array) -> Array:
+def reddi(x: Float[Array, "n"], slopes: Float[Array, "examples"]) -> Float[Array, ""]:
     """A straight line whose rare steep example points down and whose frequent flat ones point up."""
     return jnp.mean(slopes) * x[0]
 
@@ -51,7 +51,7 @@ def reddi(x: Array, slopes: Array) -> Array:
     note="The mean slope is 0. One example at a time (batch_size 1, shuffle false, gtol 0) sgd ends each round where "
     "it began, while Rprop, which sees the signs alone, runs away.",
 )
-def nine_to_one(x: Array, slopes: Array) -> Array:
+def nine_to_one(x: Float[Array, "n"], slopes: Float[Array, "examples"]) -> Float[Array, ""]:
     """A level line of ten examples, nine of which slope gently up and one steeply down."""
     return 0.1 * jnp.mean(slopes) * x[0]
 
@@ -70,7 +70,7 @@ def _turned_minimiser(dimension: int, condition: float, angle: float) -> np.ndar
     note="Turned about its start: what a method does here depends on the angle only if it depends on the axes, as "
     "diagonal Adagrad does and full-matrix Adagrad does not.",
 )
-def turned_ellipse(x: Array, *, condition: float = 100.0, angle: float = 0.0) -> Array:
+def turned_ellipse(x: Float[Array, "n"], *, condition: float = 100.0, angle: float = 0.0) -> Float[Array, ""]:
     """An elongated ellipse turned about the start of the run."""
     turn = jnp.deg2rad(angle)
     cosine, sine = jnp.cos(turn), jnp.sin(turn)

@@ -1,4 +1,4 @@
-"""What a model of two inputs predicts at every point of their plane, at the weights that drawn runs ended with."""
+"""Predict the classes at every point of a model's two inputs, with the weights that drawn runs ended with."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from gdbench import compilation
 from gdbench.surfaces.base import Surface
 
 GRID = 96
-# beyond the outermost examples, of the width between them
+# The plane goes beyond the outermost examples by this share of the width between them.
 MARGIN = 0.1
-# of more classes neither colours nor names can be told apart
+# With more classes neither colours nor names can be told apart.
 MOST_CLASSES = 8
-# what the keys begin with, among those of a surface's ground
+# The keys begin with this among those of a surface's landscape.
 PREFIX = "regions."
 
 
-def regions_of(surface: Surface, ends: Mapping[int, np.ndarray]) -> dict[str, Any]:
-    """What a picture of decision regions needs, as keys to be stored beside a surface's ground; empty without a model.
+def regions_of(surface: Surface, ends: Mapping[int, Float[np.ndarray, "n"]]) -> dict[str, Any]:
+    """Compute what a picture of decision regions needs, as keys to store beside a surface's landscape.
 
-    ends : by the run's number, the weights `[n]` that it ended with. Keys, each behind `PREFIX`: `runs` `[r]`;
-    `u` `[gu]` and `v` `[gv]`, the grid's coordinates; `probability` `[r, k - 1, gv, gu]` of all classes but the first,
-    float32; `inputs` `[N, 2]`, `targets` `[N]` and `held_out` `[N]` (0 or 1) of all examples; `accuracy` `[r, 2]` on
-    those trained on and on those held out, NaN without such; `classes` and `labels`, of the two inputs.
+    The result is empty without a classifier. ends : by the run's number, the weights that it ended with. Keys, each
+    behind `PREFIX`: `runs` `[r]`; `u` `[gu]` and `v` `[gv]`, the grid's coordinates; `probability` `[r, k - 1, gv, gu]`
+    of all classes but the first, float32; `inputs` `[N, 2]`, `targets` `[N]` and `held_out` `[N]` (0 or 1) of all
+    examples; `accuracy` `[r, 2]` on training and on held-out examples, NaN if there are none; `classes`; `labels` of
+    the two inputs.
     """
     model = surface.classifier
     if model is None or not ends or len(model.classes) > MOST_CLASSES:
@@ -42,16 +44,16 @@ def regions_of(surface: Surface, ends: Mapping[int, np.ndarray]) -> dict[str, An
     grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
     probability, accuracy = [], []
     for x in ends.values():
-        found = probabilities(surface, x, np.concatenate([grid, inputs]))
-        of_examples = found[len(grid) :]
+        everywhere = probabilities(surface, x, np.concatenate([grid, inputs]))
+        of_examples = everywhere[len(grid) :]
         right = (of_examples.argmax(axis=1) == targets) & np.isfinite(of_examples).all(axis=1)
         accuracy.append([part.mean() if len(part) else np.nan for part in (right[:train], right[train:])])
-        probability.append(found[: len(grid), 1:].T.reshape(-1, GRID, GRID))
-    made: dict[str, Any] = {
+        probability.append(everywhere[: len(grid), 1:].T.reshape(-1, GRID, GRID))
+    regions: dict[str, Any] = {
         "runs": np.array(list(ends), np.int64),
         "u": u,
         "v": v,
-        # shades and a line need no more digits
+        # float32 has enough digits for shades and a line
         "probability": np.array(probability, np.float32),
         "inputs": inputs,
         "targets": targets,
@@ -60,16 +62,18 @@ def regions_of(surface: Surface, ends: Mapping[int, np.ndarray]) -> dict[str, An
         "classes": np.array(model.classes),
         "labels": np.array(model.labels),
     }
-    return {PREFIX + key: value for key, value in made.items()}
+    return {PREFIX + key: value for key, value in regions.items()}
 
 
-def probabilities(surface: Surface, x: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """What the classifier of `surface` says at the weights `x` `[n]` of `points` `[p, 2]`: `[p, classes]`, float64."""
+def probabilities(
+    surface: Surface, x: Float[np.ndarray, "n"], points: Float[np.ndarray, "points 2"]
+) -> Float[np.ndarray, "points classes"]:
+    """Compute the probability of every class at `points` by the classifier of `surface` at the weights `x`."""
     assert surface.classifier is not None
     options = tuple(sorted(surface.options.items()))
     with jax.enable_x64(True):
-        found = np.asarray(_compiled(surface.classifier.function, options)(x, points))
-    return np.stack([1 - found, found], axis=1) if found.ndim == 1 else found
+        chances = np.asarray(_compiled(surface.classifier.function, options)(x, points))
+    return np.stack([1 - chances, chances], axis=1) if chances.ndim == 1 else chances
 
 
 @lru_cache(maxsize=64)

@@ -1,10 +1,9 @@
-"""What is true of a surface before any solver runs: its minimum, its condition number, its fingerprint."""
+"""Facts of a surface before any solver runs: its minima, its condition number, its fingerprint."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Bool, Float
 
 from gdbench import compilation
-from gdbench.compilation import numbers_held
+from gdbench.compilation import in_chunks, numbers_held
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, require_number
 
-# points of one call, and, where there are data, numbers that it works on at once: as many as the second cache holds
+# CHUNK points go into one call; with data it works on at most AT_ONCE numbers at once, which fit into the second cache.
 CHUNK, AT_ONCE = 2048, 2**16
 
 
@@ -27,32 +27,27 @@ CHUNK, AT_ONCE = 2048, 2**16
 class Facts:
     """Facts at a surface's parameters.
 
-    minimisers : `[m, n]`, global ones first; minimum_losses : `[m]`; f_star : the lowest of them, NaN where none is
-    known; hessians : `[m, n, n]`; condition_number : largest over smallest eigenvalue of the first, along
-    weights that no bound holds there; NaN where none is.
+    minimisers : the known ones, global ones first. minimum_losses : the loss at each. f_star : the lowest of them, NaN
+    if none is known. hessians : the Hessian at each. condition_number : the largest over the smallest eigenvalue of the
+    first, along the weights that no bound holds there; NaN if none is known.
     """
 
-    minimisers: np.ndarray
-    minimum_losses: np.ndarray
+    minimisers: Float[np.ndarray, "minimisers n"]
+    minimum_losses: Float[np.ndarray, "minimisers"]
     f_star: float
-    hessians: np.ndarray
+    hessians: Float[np.ndarray, "minimisers n n"]
     condition_number: float
     fingerprint: str
 
     @property
-    def is_global(self) -> np.ndarray:
-        """Which minimisers `[m]` have the loss `f_star`, up to rounding."""
+    def is_global(self) -> Bool[np.ndarray, "minimisers"]:
+        """The minimisers that have the loss `f_star`, up to rounding, as a mask."""
         return self.minimum_losses <= self.f_star + 1e-9 * (1 + abs(self.f_star))
-
-    @property
-    def global_minimisers(self) -> np.ndarray:
-        """Those minimisers `[g, n]`."""
-        return self.minimisers[self.is_global]
 
 
 @lru_cache(maxsize=256)
 def _hessian(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """The Hessian of a surface's function at a point `[n]`; parameters and data are traced."""
+    """Compile the Hessian of a surface's function at a point `[n]`; parameters and data are traced."""
     value = _of_x(function, options)
 
     def hessian(x: Any, parameters: Any, data: Any) -> Any:
@@ -71,7 +66,7 @@ def _hessian(function: Callable[..., Any], options: tuple[tuple[str, Any], ...])
 
 @lru_cache(maxsize=256)
 def _values(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """A surface's function at points `[CHUNK, n]`; parameters and data are traced."""
+    """Compile a surface's function at points `[CHUNK, n]`; parameters and data are traced."""
     every = jax.vmap(_of_x(function, options), (0, None, None))
     return jax.jit(
         lambda points, count, parameters, data: every(points, parameters, data),
@@ -81,23 +76,26 @@ def _values(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) 
 
 @lru_cache(maxsize=256)
 def _values_of_data(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """The same where there are data: of `[CHUNK, n]` the first `count` points are computed, few enough at once that
-    what is worked on stays in the cache, on one thread, for the caller has threads of its own."""
+    """Compile a surface's function at the first `count` of points `[CHUNK, n]`, for a surface with data.
+
+    So few points are computed at once that the numbers stay in the cache, on one thread, because the caller has threads
+    of its own.
+    """
     value = _of_x(function, options)
 
     def values(points: Any, count: Any, parameters: Any, data: Any) -> Any:
         held = numbers_held(value, points[0], parameters, data)
-        # a power of two, as is the chunk
+        # a power of two, so that it divides the chunk
         together = min(len(points), 1 << max(AT_ONCE // max(held, 1), 1).bit_length() - 1)
         several = jax.vmap(value, (0, None, None))
 
-        def group(number: Any, found: Any) -> Any:
+        def group(number: Any, losses: Any) -> Any:
             rows = lax.dynamic_slice_in_dim(points, number * together, together)
             new = several(rows, parameters, data)
-            return lax.dynamic_update_slice_in_dim(found, new, number * together, 0)
+            return lax.dynamic_update_slice_in_dim(losses, new, number * together, 0)
 
-        found = jax.eval_shape(several, points, parameters, data)
-        return lax.fori_loop(0, (count + together - 1) // together, group, jnp.zeros(found.shape, found.dtype))
+        shape = jax.eval_shape(several, points, parameters, data)
+        return lax.fori_loop(0, (count + together - 1) // together, group, jnp.zeros(shape.shape, shape.dtype))
 
     return jax.jit(values, compiler_options=compilation.known(compilation.QUICK_ALONE))
 
@@ -107,38 +105,26 @@ def _of_x(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) ->
 
 
 def _settings(surface: Surface) -> tuple[tuple[tuple[str, Any], ...], dict[str, np.float64]]:
-    """Options, to compile for, and parameters."""
+    """Return the options, which are compiled in, and the parameters, which are traced."""
     return tuple(sorted(surface.options.items())), {name: np.float64(v) for name, v in surface.parameters.items()}
 
 
-def values(surface: Surface, points: np.ndarray) -> np.ndarray:
-    """f at `points` `[p, n]` in float64, `[p]`; padded to whole chunks, so that any number of points compiles once."""
+def values(surface: Surface, points: Float[np.ndarray, "points n"]) -> Float[np.ndarray, "points"]:
+    """Compute f at `points` in float64, in whole chunks, so that any number of points compiles once."""
     points = np.asarray(points, dtype=np.float64)
     options, parameters = _settings(surface)
     call = (_values_of_data if surface.data else _values)(surface.function, options)
-
-    def chunk(first: int) -> np.ndarray:
-        rows = points[first : first + CHUNK]
-        padded = np.zeros((CHUNK, points.shape[1]))
-        padded[: len(rows)] = rows
-        with jax.enable_x64(True):
-            return np.asarray(call(padded, np.int32(len(rows)), parameters, surface.data))[: len(rows)]
-
-    firsts = range(0, max(len(points), 1), CHUNK)
-    # the first compiles; of a surface without data all are done before a thread would have begun
-    found = [chunk(first) for first in (firsts[:1] if surface.data else firsts)]
-    if len(found) < len(firsts):
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found += pool.map(chunk, firsts[1:])
-    joined = np.concatenate(found)
-    require_number(surface.name, joined.shape[1:])
-    if np.iscomplexobj(joined):
+    # without data all chunks are done before a thread would have begun
+    threads = (os.cpu_count() or 1) if surface.data else 1
+    losses = in_chunks(call, CHUNK, points, parameters, surface.data, threads=threads)
+    require_number(surface.name, losses.shape[1:])
+    if np.iscomplexobj(losses):
         raise UsageError(f"surface '{surface.name}' returned a complex number, expected a real one")
-    return joined
+    return losses
 
 
 def facts_of(surface: Surface) -> Facts:
-    """The facts of `surface` at its parameters and dimension. Raises what a plug-in raises."""
+    """Compute the facts of `surface` at its parameters and dimension. Raises what a plug-in raises."""
     n = surface.dimension
     minimisers = surface.minimiser_points(n, surface.parameters)
     losses = values(surface, np.concatenate([minimisers, surface.probe_points()]))
@@ -154,8 +140,8 @@ def facts_of(surface: Surface) -> Facts:
     )
 
 
-def hessian_at(surface: Surface, point: np.ndarray) -> np.ndarray:
-    """The Hessian `[n, n]`, NaN where the surface has no second derivatives: it can be minimised all the same."""
+def hessian_at(surface: Surface, point: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n n"]:
+    """Compute the Hessian; NaN if the surface has no second derivatives, since it can be minimised all the same."""
     try:
         options, parameters = _settings(surface)
         with jax.enable_x64(True):
@@ -164,8 +150,10 @@ def hessian_at(surface: Surface, point: np.ndarray) -> np.ndarray:
         return np.full((len(point), len(point)), np.nan)
 
 
-def _free(surface: Surface, point: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """The part of the Hessian along the weights that no bound holds at `point`: only along these can a step lead."""
+def _free(
+    surface: Surface, point: Float[np.ndarray, "n"], hessian: Float[np.ndarray, "n n"]
+) -> Float[np.ndarray, "free free"]:
+    """Return the Hessian along the weights that no bound holds at `point`: a step can lead only along these."""
     bounds = surface.bounds_of(len(point))
     if bounds is None:
         return hessian
@@ -173,12 +161,12 @@ def _free(surface: Surface, point: np.ndarray, hessian: np.ndarray) -> np.ndarra
     return hessian[np.ix_(free, free)]
 
 
-def _condition(hessian: np.ndarray) -> float:
+def _condition(hessian: Float[np.ndarray, "n n"]) -> float:
     if not hessian.size or not np.all(np.isfinite(hessian)):
         return float("nan")
     eigenvalues = np.linalg.eigvalsh(hessian)
     low, high = eigenvalues[0], eigenvalues[-1]
-    # below rounding of the largest one, the smallest eigenvalue is zero for all that the Hessian can say
+    # an eigenvalue below the rounding of the largest one cannot be told from zero
     if low <= high * len(eigenvalues) * np.finfo(np.float64).eps:
         return float("inf") if high > 0 else float("nan")
     return float(high / low)

@@ -1,4 +1,4 @@
-"""How one weight of a network moves its error: the chain rule, step by step, with the numbers of one example."""
+"""Show how one weight of a network moves its error: the chain rule, step by step, with the numbers of one example."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench import compilation
 from gdbench.surfaces import Surface
 from gdbench.surfaces.networks import backprop, backward, deltas, network_of
 
-# of a central difference: its square and the rounding of E over it leave about ten digits
+# Step of the central difference: its square, and the rounding of E divided by it, leave about ten digits.
 SHIFT = 1e-5
 
 RAISED, LOWERED = (str.maketrans("0123456789", signs) for signs in ("⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"))
@@ -22,11 +23,11 @@ Layers = Sequence[np.ndarray]
 
 
 def influence_of(surface: Surface) -> dict[str, Any]:
-    """How the weight of layer 2 from unit 2 to unit 2 moves E at the start of the network `surface`; {} for another.
+    """Show how the weight of layer 2 from unit 2 to unit 2 moves E at the start of the surface `backprop`; else {}.
 
     `steps` have `name`, `formula` and `value`, a number or a list: on the last example the activations y, the
     δ = ∂(y - t)²/∂net, the factors of the chain rule, their product and the difference quotient; then the mean over all
-    examples and its quotient. Where the network is too small for that weight, it is the last one of that kind.
+    examples and its quotient. If the network is too small for that weight, it is the last one of that kind.
     """
     if surface.function is not backprop.function:
         return {}
@@ -39,7 +40,9 @@ def influence_of(surface: Surface) -> dict[str, Any]:
     x, one = surface.start_point(surface.dimension), [array[-1:] for array in surface.data]
     shift = SHIFT * (np.arange(network.dimension) == index)
 
-    def looked(x: Array, inputs: Array, targets: Array) -> dict[str, Any]:
+    def looked(
+        x: Float[Array, "n"], inputs: Float[Array, "examples inputs"], targets: Float[Array, "examples outputs"]
+    ) -> dict[str, Any]:
         return {
             "y": network.activations(x, inputs),
             "δ": deltas(network, x, inputs, targets),
@@ -72,7 +75,7 @@ def influence_of(surface: Surface) -> dict[str, Any]:
 
 
 def _passes(y: Layers, delta: Layers) -> Iterator[tuple[str, str, Any]]:
-    """Up through the activations, and down again through the δ."""
+    """Yield the steps up through the activations, and down again through the δ."""
     last = len(y) - 1
     for layer, values in enumerate(y):
         name, below, weights = (_sign(sign, at) for sign, at in (("y", layer), ("y", layer - 1), ("w", layer)))
@@ -89,7 +92,7 @@ def _passes(y: Layers, delta: Layers) -> Iterator[tuple[str, str, Any]]:
 def _factors(
     layer: int, start: int, end: int, y: Layers, delta: Layers, weights: Layers, target: np.ndarray
 ) -> Iterator[tuple[str, str, float]]:
-    """The factors between the weight of a layer from unit `start` to unit `end` and E."""
+    """Yield the factors between the weight of a layer from unit `start` to unit `end` and E."""
     weight, net = _sign("w", layer, start, end), _sign("net", layer, end)
     yield f"∂{net}/∂{weight}", _sign("y", layer - 1, start), float(y[layer - 1][start - 1])
     while True:
@@ -99,7 +102,7 @@ def _factors(
             yield f"∂E/∂{name}", f"2 ({name} - t)", 2 * (value - float(target[end - 1]))
             return
         if len(y[layer + 1]) > 1:
-            # many ways lead on: what comes back along all of them
+            # many ways lead on, and this is the sum of what comes back along them
             more = f"Σ {_sign('w', layer + 1, end, 'k')} {_sign('δ', layer + 1, 'k')}"
             yield f"∂E/∂{name}", more, float(weights[layer][end - 1] @ delta[layer + 1])
             return
@@ -108,7 +111,7 @@ def _factors(
 
 
 def _sign(sign: str, layer: int, *units: int | str) -> str:
-    """A quantity of a layer, as the course writes it: w²₂,₂."""
+    """Write a quantity of a layer as the course does: w²₂,₂."""
     return (
         sign + str(layer).translate(RAISED) + ",".join(str(unit).translate(LOWERED).replace("k", "ₖ") for unit in units)
     )

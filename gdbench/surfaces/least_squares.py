@@ -7,6 +7,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
@@ -15,14 +16,14 @@ MGH = "of Moré, Garbow and Hillstrom 1981, doi:10.1145/355934.355936"
 
 @surface(
     start=(0.5, -2.0),
-    # at the local one the two residuals are 1 : -1 and their slopes in x1 equal, which is 3x1² - 4x1 - 6 = 0
+    # At the local minimum the two residuals are 1 : -1 and their slopes in x1 equal, which is 3x1² - 4x1 - 6 = 0
     minimisers=[(5.0, 4.0), ((53 - 4 * np.sqrt(22)) / 3, (2 - np.sqrt(22)) / 3)],
     box=((-5.0, -3.0), (15.0, 6.0)),
     formula="(-13 + x0 + ((5 - x1) x1 - 2) x1)² + (-29 + x0 + ((x1 + 1) x1 - 14) x1)²",
     source=f"Freudenstein and Roth 1963, doi:10.1145/321186.321200; problem 2 {MGH}",
     note="From the usual start descent ends in the local minimum, 48.98, at x1 = (2 - √22)/3; the global one is 0.",
 )
-def freudenstein_roth(x: Array) -> Array:
+def freudenstein_roth(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Freudenstein and Roth's two cubics: a root, and a local minimum on the way to it."""
     return (-13 + x[0] + ((5 - x[1]) * x[1] - 2) * x[1]) ** 2 + (-29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1]) ** 2
 
@@ -36,7 +37,7 @@ def freudenstein_roth(x: Array) -> Array:
     note="The weights differ by a factor of 5·10¹¹ and the curvatures at the minimum by 10¹²: one rate for both is "
     "hopeless.",
 )
-def brown_badly_scaled(x: Array) -> Array:
+def brown_badly_scaled(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Brown's badly scaled function: weights of a million and of two millionths."""
     return (x[0] - 1e6) ** 2 + (x[1] - 2e-6) ** 2 + (x[0] * x[1] - 2) ** 2
 
@@ -50,9 +51,9 @@ def brown_badly_scaled(x: Array) -> Array:
     note="A valley that winds once about the axis and comes down from height 5: a step along the slope leaves it at "
     "every turn. θ jumps where x0 = 0 and x1 < 0.",
 )
-def helical_valley(x: Array) -> Array:
+def helical_valley(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Fletcher and Powell's helical valley."""
-    # an angle that is counted from the negative x1 axis is arctan2's from the other side
+    # arctan2 with its arguments exchanged counts the angle from the x1 axis, so that the jump is at its negative half
     turns = 0.25 - jnp.arctan2(x[0], x[1]) / (2 * np.pi)
     return 100 * ((x[2] - 10 * turns) ** 2 + (jnp.sqrt(x[0] ** 2 + x[1] ** 2) - 1) ** 2) + x[2] ** 2
 
@@ -69,7 +70,7 @@ def helical_valley(x: Array) -> Array:
     note="The Hessian at the minimum has rank 2 of 4: the loss falls at once, the weights follow like 1/√k, and "
     "Newton's method converges only linearly.",
 )
-def powell_singular(x: Array) -> Array:
+def powell_singular(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Powell's singular function: quadratic along two directions, quartic along the other two."""
     a, b, c, d = x[0::4], x[1::4], x[2::4], x[3::4]
     return jnp.sum((a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4)
@@ -83,14 +84,14 @@ def powell_singular(x: Array) -> Array:
     source=f"Colville 1968, IBM New York Scientific Center report 320-2949; problem 14 {MGH}",
     note="Two bent valleys, coupled. Near (-1, 1, -1, 1) lies a saddle, 7.9 high, where descent rests a long time.",
 )
-def wood(x: Array) -> Array:
+def wood(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Wood's function, also called Colville's: two Rosenbrock valleys that are coupled."""
     first = 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
     second = 90 * (x[3] - x[2] ** 2) ** 2 + (1 - x[2]) ** 2
     return first + second + 10 * (x[1] + x[3] - 2) ** 2 + 0.1 * (x[1] - x[3]) ** 2
 
 
-# to 40 digits by Newton's method on both residuals, which vanish there
+# Newton's method on both residuals, which vanish there, gives 40 digits.
 _SECOND_ZERO = (0.2430642022015621601, 0.6126761171373341820)
 
 
@@ -104,7 +105,7 @@ _SECOND_ZERO = (0.2430642022015621601, 0.6126761171373341820)
     note="(0, .., 0) is not the only zero: of two weights the usual start leads to (0.2431, 0.6127), and of more there "
     "are also minima just above 0, such as 2.8e-5 for ten.",
 )
-def trigonometric(x: Array) -> Array:
+def trigonometric(x: Float[Array, "n"]) -> Float[Array, ""]:
     """Spedicato's trigonometric function: equal pits and shallow ones side by side."""
     n = x.shape[0]
     # 1 - cos x without cancellation

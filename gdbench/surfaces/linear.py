@@ -9,18 +9,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface, surface
 
 
-def linear_neuron(x: Array, inputs: Array, targets: Array) -> Array:
-    """Mean squared error of `inputs @ x` `[N, n]` against `targets` `[N]`."""
+def linear_neuron(
+    x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"]
+) -> Float[Array, ""]:
+    """Return the mean squared error of `inputs @ x` against `targets`."""
     return jnp.mean((inputs @ x - targets) ** 2)
 
 
-def logistic_neuron(x: Array, inputs: Array, targets: Array) -> Array:
-    """Mean cross-entropy, in nats, of the logistic function of `inputs @ x` against `targets` in {0, 1}."""
+def logistic_neuron(
+    x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"]
+) -> Float[Array, ""]:
+    """Return the mean cross-entropy, in nats, of the logistic function of `inputs @ x` against `targets` in {0, 1}."""
     logits = inputs @ x
     # softplus(z) - t z is -t log p - (1 - t) log(1 - p) without the overflow
     return jnp.mean(jax.nn.softplus(logits) - targets * logits)
@@ -68,7 +73,14 @@ def _neuron(
     "ravine is hidden: all plain steps go along one eigenvector, and a rate of 50, else divergent, arrives in "
     "one step.",
 )
-def unscaled(x: Array, inputs: Array, targets: Array, second: Array, *, second_target: float = 0.0) -> Array:
+def unscaled(
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples n"],
+    targets: Float[Array, "examples"],
+    second: Float[Array, "examples"],
+    *,
+    second_target: float = 0.0,
+) -> Float[Array, ""]:
     """The linear neuron on inputs of very different size."""
     return linear_neuron(x, inputs, targets + second_target * second)
 
@@ -126,6 +138,8 @@ def _contradiction(options: Mapping[str, Any]) -> dict[str, Any]:
     "2 lr/(1 - lr) apart. Of N examples, batches of B that divide N/2 leave a cycle as wide as 2 (1 - q)/(1 + q) with "
     "q = (1 - 2 lr)^(N/2B), and a batch of all leaves none.",
 )
-def contradictory(x: Array, inputs: Array, targets: Array, *, examples: int = 2) -> Array:
+def contradictory(
+    x: Float[Array, "n"], inputs: Float[Array, "examples n"], targets: Float[Array, "examples"], *, examples: int = 2
+) -> Float[Array, ""]:
     """A linear unit of one weight, on examples that pull it two ways."""
-    return linear_neuron(x, inputs, targets)  # `examples` is in the data
+    return linear_neuron(x, inputs, targets)  # the option `examples` has decided the data

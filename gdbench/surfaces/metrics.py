@@ -1,4 +1,4 @@
-"""How well a model predicts at given weights: R² or accuracy on training and held-out examples, and held-out loss."""
+"""Score a model at given weights: R² or accuracy on training and held-out examples, and held-out loss."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Float
 
 from gdbench import compilation
 from gdbench.surfaces.base import Surface
 
-# runs that one call scores, one after the other, and numbers in their weights
+# One call scores at most MOST runs, one after the other, with at most NUMBERS weights in all.
 MOST, NUMBERS = 4096, 4_000_000
 
 
-def scores_of(surface: Surface, x: np.ndarray) -> dict[str, np.ndarray]:
-    """By column, such as `test_r2`, the metric of `surface` at the weights `x` `[runs, n]`; empty where it has none.
+def scores_of(surface: Surface, x: Float[np.ndarray, "runs n"]) -> dict[str, Float[np.ndarray, "runs"]]:
+    """Compute the metric of `surface` at the weights `x`, by column, such as `test_r2`; empty if it has no metric.
 
     A run's score does not depend on the others: each is computed by itself, in float64.
     """
@@ -33,8 +34,8 @@ def scores_of(surface: Surface, x: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def held_out_losses(surface: Surface, x: np.ndarray) -> np.ndarray:
-    """The loss on the held-out examples of `surface` at each of the weights `x` `[runs, n]`, in float64."""
+def held_out_losses(surface: Surface, x: Float[np.ndarray, "runs n"]) -> Float[np.ndarray, "runs"]:
+    """Compute the loss on the held-out examples of `surface` at the weights `x`, in float64."""
     parameters = {name: np.float64(value) for name, value in surface.parameters.items()}
     return _at_each(_Loss(surface.function), surface, x, (parameters, *surface.held_out))
 
@@ -49,27 +50,22 @@ class _Loss:
         return self.function(x, *data, **parameters, **options)
 
 
-def _at_each(function: Callable[..., Any], surface: Surface, x: np.ndarray, given: tuple[Any, ...]) -> np.ndarray:
-    """`function(row, *given, **options)` of every row of `x` `[runs, n]`, `[runs]`."""
+def _at_each(
+    function: Callable[..., Any], surface: Surface, x: Float[np.ndarray, "runs n"], given: tuple[Any, ...]
+) -> Float[np.ndarray, "runs"]:
+    """Compute `function(row, *given, **options)` for every row of `x`."""
     call = _compiled(function, tuple(sorted(surface.options.items())))
     most = max(1, min(MOST, NUMBERS // x.shape[1]))
-    found = np.empty(len(x))
-    with jax.enable_x64(True):
-        for first in range(0, len(x), most):
-            chunk = np.zeros((most, x.shape[1]))
-            rows = x[first : first + most]
-            chunk[: len(rows)] = rows
-            found[first : first + most] = np.asarray(call(chunk, np.int32(len(rows)), given))[: len(rows)]
-    return found
+    return compilation.in_chunks(call, most, np.asarray(x, np.float64), given)
 
 
 @lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """`(points [most, n], count, given) -> [most]`, of which the first `count` are computed."""
+    """Compile `(points [most, n], count, given) -> [most]`, which computes the first `count`."""
 
     def every(points: Any, count: Any, given: Any) -> Any:
-        def one(row: Any, found: Any) -> Any:
-            return found.at[row].set(function(points[row], *given, **dict(options)))
+        def one(row: Any, scores: Any) -> Any:
+            return scores.at[row].set(function(points[row], *given, **dict(options)))
 
         return lax.fori_loop(0, count, one, jnp.zeros(len(points)))
 

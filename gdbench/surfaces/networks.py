@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Classifier, surface
@@ -18,7 +19,7 @@ from gdbench.surfaces.base import Classifier, surface
 MOST_WEIGHTS = 1_000_000
 Kind = str | Callable[[Array], Array]
 
-# by name, a unit's activation y of its net input, and dy/dnet as a function of y
+# For each kind of unit: the activation y of its net input, and dy/dnet as a function of y.
 UNITS: dict[Kind, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "sigmoid": (jax.nn.sigmoid, lambda y: y * (1 - y)),
     "tanh": (jnp.tanh, lambda y: 1 - y * y),
@@ -28,7 +29,7 @@ UNITS: dict[Kind, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
 
 
 def unit(kind: Kind) -> Callable[[Array], Array]:
-    """The activation of a `kind` of unit: itself, where it is a function."""
+    """Return the activation of a `kind` of unit; a kind that is a function is its own activation."""
     return UNITS[kind][0] if isinstance(kind, str) else kind
 
 
@@ -36,8 +37,8 @@ def unit(kind: Kind) -> Callable[[Array], Array]:
 class Network:
     """Units in layers, each unit joined to all of the layer before: y_j = unit(Σ_i y_i w_ij).
 
-    sizes : units by layer, from the inputs to the outputs. biases : whether a constant 1 is joined to each unit as
-    well. hidden, output : the kind of unit, of `UNITS`, or any function of its net input.
+    sizes : the units of each layer, from the inputs to the outputs. biases : whether a constant 1 is joined to each
+    unit as well. hidden, output : the kind of unit, of `UNITS`, or any function of its net input.
     The weights lie in one vector `[dimension]`: layer after layer the matrix `[from, to]`, row after row, its last row
     the biases.
     """
@@ -58,66 +59,82 @@ class Network:
         return sum(rows * columns for rows, columns in self.shapes)
 
     @property
-    def filters(self) -> np.ndarray:
-        """Which unit every weight goes into `[dimension]`, numbered from the first above the inputs; -1 for biases."""
-        found, first = [], 0
+    def filters(self) -> Int[np.ndarray, "n"]:
+        """The unit that every weight goes into, numbered from the first above the inputs; -1 for biases."""
+        numbers, first = [], 0
         for rows, columns in self.shapes:
-            own = np.tile(np.arange(first, first + columns), (rows, 1))
+            units = np.tile(np.arange(first, first + columns), (rows, 1))
             if self.biases:
-                own[-1] = -1
-            found.append(own.reshape(-1))
+                units[-1] = -1
+            numbers.append(units.reshape(-1))
             first += columns
-        return np.concatenate(found)
+        return np.concatenate(numbers)
 
-    def matrices(self, x: Array) -> list[Array]:
-        """The weights `[dimension]` as a matrix `[from, to]` for every layer."""
-        found, first = [], 0
+    def matrices(self, x: Float[Array, "n"]) -> list[Float[Array, "from to"]]:
+        """Cut the weights into a matrix for every layer."""
+        matrices, first = [], 0
         for rows, columns in self.shapes:
-            found.append(x[first : first + rows * columns].reshape(rows, columns))
+            matrices.append(x[first : first + rows * columns].reshape(rows, columns))
             first += rows * columns
-        return found
+        return matrices
 
     def kinds(self) -> list[Kind]:
-        """The kind of unit of every layer above the inputs."""
+        """Return the kind of unit of every layer above the inputs."""
         return [*[self.hidden] * (len(self.sizes) - 2), self.output]
 
-    def activations(self, x: Array, inputs: Array) -> list[Array]:
-        """What the units of every layer put out, `[N, units]` each: first the inputs, last the outputs."""
+    def activations(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"]
+    ) -> list[Float[Array, "examples units"]]:
+        """Compute the activations of every layer: first the inputs, last the outputs."""
         layers = [inputs]
         for matrix, kind in zip(self.matrices(x), self.kinds(), strict=True):
             net = layers[-1] @ matrix[:-1] + matrix[-1] if self.biases else layers[-1] @ matrix
             layers.append(unit(kind)(net))
         return layers
 
-    def outputs(self, x: Array, inputs: Array) -> Array:
-        """The outputs `[N, outputs]`."""
+    def outputs(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"]
+    ) -> Float[Array, "examples outputs"]:
+        """Compute the outputs."""
         return self.activations(x, inputs)[-1]
 
-    def error(self, x: Array, inputs: Array, targets: Array) -> Array:
-        """E: the mean over examples of (y - t)², summed over the outputs; `targets` `[N, outputs]`."""
+    def error(
+        self, x: Float[Array, "n"], inputs: Float[Array, "examples inputs"], targets: Float[Array, "examples outputs"]
+    ) -> Float[Array, ""]:
+        """Compute E, the mean over examples of (y - t)², summed over the outputs."""
         return jnp.mean(jnp.sum((self.outputs(x, inputs) - targets) ** 2, axis=1))
 
-    def _joined(self, layer: Array) -> Array:
-        """A layer's activations and, with biases, the constant 1."""
+    def _joined(self, layer: Float[Array, "examples units"]) -> Float[Array, "examples from"]:
+        """Return a layer's activations and, with biases, the constant 1."""
         return jnp.concatenate([layer, jnp.ones_like(layer[:, :1])], axis=1) if self.biases else layer
 
 
-def deltas(network: Network, x: Array, inputs: Array, targets: Array) -> list[Array]:
-    """δ = ∂(y - t)²/∂net of every unit above the inputs, `[N, units]` by layer, from the outputs down.
+def deltas(
+    network: Network,
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+) -> list[Float[Array, "examples units"]]:
+    """Compute δ = ∂(y - t)²/∂net of every unit above the inputs, by layer.
 
-    δ_out = 2 (y - t) y'(net), below it δ_j = y'_j Σ_k w_jk δ_k. For a sigmoid y' = y (1 - y).
+    From the outputs down: δ_out = 2 (y - t) y'(net), below it δ_j = y'_j Σ_k w_jk δ_k. For a sigmoid y' = y (1 - y).
     """
     layers, matrices, kinds = network.activations(x, inputs), network.matrices(x), network.kinds()
-    found = [2 * (layers[-1] - targets) * UNITS[kinds[-1]][1](layers[-1])]
+    below = [2 * (layers[-1] - targets) * UNITS[kinds[-1]][1](layers[-1])]
     for layer, matrix, kind in zip(layers[-2:0:-1], matrices[:0:-1], kinds[-2::-1], strict=True):
-        # a bias has nothing below it to hand its part on to
+        # a bias has no unit below it to hand its part to
         onward = matrix[:-1] if network.biases else matrix
-        found.append(UNITS[kind][1](layer) * (found[-1] @ onward.T))
-    return found[::-1]
+        below.append(UNITS[kind][1](layer) * (below[-1] @ onward.T))
+    return below[::-1]
 
 
-def backward(network: Network, x: Array, inputs: Array, targets: Array) -> Array:
-    """∂E/∂w `[dimension]` by the chain rule, without automatic differentiation: the mean over examples of y_i δ_j."""
+def backward(
+    network: Network,
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+) -> Float[Array, "n"]:
+    """Compute ∂E/∂w by the chain rule, without automatic differentiation: the mean over examples of y_i δ_j."""
     layers = network.activations(x, inputs)[:-1]
     pairs = zip(layers, deltas(network, x, inputs, targets), strict=True)
     products = [network._joined(layer).T @ delta / len(inputs) for layer, delta in pairs]
@@ -125,12 +142,12 @@ def backward(network: Network, x: Array, inputs: Array, targets: Array) -> Array
 
 
 def network_of(layout: str, biases: bool, inputs: int, outputs: int, name: str) -> Network:
-    """The network of the surface `name` with `layout`, sizes such as "2,3,3,1", between so many inputs and outputs."""
+    """Make the network of the surface `name` with a `layout` such as "2,3,3,1", between so many inputs and outputs."""
     what = f"option 'layout' of surface '{name}'"
     words = [word.strip() for word in layout.split(",")]
     if not all(word.isdecimal() and word.isascii() for word in words) or len(words) < 2:
         raise UsageError(f"{what} must be numbers of units from inputs to outputs, such as 2,3,3,1, not {_cut(layout)}")
-    # of a number with thousands of digits nothing is to be computed
+    # a number with thousands of digits is not computed: it is too large anyway
     sizes = tuple(int(word) if len(word) < 10 else MOST_WEIGHTS + 1 for word in words)
     if min(sizes) < 1:
         raise UsageError(f"{what}: every layer needs a unit or more, unlike in {_cut(layout)}")
@@ -148,24 +165,26 @@ def _cut(layout: str) -> str:
     return f"'{layout}'" if len(layout) <= 40 else f"'{layout[:38]}..'"
 
 
-# exclusive or: the smallest table that no network without hidden units can learn
+# Exclusive or is the smallest table that no network without hidden units can learn.
 INPUTS, TARGETS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.0], [1.0], [1.0], [0.0]]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Whether a network has every example of exclusive or on the right side of ½."""
+    """The goal of `backprop`: a network has every example of exclusive or on the right side of ½."""
 
     network: Network
 
-    def __call__(self, x: Array) -> Array:
-        """At the weights `x` `[dimension]`."""
+    def __call__(self, x: Float[Array, "n"]) -> Bool[Array, ""]:
+        """Decide at the weights `x`."""
         outputs = self.network.outputs(x, jnp.asarray(INPUTS, x.dtype))
         return jnp.all(jnp.abs(outputs - jnp.asarray(TARGETS, x.dtype)) < 0.5)
 
 
-def _predicted(x: Array, points: Array, *, layout: str, biases: bool) -> Array:
-    """The output at `points` `[p, 2]`; from ½ up it stands for a 1, as the goal has it."""
+def _predicted(
+    x: Float[Array, "n"], points: Float[Array, "points 2"], *, layout: str, biases: bool
+) -> Float[Array, "points"]:
+    """Compute the output at `points`; from ½ up it stands for a 1, as in the goal."""
     return network_of(layout, biases, 2, 1, "backprop").outputs(x, points)[:, 0]
 
 
@@ -185,7 +204,7 @@ def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @surface(
-    # small, and without the symmetry that equal weights would keep for ever
+    # The start is small, and lacks the symmetry that equal weights would keep for ever.
     start=lambda dimension: np.random.default_rng(0).uniform(-1, 1, dimension),
     box=(-1.0, 1.0),
     data=(INPUTS, TARGETS),
@@ -199,6 +218,13 @@ def _follows(options: Mapping[str, Any]) -> dict[str, Any]:
     "numbers, uniform in [-1, 1], on a plateau: all outputs are near ½ and E is near ¼. The weights are in order of "
     "layer, then of the unit that they come from, then of the one that they go to; biases come last in their layer.",
 )
-def backprop(x: Array, inputs: Array, targets: Array, *, layout: str = "2,3,3,1", biases: bool = False) -> Array:
+def backprop(
+    x: Float[Array, "n"],
+    inputs: Float[Array, "examples inputs"],
+    targets: Float[Array, "examples outputs"],
+    *,
+    layout: str = "2,3,3,1",
+    biases: bool = False,
+) -> Float[Array, ""]:
     """The course's network of 18 weights: two layers of three sigmoid units between two inputs and an output."""
     return network_of(layout, biases, inputs.shape[1], targets.shape[1], "backprop").error(x, inputs, targets)

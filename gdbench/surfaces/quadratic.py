@@ -5,12 +5,13 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gdbench.surfaces.base import surface
 
 
-def _eigenvalues(condition: Array | float, dimension: int) -> Array:
-    """From 1 to `condition`, log-spaced; the ends exactly, because closed forms are checked against them."""
+def _eigenvalues(condition: Float[Array, ""] | float, dimension: int) -> Float[Array, "n"]:
+    """Space eigenvalues evenly in log from 1 to `condition`; both ends are exact, for tests against closed forms."""
     ends = jnp.asarray(condition)
     if dimension == 1:
         return jnp.ones_like(ends)[None]
@@ -27,7 +28,7 @@ def _eigenvalues(condition: Array | float, dimension: int) -> Array:
     source="the quadratic model of every smooth minimum; Nocedal and Wright 2006, section 3.3",
     note="Away from its axes the gradient is nearly orthogonal to the long axis, which is where the minimum lies.",
 )
-def ellipse(x: Array, *, condition: float = 100.0, angle: float = 0.0) -> Array:
+def ellipse(x: Float[Array, "n"], *, condition: float = 100.0, angle: float = 0.0) -> Float[Array, ""]:
     """The elongated ellipse: a quadratic whose axes differ by the square root of its condition number."""
     if x.shape[0] > 1:
         turn = jnp.deg2rad(angle)

@@ -1,1 +1,1 @@
-"""The rate of convergence that is predicted, the one that is observed, and why they differ."""
+"""Rates of convergence: the predicted one, the observed one, and why they differ."""

@@ -1,7 +1,7 @@
-"""Theory of sgd, heavy ball and Nesterov on a quadratic: how fast they are, where unstable, best, or swinging.
+"""Closed forms for sgd, heavy ball and Nesterov on a quadratic: rate, edge of stability, best settings, swinging.
 
-Everything follows from the eigenvalues of the Hessian, of which `largest` and `smallest` are L and mu: along each of
-them the error obeys a recurrence of its own. On a quadratic that is exact; at the minimum of another surface it holds
+Everything follows from the eigenvalues of the Hessian, `largest` L and `smallest` mu among them: along each of them
+the error obeys a recurrence of its own. On a quadratic that is exact; at the minimum of another surface it holds
 for runs that start close enough. Solvers are named as they are registered: sgd, momentum (heavy ball), nesterov.
 Source: Lessard, Recht and Packard 2016, section 2.2 and proposition 1, doi:10.1137/15M1009597; Polyak 1964.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-# the edges as a legend writes them
+# The edges of stability as a legend writes them.
 FORMULAS = {"sgd": "2/L", "momentum": "2(1+m)/L", "nesterov": "2(1+m)/(L(1+2m))"}
 
 
 def rate(solver: str, eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0) -> np.ndarray:
-    """The factor by which a step shrinks the distance in the long run: the largest root over all `eigenvalues` `[n]`.
+    """Compute the factor by which a step shrinks the distance in the long run, the largest root over all `eigenvalues`.
 
     sgd |1 - lr λ|; momentum the roots of z² - (1 + m - lr λ) z + m; nesterov those of z² - (1 + m) q z + m q with
     q = 1 - lr λ. `learning_rate` and `momentum` broadcast; NaN for other solvers, unless 0 <= momentum < 1. Above 1 the
@@ -28,8 +28,8 @@ def rate(solver: str, eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0)
     if solver not in FORMULAS:
         return np.full(a.shape, np.nan)
     steep = a[..., None] * np.asarray(eigenvalues, dtype=float)
-    known = (m >= 0) & (m < 1)
-    m = np.where(known, m, 0.0)[..., None]
+    valid = (m >= 0) & (m < 1)
+    m = np.where(valid, m, 0.0)[..., None]
     if solver == "sgd":
         largest = np.abs(1 - steep)
     else:
@@ -43,32 +43,32 @@ def rate(solver: str, eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0)
             discriminant = q * ((1 - m) ** 2 - (1 + m) ** 2 * steep)
         real = (np.abs(total) + np.sqrt(np.maximum(discriminant, 0))) / 2
         largest = np.where(discriminant < 0, np.sqrt(np.maximum(product, 0)), real)
-    return np.where(known, largest.max(axis=-1), np.nan)
+    return np.where(valid, largest.max(axis=-1), np.nan)
 
 
 def stability_edge(solver: str, largest: Any, momentum: Any = 0.0) -> np.ndarray:
-    """The learning rate above which `solver` diverges; NaN for other solvers, unless L > 0 and 0 <= momentum < 1.
+    """Compute the learning rate above which `solver` diverges; NaN for others or unless L > 0 and 0 <= momentum < 1.
 
     sgd 2/L, momentum (heavy ball) 2(1+m)/L, nesterov 2(1+m)/(L(1+2m)): there the factor of a step along the steepest
     direction reaches -1. `largest` and `momentum` broadcast.
     """
     largest, m = np.broadcast_arrays(np.asarray(largest, dtype=float), np.asarray(momentum, dtype=float))
-    known = (largest > 0) & np.isfinite(largest) & (m >= 0) & (m < 1)
+    valid = (largest > 0) & np.isfinite(largest) & (m >= 0) & (m < 1)
     reach = {"sgd": np.full(m.shape, 2.0), "momentum": 2 * (1 + m), "nesterov": 2 * (1 + m) / (1 + 2 * np.abs(m))}
     if solver not in reach:
         return np.full(m.shape, np.nan)
-    return np.divide(reach[solver], largest, out=np.full(m.shape, np.nan), where=known)
+    return np.divide(reach[solver], largest, out=np.full(m.shape, np.nan), where=valid)
 
 
 def complex_between(solver: str, eigenvalue: Any, momentum: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The learning rates between which the error along `eigenvalue` > 0 swings about zero: its roots are complex.
+    """Compute the learning rates between which the error along `eigenvalue` > 0 swings: its roots are complex.
 
     momentum (1 - √m)²/λ and (1 + √m)²/λ; nesterov (1-m)²/((1+m)² λ) and 1/λ. NaN for other solvers, which have one
     real root, and unless 0 <= momentum < 1. `eigenvalue` and `momentum` broadcast.
     """
     each, m = np.broadcast_arrays(np.asarray(eigenvalue, dtype=float), np.asarray(momentum, dtype=float))
-    known = (m >= 0) & (m < 1)
-    root = np.sqrt(np.where(known, m, np.nan))
+    valid = (m >= 0) & (m < 1)
+    root = np.sqrt(np.where(valid, m, np.nan))
     if solver == "momentum":
         return (1 - root) ** 2 / each, (1 + root) ** 2 / each
     if solver == "nesterov":
@@ -77,10 +77,11 @@ def complex_between(solver: str, eigenvalue: Any, momentum: Any) -> tuple[np.nda
 
 
 def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, float]:
-    """The learning rate and momentum of the fastest convergence on a quadratic; NaN for other solvers or mu <= 0.
+    """Compute the fastest learning rate and momentum on a quadratic; NaN for other solvers or mu <= 0.
 
     momentum: 4/(sqrt L + sqrt mu)^2 and ((sqrt L - sqrt mu)/(sqrt L + sqrt mu))^2. nesterov: 4/(3L + mu) and
-    (sqrt(3L + mu) - 2 sqrt mu)/(sqrt(3L + mu) + 2 sqrt mu). sgd: 2/(L + mu), without momentum.
+    (sqrt(3L + mu) - 2 sqrt mu)/(sqrt(3L + mu) + 2 sqrt mu). sgd: 2/(L + mu), without momentum. The rates there, k
+    being L/mu, are (√k - 1)/(√k + 1), 1 - 2/√(3k + 1) and (k - 1)/(k + 1).
     """
     if not 0 < smallest <= largest < np.inf:
         return np.nan, np.nan
@@ -92,29 +93,21 @@ def best_setting(solver: str, smallest: float, largest: float) -> tuple[float, f
     return (2 / (largest + smallest), 0.0) if solver == "sgd" else (np.nan, np.nan)
 
 
-def best_rate(solver: str, smallest: float, largest: float) -> float:
-    """The rate at `best_setting`, k being L/mu: momentum (√k-1)/(√k+1), nesterov 1 - 2/√(3k+1), sgd (k-1)/(k+1)."""
-    if not 0 < smallest <= largest < np.inf:
-        return np.nan
-    k = largest / smallest
-    found = {"sgd": (k - 1) / (k + 1), "momentum": (k**0.5 - 1) / (k**0.5 + 1), "nesterov": 1 - 2 / (3 * k + 1) ** 0.5}
-    return found.get(solver, np.nan)
-
-
 def steps_per_decade(rate: Any) -> np.ndarray:
-    """The steps in which a rate makes the gap of the loss ten times smaller: ln 10 / (-2 ln rate), for the gap goes
-    with the square of the distance; infinity from rate 1 on.
+    """Compute the steps in which a rate makes the gap of the loss ten times smaller; infinity from rate 1 on.
+
+    ln 10 / (-2 ln rate), because the gap goes with the square of the distance.
     """
-    found = np.asarray(rate, dtype=float)
+    factor = np.asarray(rate, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(found >= 1, np.inf, np.log(10) / (-2 * np.log(found)))
+        return np.where(factor >= 1, np.inf, np.log(10) / (-2 * np.log(factor)))
 
 
 def extremes(contours: Mapping[str, Mapping[str, Any]], surface: str) -> tuple[float, float]:
-    """The smallest and the largest eigenvalue at the minimum of a surface; NaN where they are not known."""
+    """Return the smallest and the largest eigenvalue at the minimum of a surface; NaN if they are not known."""
     eigenvalues = np.asarray(contours.get(surface, {}).get("eigenvalues", []), dtype=float).ravel()
     if not eigenvalues.size or not np.isfinite(eigenvalues).all():
         return np.nan, np.nan
     low, high = float(eigenvalues.min()), float(eigenvalues.max())
-    # below rounding of the largest one, the smallest is zero for all that a Hessian can say
+    # a smallest eigenvalue below the rounding of the largest one cannot be told from zero
     return (low if low > high * eigenvalues.size * np.finfo(float).eps else 0.0), high

@@ -1,10 +1,11 @@
-"""Runs that drift off: their loss falls for ever, towards an infimum that lies at infinity."""
+"""Detect runs that drift off: their loss falls for ever, towards an infimum at infinity."""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
-# what `runs.csv` says of such a run begins with it
+# The message of such a run in `runs.csv` begins with this.
 DRIFTS = "drifts off"
 SENTENCE = (
     f"{DRIFTS}: the loss still falls while the weights leave the box and every known minimiser in a straight line, as "
@@ -12,16 +13,22 @@ SENTENCE = (
 )
 SAMPLES = 9
 STRAIGHT = 0.9
-# towards infinity the way grows as a power or the logarithm of the steps; a run that converges slows down faster
+# Towards infinity the way grows as a power or the logarithm of the steps; a run that converges slows down faster.
 LASTING = 0.8
 
 
-def drifts(x: np.ndarray, loss: np.ndarray, minimisers: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether a run short of its target, with iterates `x` `[steps + 1, n]` and `loss` `[steps + 1]`, drifts off.
+def drifts(
+    x: Float[np.ndarray, "steps+1 n"],
+    loss: Float[np.ndarray, "steps+1"],
+    minimisers: Float[np.ndarray, "minimisers n"],
+    low: Float[np.ndarray, "n"],
+    high: Float[np.ndarray, "n"],
+) -> bool:
+    """Decide whether a run that has not reached its target, with iterates `x` and their `loss`, drifts off.
 
-    It does if in the second half of its steps it moves straight away from all known `minimisers` `[m, n]` (at least
-    one), out of the box between `low` and `high` `[n]`, its loss falling; and if the half is nearly as long as the
-    quarter before it, so that it does not settle.
+    It does if in the second half of its steps it moves straight away from all known `minimisers` (at least one), out of
+    the box between `low` and `high`, while its loss falls, and if it moves nearly as far in that half as in the quarter
+    before it, so that it does not settle.
     """
     steps = len(loss) - 1
     if steps < 4 * SAMPLES or not len(minimisers) or not np.isfinite(loss[-1]):
@@ -40,8 +47,8 @@ def drifts(x: np.ndarray, loss: np.ndarray, minimisers: np.ndarray, low: np.ndar
     return bool(moved >= STRAIGHT * length and moved >= LASTING * before)
 
 
-def last_inside(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    """The last of the iterates `x` `[k, n]` that is at most a box's width outside the box; 0 where none is."""
+def last_inside(x: Float[np.ndarray, "steps n"], low: Float[np.ndarray, "n"], high: Float[np.ndarray, "n"]) -> int:
+    """Return the index of the last iterate that is at most a box's width outside the box; 0 if none is."""
     width = high - low
-    held = np.flatnonzero(((x >= low - width) & (x <= high + width)).all(axis=1))
-    return int(held[-1]) if len(held) else 0
+    inside = np.flatnonzero(((x >= low - width) & (x <= high + width)).all(axis=1))
+    return int(inside[-1]) if len(inside) else 0

@@ -1,4 +1,4 @@
-"""What theory predicts of a solver near a minimiser, or why it cannot."""
+"""Predict the rate of a solver near a minimiser, or say why theory cannot."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Bool, Complex, Float, Shaped
 
 from gdbench import compilation
 from gdbench.engine.program import Program
@@ -21,14 +22,14 @@ from gdbench.surfaces.base import Surface
 from gdbench.surfaces.facts import hessian_at
 
 CHUNK = 64
-# numbers in the data that so many settings may pass over at once
+# CHUNK settings are computed at once if the data have at most this many numbers.
 MANY = 2**14
-# above so many numbers in (x, state) the eigenvalues cost more than the runs
+# With more numbers in (x, state) the eigenvalues cost more than the runs.
 LARGEST = 256
-# steps after which a memory, if there is one, holds something
+# After this many steps a memory, if there is one, holds something.
 WARM = 3
 
-# why no rate is predicted
+# The reasons why no rate is predicted.
 STOCHASTIC = "stochastic"
 SCHEDULED = "scheduled"
 NO_MINIMISER = "no minimiser known"
@@ -47,23 +48,23 @@ NOT_QUADRATIC = "loss not quadratic at the target"
 
 
 class Prediction(NamedTuple):
-    """Of every run the asymptotic factor `rate` `[runs]`, or NaN and the `reason` `[runs]` why none exists."""
+    """The asymptotic factor `rate` of every run, or NaN and the `reason` why none exists."""
 
-    rate: np.ndarray
-    reason: np.ndarray
+    rate: Float[np.ndarray, "runs"]
+    reason: Shaped[np.ndarray, "runs"]
 
 
 class Local(NamedTuple):
-    """A step from `at` `[.., d]`, which is (x, state) as one vector: how far it `moved` and its `jacobian` there."""
+    """A step from `at`, which is (x, state) as one vector: how far it `moved`, and its `jacobian` there."""
 
-    at: Any
-    moved: Any
-    jacobian: Any
+    at: Float[Any, "*k d"]
+    moved: Float[Any, "*k d"]
+    jacobian: Float[Any, "*k d d"]
 
 
 @lru_cache(maxsize=256)
 def _compiled(signature: Signature) -> Callable[..., Any]:
-    """`(x [CHUNK, n], warm, settings [CHUNK], data) -> Local`: of one step, after `warm` steps from x."""
+    """Compile `((x [CHUNK, n], settings [CHUNK]), count, warm, data) -> Local`: one step, after `warm` steps from x."""
     step = Step(signature)
 
     def one(x: Any, warm: Any, settings: Any, data: Any) -> Any:
@@ -82,25 +83,28 @@ def _compiled(signature: Signature) -> Callable[..., Any]:
 
         return Local(flat, moved(flat) - flat, jax.jacfwd(moved)(flat))
 
-    def several(x: Any, warm: Any, settings: Any, data: Any) -> Any:
+    def several(rows: Any, count: Any, warm: Any, data: Any) -> Any:
+        x, settings = rows
         if sum(map(np.size, data)) <= MANY:
             return jax.vmap(one, (0, None, 0, None))(x, warm, settings, data)
-        # a Jacobian takes as many passes over the examples as it has columns: one setting after the other
-        return lax.map(lambda own: one(own[0], warm, own[1], data), (x, settings))
+        # a Jacobian takes as many passes over the examples as it has columns, so one setting follows the other
+        return lax.map(lambda row: one(row[0], warm, row[1], data), (x, settings))
 
     return jax.jit(several, compiler_options=compilation.known(compilation.ONCE))
 
 
-def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> Prediction:
-    """The asymptotic factor by which a step of every run shrinks the distance to `minimiser` `[n]`, NaN where none is.
+def rates_predicted(
+    program: Program, minimiser: Float[np.ndarray, "n"], hessian: Float[np.ndarray, "n n"]
+) -> Prediction:
+    """Predict the asymptotic factor by which a step of every run shrinks its distance to `minimiser`, NaN without one.
 
     It is the spectral radius of the Jacobian of one step in (x, state), taken at the minimiser and the state before the
-    first step. It exists where the Hessian there is positive definite, where that point is an isolated fixed point
-    (Adam's step count moves on, Adagrad's sum can stay anywhere), and where the step is still nearly linear at the
-    distance of the target, with a memory that has seen some steps (RMSprop's is not: its eps, which decides at the
-    minimiser, decides nothing there). With stochastic gradients the iterate does not shrink towards the minimiser at
-    any rate, but scatters about it; under a schedule no two steps are alike. Above 1 the minimiser repels. Raises what
-    a plug-in's step raises.
+    first step. It exists if the Hessian there is positive definite, if that point is an isolated fixed point (Adam's
+    step count moves on, Adagrad's sum can stay anywhere), and if the step is still nearly linear at the distance of the
+    target, with a memory that has seen some steps (RMSprop's is not: its eps, which decides at the minimiser, decides
+    nothing there). With stochastic gradients the iterate does not shrink towards the minimiser at any rate, but
+    scatters about it; under a schedule no two steps are alike. Above 1 the minimiser repels. Raises what a plug-in's
+    step raises.
     """
     count = len(program)
     if reason := _refusal(program, minimiser, hessian):
@@ -110,22 +114,24 @@ def rates_predicted(program: Program, minimiser: np.ndarray, hessian: np.ndarray
     return Prediction(rates[rows], reasons[rows])
 
 
-def jacobian_at(program: Program, minimiser: np.ndarray) -> np.ndarray:
-    """The Jacobian `[d, d]` of a step of the first run at the minimiser: what `rates_predicted` takes the radius of."""
+def jacobian_at(program: Program, minimiser: Float[np.ndarray, "n"]) -> Float[np.ndarray, "d d"]:
+    """Compute the Jacobian of a step of the first run at the minimiser, the one with the radius that is predicted."""
     settings, rows = _distinct_settings(program)
     first = {name: values[rows[:1]] for name, values in settings.items()}
     return np.asarray(_local(program, minimiser, first).jacobian[0])
 
 
-def linear_errors(program: Program, minimiser: np.ndarray, jacobian: np.ndarray, steps: int) -> np.ndarray:
-    """The errors `[steps + 1, n]` that the first run of `program` would make if `jacobian` held from its start on."""
+def linear_errors(
+    program: Program, minimiser: Float[np.ndarray, "n"], jacobian: Float[np.ndarray, "d d"], steps: int
+) -> Float[np.ndarray, "steps+1 n"]:
+    """Compute the errors that the first run of `program` would make if `jacobian` held from its start on."""
     step = Step(replace(program.signature, dtype="float64"))
     hyperparameters = {name: float(np.asarray(value).flat[0]) for name, value in program.hyperparameters.items()}
     with jax.enable_x64(True):
         points = (np.asarray(x, float) for x in (program.starts[0], minimiser))
         flat = [ravel_pytree((x, step.start(x, hyperparameters).state))[0] for x in map(jax.numpy.asarray, points)]
     errors, power = np.asarray(flat[0] - flat[1])[None], np.asarray(jacobian)
-    # twice as many in every turn
+    # every turn doubles the number of errors
     with np.errstate(over="ignore", invalid="ignore"):
         while len(errors) <= steps:
             errors = np.concatenate([errors, errors @ power.T])
@@ -133,8 +139,8 @@ def linear_errors(program: Program, minimiser: np.ndarray, jacobian: np.ndarray,
     return errors[: steps + 1, : len(minimiser)]
 
 
-def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> str:
-    """Why no run of `program` has a rate, "" where that is not yet said."""
+def _refusal(program: Program, minimiser: Float[np.ndarray, "n"], hessian: Float[np.ndarray, "n n"]) -> str:
+    """Return the reason why no run of `program` has a rate, "" if none is known yet."""
     if program.stochastic:
         return STOCHASTIC
     if program.scheduled:
@@ -143,7 +149,7 @@ def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> st
         return NO_MINIMISER
     bounds = program.signature.bounds
     if bounds is not None and np.isclose(minimiser, np.array(bounds), rtol=1e-6, atol=1e-6).any():
-        return ON_BOUND  # beyond which every iterate is put back: the step has a kink there
+        return ON_BOUND  # every iterate beyond it is put back, so that the step has a kink there
     if not np.all(np.isfinite(hessian)):
         return NO_HESSIAN
     eigenvalues = np.linalg.eigvalsh(hessian)
@@ -161,11 +167,11 @@ def _refusal(program: Program, minimiser: np.ndarray, hessian: np.ndarray) -> st
 
 
 def _distinct_settings(program: Program) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The different settings of the runs, each `[distinct]`, and for every run the number of its own."""
+    """Return the distinct settings of the runs, and for every run the index of its own."""
     count = len(program)
     settings = {name: np.broadcast_to(np.asarray(value, float), count) for name, value in program.settings.items()}
     names = sorted(settings)
-    # only the settings differ from run to run; the same ones need no second look, and grids repeat them per start
+    # runs differ only in their settings, and grids repeat the same settings for each start
     table = np.stack([settings[name] for name in names], axis=1) if names else np.zeros((count, 1))
     distinct, rows = np.unique(table, axis=0, return_inverse=True)
     return {name: distinct[:, i] for i, name in enumerate(names)}, rows.reshape(-1)
@@ -174,28 +180,28 @@ def _distinct_settings(program: Program) -> tuple[dict[str, np.ndarray], np.ndar
 def _rates(
     program: Program, minimiser: np.ndarray, hessian: np.ndarray, settings: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rates and reasons of distinct settings, both `[distinct]`."""
+    """Compute the rates and reasons of distinct settings."""
     n, here = len(minimiser), _local(program, minimiser, settings)
     radius, spectrum = _radius(here.jacobian)
-    # every direction a little, so that no weight's gradient is zero there
+    # a little along every eigenvector, so that no weight's gradient is zero there
     direction = np.linalg.eigh(hessian)[1] @ np.ones(n)
     gap = max(program.conditions.atol, program.conditions.rtol, 1e-12)
     away = np.sqrt(2 * gap / (direction @ hessian @ direction)) * direction
-    # at two distances: at a single one a step that is not linear can look so by chance; and where its memory is filled
+    # Two distances, because at a single one a nonlinear step may look linear by chance; and one with a filled memory.
     looks = []
     for share, warm in ((1.0, 0), (0.1, 0), (1.0, WARM)):
-        # so close that a step which repels does not lead away
+        # a start so close that repelling steps do not lead away
         close = share * away * np.maximum(np.nan_to_num(radius, nan=1.0)[:, None], 1.0) ** -warm
         looks.append(_local(program, minimiser + close, settings, warm))
     radii = [_radius_near(here, radius, near) for near in looks]
     straight = [_is_straight(here, near) for near in looks]
     linear = np.all([*straight, *(_alike(radius, other) for other in radii)], axis=0)
     still = np.abs(here.moved) <= 1e-6 * (1 + np.abs(minimiser).max())
-    # x has the same say in a step at both places, and yet the step differs: it jumps, as the sign of a gradient does
+    # if x enters a step alike at both places and yet the steps differ, the step jumps, as a gradient's sign does
     change = np.abs(looks[0].jacobian - here.jacobian)[:, :, :n].max(axis=(1, 2))
     jumps = ~straight[0] & (change <= 0.01 * np.maximum(radius, 1))
     reason = np.full(len(radius), "", dtype=object)
-    # what counts before another comes after it
+    # a later reason overrides an earlier one
     if not linear.all():
         reason[~linear] = _why_not_linear(program, minimiser, hessian, away, settings, radius)[~linear]
     reason[np.isnan(radius) & _alike(*radii[:2])] = NO_DERIVATIVE
@@ -206,34 +212,36 @@ def _rates(
     return np.where(reason == "", radius, np.nan), reason
 
 
-def _radius(jacobians: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spectral radius `[k]` of each of `jacobians` `[k, d, d]`, NaN where one is not finite, and the spectra."""
+def _radius(
+    jacobians: Float[np.ndarray, "k d d"],
+) -> tuple[Float[np.ndarray, "k"], Complex[np.ndarray, "k d"]]:
+    """Compute the spectral radius of each of `jacobians`, NaN if one is not finite, and the spectra."""
     finite = np.isfinite(jacobians).all(axis=(1, 2))
     spectrum = np.linalg.eigvals(np.where(finite[:, None, None], jacobians, 0.0))
     return np.where(finite, np.abs(spectrum).max(axis=1), np.nan), spectrum
 
 
-def _radius_near(here: Local, radius: np.ndarray, near: Local) -> np.ndarray:
-    """The spectral radius `[k]` of each Jacobian `near`; where it is the one `here`, as on a quadratic, it is known."""
-    known = np.abs(near.jacobian - here.jacobian).max(axis=(1, 2)) <= 1e-13 * np.maximum(radius, 1)
-    found = radius.copy()
-    found[~known] = _radius(near.jacobian[~known])[0]
-    return found
+def _radius_near(here: Local, radius: Float[np.ndarray, "k"], near: Local) -> Float[np.ndarray, "k"]:
+    """Compute the spectral radius of each Jacobian `near`; where it is the one `here`, as on a quadratic, copy it."""
+    same = np.abs(near.jacobian - here.jacobian).max(axis=(1, 2)) <= 1e-13 * np.maximum(radius, 1)
+    radii = radius.copy()
+    radii[~same] = _radius(near.jacobian[~same])[0]
+    return radii
 
 
-def _alike(rates: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Where two rates `[k]` would let a run take about as many steps; not where one is NaN."""
+def _alike(rates: Float[np.ndarray, "k"], others: Float[np.ndarray, "k"]) -> Bool[np.ndarray, "k"]:
+    """Decide where two rates would let a run take about as many steps; not where one is NaN."""
     return np.asarray(np.abs(rates - others) <= 0.25 * np.abs(1 - rates))
 
 
-def _is_straight(here: Local, near: Local) -> np.ndarray:
-    """Where `[k]` the step `near` the minimum differs from the one `here` by what the Jacobian here says."""
-    error, found = near.at - here.at, near.moved - here.moved
+def _is_straight(here: Local, near: Local) -> Bool[np.ndarray, "k"]:
+    """Decide where the step `near` the minimum differs from the one `here` by what the Jacobian here predicts."""
+    error, change = near.at - here.at, near.moved - here.moved
     expected = np.einsum("kij,kj->ki", np.nan_to_num(here.jacobian), error) - error
-    size = np.maximum(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1))
+    size = np.maximum(np.linalg.norm(change, axis=1), np.linalg.norm(expected, axis=1))
     # a solver that has arrived there, as Newton's has after some steps, shows rounding alone
     arrived = np.linalg.norm(error, axis=1) <= 1e-12 * (1 + np.abs(here.at).max(axis=1))
-    return np.asarray(arrived | (np.linalg.norm(found - expected, axis=1) <= 0.25 * size))
+    return np.asarray(arrived | (np.linalg.norm(change - expected, axis=1) <= 0.25 * size))
 
 
 def _why_not_linear(
@@ -244,11 +252,11 @@ def _why_not_linear(
     settings: Mapping[str, np.ndarray],
     radius: np.ndarray,
 ) -> np.ndarray:
-    """Why the step differs at the target from what it is at the minimum, for each of `settings`: loss or solver."""
+    """Say for each of `settings` why the step at the target differs from the one at the minimum: loss or solver."""
     there = hessian_at(surface_of(program), minimiser + away)
     quadratic = np.abs(there - hessian).max() <= 1e-3 * np.abs(hessian).max()
     reason = np.full(len(radius), ADAPTIVE if quadratic else NOT_QUADRATIC, dtype=object)
-    if "eps" in settings:  # then it is not for the loss alone
+    if "eps" in settings:  # then eps may be the cause, not the loss
         other = _local(program, minimiser, {**settings, "eps": 100 * settings["eps"]})
         changed = ~_alike(radius, _radius(other.jacobian)[0])
         reason[changed & np.isfinite(radius)] = EPS
@@ -256,7 +264,7 @@ def _why_not_linear(
 
 
 def surface_of(program: Program) -> Surface:
-    """The surface at the parameters of the first run of `program`."""
+    """Return the surface at the parameters of the first run of `program`."""
     return program.surface.with_parameters(
         **{name: float(np.asarray(value).flat[0]) for name, value in program.parameters.items()}
     )
@@ -269,16 +277,11 @@ def _shapes(signature: Signature) -> tuple[Lane, Evaluations]:
         return step.template, step.evaluations
 
 
-def _local(program: Program, x: np.ndarray, settings: Mapping[str, np.ndarray], warm: int = 0) -> Local:
-    """One step of each of the `settings` `[k]`, `warm` steps after the first state at `x` `[n]` or `[k, n]`."""
+def _local(
+    program: Program, x: Float[np.ndarray, "*k n"], settings: Mapping[str, Float[np.ndarray, "k"]], warm: int = 0
+) -> Local:
+    """Make one step with each of the `settings`, `warm` steps after the first state at `x`."""
     signature = replace(program.signature, dtype="float64")
     count = len(next(iter(settings.values()))) if settings else 1
-    points = np.broadcast_to(x, (count, x.shape[-1]))
-    found = []
-    for first in range(0, count, CHUNK):
-        rows = np.minimum(np.arange(first, first + CHUNK), count - 1)
-        columns = {name: values[rows] for name, values in settings.items()}
-        with jax.enable_x64(True):
-            chunk = _compiled(signature)(points[rows], warm, columns, program.all_data)
-        found.append(Local(*(np.asarray(array)[: count - first] for array in chunk)))
-    return Local(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    rows = np.broadcast_to(x, (count, x.shape[-1])), dict(settings)
+    return compilation.in_chunks(_compiled(signature), CHUNK, rows, warm, program.all_data)

@@ -1,4 +1,4 @@
-"""Why the observed rate of a run is not the predicted one, or why one of them is missing: a few words, from numbers."""
+"""Say in a few words, from numbers, why the observed rate of a run is not the predicted one or why one is missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Complex, Float
 
 from gdbench.engine.program import Program
 from gdbench.engine.records import Trajectory
@@ -21,9 +22,9 @@ ELSEWHERE = "stopped elsewhere"
 REPELS = "minimum repels"
 CYCLE = "ends in a cycle"
 UNKNOWN = "unexplained"
-# a cause explains a difference of rates when it leaves no more than this share of it
+# A cause explains a difference of rates if it leaves no more than this share of it.
 SHARE = 0.25
-# of a cycle: so many steps at most, after which the iterate is back, up to so much of the cycle's width
+# A cycle has at most PERIOD steps, after which the iterate is back, up to the share BACK of the cycle's width.
 PERIOD, BACK = 64, 1e-3
 
 
@@ -31,25 +32,25 @@ PERIOD, BACK = 64, 1e-3
 class Seen:
     """One run and the minimum that it is compared at.
 
-    program : of this run alone; minimiser : `[n]`; hessian : `[n, n]` there; gaps : `[steps + 1]`, those of `path`;
-    resolution : the rounding of the loss; status : how the run ended; arrived : whether it ended near the minimum.
+    program : the program of this run alone. hessian : at the minimiser. gaps : those of `path`. resolution : the
+    rounding of the loss. status : how the run ended. arrived : whether it ended near the minimum.
     """
 
     program: Program
-    minimiser: np.ndarray
-    hessian: np.ndarray
+    minimiser: Float[np.ndarray, "n"]
+    hessian: Float[np.ndarray, "n n"]
     path: Trajectory
-    gaps: np.ndarray
+    gaps: Float[np.ndarray, "steps+1"]
     resolution: float
     status: str
     arrived: bool
 
 
 def note_of(seen: Seen | None, observed: float, predicted: float, reason: str, reached: bool) -> str:
-    """Why `observed` and `predicted` differ by over 1 %, or why a run that `reached` the target lacks one of them.
+    """Say why `observed` and `predicted` differ by over 1 %, or why a run that `reached` the target lacks one of them.
 
-    reason : why there is no prediction; seen : None for a run that has not been replayed. "" where nothing is to be
-    said.
+    reason : why there is no prediction. seen : None for a run that has not been replayed. The note is "" if none is
+    needed.
     """
     if not needs_note(observed, predicted, reached):
         return ""
@@ -61,7 +62,7 @@ def note_of(seen: Seen | None, observed: float, predicted: float, reason: str, r
 
 
 def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
-    """The first cause that the numbers bear out."""
+    """Return the first cause that the numbers bear out."""
     jacobian = jacobian_at(seen.program, seen.minimiser)
     if observed < predicted and not _is_excited(seen, jacobian):
         return UNEXCITED
@@ -70,7 +71,7 @@ def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
     if abs(observed / predicted - 1) <= 3 / steps and _has_double_root(jacobian, steps):
         return DOUBLE_ROOT
     difference = SHARE * abs(observed - predicted)
-    # the theory itself, iterated from the same start for as many steps
+    # theory itself is iterated from the same start for as many steps
     errors = linear_errors(seen.program, seen.minimiser, jacobian, steps)
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = 0.5 * np.einsum("ki,ij,kj->k", errors, seen.hessian, errors)
@@ -85,14 +86,14 @@ def _why_they_differ(seen: Seen, observed: float, predicted: float) -> str:
     return TRANSIENT if _is_changing(seen, difference) else UNKNOWN
 
 
-def _leading(spectrum: np.ndarray) -> np.ndarray:
-    """Which eigenvalues are the largest; rounding splits a double root by the root of epsilon."""
+def _leading(spectrum: Complex[np.ndarray, "d"]) -> Bool[np.ndarray, "d"]:
+    """Decide which eigenvalues are the largest; rounding splits a double root by the root of epsilon."""
     size = np.abs(spectrum)
     return np.asarray(size >= size.max() * (1 - 1e-6))
 
 
-def _is_excited(seen: Seen, jacobian: np.ndarray) -> bool:
-    """Whether the iterate has a part along a slowest mode, at the start or in the middle of the run.
+def _is_excited(seen: Seen, jacobian: Float[np.ndarray, "d d"]) -> bool:
+    """Decide whether the iterate has a part along a slowest mode, at the start or in the middle of the run.
 
     The part of an error e along a mode is w·e, w being the left eigenvector.
     """
@@ -101,28 +102,28 @@ def _is_excited(seen: Seen, jacobian: np.ndarray) -> bool:
     for step in (0, len(seen.gaps) // 2):
         error = seen.path.x[step] - seen.minimiser
         size = np.linalg.norm(error) * np.linalg.norm(modes, axis=0)
-        # rounding of the iterate itself, and of an eigenvector at a double root
+        # the rounding of the iterate itself, and of an eigenvector at a double root
         noise = 1e-7 * size + 1e-14 * (1 + np.abs(seen.minimiser).max()) * np.linalg.norm(modes, axis=0)
         if (np.abs(error @ modes) > noise).any():
             return True
     return False
 
 
-def _has_double_root(jacobian: np.ndarray, steps: int) -> bool:
-    """Whether two of the largest eigenvalues are so close, with eigenvectors as close, that `steps` cannot part them.
+def _has_double_root(jacobian: Float[np.ndarray, "d d"], steps: int) -> bool:
+    """Decide whether two of the largest eigenvalues, and their eigenvectors, are too close for `steps` to part them.
 
     The error then shrinks like k rᵏ.
     """
     spectrum, vectors = np.linalg.eig(jacobian)
     first = int(np.abs(spectrum).argmax())
     close = np.abs(spectrum - spectrum[first]) * steps <= np.abs(spectrum[first])
-    # equal eigenvalues of a symmetric matrix have directions of their own: no factor of k
+    # equal eigenvalues of a symmetric matrix have different directions, and then there is no factor k
     parallel = np.abs(vectors.conj().T @ vectors[:, first]) > 0.99
     return bool((close & parallel).sum() > 1)
 
 
-def _cycles(x: np.ndarray) -> bool:
-    """Whether the iterates `[steps + 1, n]` end by going round and round, for at least three rounds."""
+def _cycles(x: Float[np.ndarray, "steps+1 n"]) -> bool:
+    """Decide whether the iterates end by going round and round, for at least three rounds."""
     for period in range(2, min(PERIOD, (len(x) - 1) // 3) + 1):
         last = x[-3 * period - 1 :]
         width = np.abs(last[-period:] - last[-1]).max()
@@ -132,7 +133,7 @@ def _cycles(x: np.ndarray) -> bool:
 
 
 def _is_changing(seen: Seen, difference: float) -> bool:
-    """Whether the rate still changes by more than `difference`, or the loss by its curvature, in what is fitted."""
+    """Decide whether in the fitted part the rate still changes by more than `difference`, or the curvature changes."""
     resolved = seen.gaps > seen.resolution
     end = int(np.argmin(resolved)) if not resolved.all() else len(seen.gaps)
     first, middle = end // 2, end // 2 + end // 4
@@ -144,7 +145,7 @@ def _is_changing(seen: Seen, difference: float) -> bool:
     return bool(not np.abs(there - seen.hessian).max() <= 0.01 * np.linalg.eigvalsh(seen.hessian)[0])
 
 
-def _slope(gaps: np.ndarray) -> float:
-    """The rate that a line through the crests of the log gap gives, NaN for fewer than three."""
+def _slope(gaps: Float[np.ndarray, "steps"]) -> float:
+    """Fit a line through the crests of the log gap, and return its rate; NaN for fewer than three crests."""
     steps = crests(gaps)
     return float(np.exp(np.polyfit(steps, np.log(gaps[steps]), 1)[0] / 2)) if len(steps) > 2 else float("nan")

@@ -1,1 +1,1 @@
-"""A user's table as an error surface."""
+"""Make an error surface of a user's table."""

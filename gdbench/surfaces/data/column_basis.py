@@ -1,10 +1,11 @@
-"""Coordinates in which scale and correlation of a table's columns cost nothing; sums in extended precision."""
+"""Find coordinates in which scale and correlation of a table's columns cost nothing; sum in extended precision."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-100  # a column below this is zero: its weight could not be represented
@@ -12,14 +13,14 @@ TINY = 1e-100  # a column below this is zero: its weight could not be represente
 
 @dataclass(frozen=True)
 class Basis:
-    """inputs @ (weights @ v) = columns @ v, with columns.T @ columns / N = 1, and where w is not determined."""
+    """A basis: inputs @ (weights @ v) = columns @ v, with columns.T @ columns / N = 1; `null` changes no output."""
 
-    columns: np.ndarray  # [N, rank]
-    weights: np.ndarray  # [p, rank]
-    null: np.ndarray  # [p, p - rank], orthonormal: directions of w that change no output
+    columns: Float[np.ndarray, "N rank"]
+    weights: Float[np.ndarray, "p rank"]
+    null: Float[np.ndarray, "p p-rank"]  # orthonormal
 
     def note(self) -> str:
-        """What is to be said of a minimiser that is not unique, "" of one that is."""
+        """Say that a minimiser is not unique; "" for one that is."""
         p, rank = self.weights.shape
         if rank == p:
             return ""
@@ -29,24 +30,24 @@ class Basis:
         )
 
     def shortest(self, weights: np.ndarray) -> np.ndarray:
-        """The weights of least norm with the same outputs."""
+        """Return the weights of least norm with the same outputs."""
         return weights - self.null @ (self.null.T @ weights)
 
 
-def decay_rows(p: int, square: float) -> np.ndarray:
-    """Rows [p - 1, p] under an inputs matrix, the square of whose outputs is `square` times that of the weights.
+def decay_rows(p: int, square: float) -> Float[np.ndarray, "p-1 p"]:
+    """Make rows to put under the inputs: their squared outputs are `square` times the squared weights.
 
-    The last weight, the intercept, has none: it does not decay.
+    The last weight, the intercept, has no row, because it does not decay.
     """
     return np.sqrt(square) * np.eye(p - 1, p)
 
 
-def basis_of(inputs: np.ndarray) -> Basis:
-    """Orthogonal coordinates of the column space, and the way back."""
+def basis_of(inputs: Float[np.ndarray, "N p"]) -> Basis:
+    """Compute orthogonal coordinates of the column space, and the way back."""
     n, p = inputs.shape
     largest = np.abs(inputs).max(axis=0)
     exponent = np.where(largest > TINY, np.frexp(largest)[1], 0)
-    columns = np.ldexp(inputs, -exponent)  # by powers of two, so that scaling rounds nothing
+    columns = np.ldexp(inputs, -exponent)  # powers of two, so that scaling rounds nothing
     u, s, vt = np.linalg.svd(columns, full_matrices=False)
     # a sum of columns is dependent up to the rounding of N terms, so the threshold must grow with N
     rank = int(np.sum(s > s[0] * EPS * 10 * max(p, np.sqrt(n))))
@@ -63,12 +64,12 @@ def basis_of(inputs: np.ndarray) -> Basis:
 
 
 def outputs(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """inputs @ weights [N] or [N, k] in extended precision, by blocks of rows to bound the memory."""
+    """Compute inputs @ weights [N] or [N, k] in extended precision, by blocks of rows to bound the memory."""
     return np.concatenate([block.astype(np.longdouble) @ weights for block in _blocks(inputs)])
 
 
 def combine(inputs: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """inputs.T @ coefficients [p] or [p, k] in extended precision."""
+    """Compute inputs.T @ coefficients [p] or [p, k] in extended precision."""
     parts = zip(_blocks(inputs), _blocks(coefficients), strict=True)
     return np.sum([block.T.astype(np.longdouble) @ part for block, part in parts], axis=0)
 

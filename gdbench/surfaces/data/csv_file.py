@@ -1,4 +1,4 @@
-"""A CSV file as a frame, with the line of every row at hand for error messages."""
+"""Read a CSV file into a frame, and keep the line of every row for error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-UNNAMED = r"(Unnamed: 0(\.\d+)*)?"  # how pandas and R name the row index that they write
+UNNAMED = r"(Unnamed: 0(\.\d+)*)?"  # pandas and R name the row index that they write like this
 UNCLOSED = 'cannot be read as CSV: a quoted field (") is never closed'
 
 
@@ -87,12 +87,12 @@ def read_csv(source: str) -> Table:
 
 
 def _nameless(source: str, line: int, position: int) -> str:
-    """The sentence for a column that has no name and is no row index."""
+    """Say that a column has no name and is no row index."""
     return f"{source}, line {line}: column {position + 1} has no name: name it or remove it"
 
 
 def _read_bytes(source: str) -> bytes:
-    """The file's bytes, certain to be UTF-8 text, or a DataError that says why not."""
+    """Read the file's bytes; raise DataError if they are not UTF-8 text."""
     path = Path(source)
     try:
         if path.is_dir():
@@ -119,7 +119,7 @@ def _read_bytes(source: str) -> bytes:
 
 
 def _records(raw: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, the header first: the line that it starts on (from 1) and its fields."""
+    """Yield each record that is not blank, the header first: the line that it starts on (from 1) and its fields."""
     text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
     reader = csv.reader(text, delimiter=separator, skipinitialspace=True)
     line = 1
@@ -133,7 +133,7 @@ def _records(raw: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _layout(source: str, raw: bytes) -> tuple[str, list[str], int]:
-    """The separator, the header's names and its line: the separator that splits the first two records alike."""
+    """Find the separator, which splits the first two records alike, the header's names and its line."""
     best: tuple[tuple[bool, int], str, list[str], int] | None = None
     for separator in SEPARATORS:
         first = list(itertools.islice(_records(raw, separator), 2))

@@ -1,4 +1,4 @@
-"""Tables of examples: a CSV file or a data set of scikit-learn, checked, scaled, ready to be an error surface.
+"""Load a table of examples, a CSV file or a data set of scikit-learn, and check it.
 
 A bad cell stops here with its file, column and line: nothing is dropped, filled in or guessed in silence. The one
 exception is the row index that pandas and R write as a first column without a name (see `load`).
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from gdbench.errors import DataError, nearest, unknown
 from gdbench.surfaces.data.csv_file import SEPARATORS, Table, read_csv
@@ -26,27 +27,27 @@ TASKS = ("auto", "regression", "classification")
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "moons", "wine")
 
-MOONS = {"n_samples": 200, "noise": 0.2, "random_state": 0}  # what `sklearn:moons` hands to make_moons
+MOONS = {"n_samples": 200, "noise": 0.2, "random_state": 0}  # the arguments of make_moons for `sklearn:moons`
 
-CRESCENTS = ("outer", "inner")  # its two classes
+CRESCENTS = ("outer", "inner")  # the two classes of moons
 
 MOST_CLASSES = 100  # a target with more values measures something
 
 LARGEST = 1e100  # E squares residuals and sums them: larger values would overflow
 
-SHOWN = 20  # names or labels that one sentence can list
+SHOWN = 20  # one sentence lists at most this many names or labels
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """N examples: `features` [N, d], `target` [N], and the names of both.
+    """N examples: their `features`, their `target`, and the names of both.
 
     `classes` is empty for regression; for classification it holds the labels, which `target` counts from 0.0.
     """
 
     name: str
-    features: np.ndarray
-    target: np.ndarray
+    features: Float[np.ndarray, "N d"]
+    target: Float[np.ndarray, "N"]
     feature_names: tuple[str, ...]
     target_name: str
     classes: tuple[str, ...] = ()
@@ -55,14 +56,14 @@ class Dataset:
 def load(source: str, target: str | None, model: str = "linear", task: str = "auto") -> Dataset:
     """Read `source` and check it: a CSV path, or `sklearn:NAME` with NAME one of `SKLEARN`.
 
-    The first line of a CSV names the columns; the separator (comma, semicolon or tab) is found out. `target` names
+    The first line of a CSV names the columns; the separator is a comma, a semicolon or a tab. `target` names
     the column to predict, every other column is a feature (True/False count as 1/0); `sklearn:` sets default to their
     own target. A first column that has no name (or pandas' "Unnamed: 0") and counts the rows from 0 or 1 is the row
     index of the program that wrote the file, not a measurement, and is left out. Empty cells, `?`, `NA` and pandas'
     other markers are missing values.
 
-    linear predicts numbers, logistic one of exactly two labels, softmax one of two or more; an mlp as `task` says:
-    labels where the target is text, True/False or classes that scikit-learn names, else numbers (`auto`). Labels are
+    linear predicts numbers, logistic one of exactly two labels, softmax one of two or more; an mlp follows `task`:
+    with `auto` labels if the target is text, True/False or classes that scikit-learn names, else numbers. Labels are
     sorted (numbers by value, text alphabetically) into classes 0, 1, ..
 
     Raises DataError: unreadable file, absent or duplicate column, missing, non-numeric, infinite or huge (above
@@ -112,13 +113,13 @@ def load(source: str, target: str | None, model: str = "linear", task: str = "au
     return Dataset(name, features, values, feature_names, target, classes)
 
 
-def design_matrix(dataset: Dataset) -> np.ndarray:
-    """The features followed by a column of ones [N, d + 1]: the intercept is the last weight."""
+def design_matrix(dataset: Dataset) -> Float[np.ndarray, "N d+1"]:
+    """Append a column of ones to the features, so that the intercept is the last weight."""
     return np.column_stack([dataset.features, np.ones(len(dataset.features))])
 
 
 def _from_sklearn(name: str, target: str | None) -> Table:
-    """The frame of a scikit-learn loader, its own target under the name "target"."""
+    """Load a data set of scikit-learn; its own target is the column "target"."""
     if name not in SKLEARN:
         raise DataError(str(unknown("data set", name, SKLEARN, "of scikit-learn")))
     try:
@@ -126,14 +127,14 @@ def _from_sklearn(name: str, target: str | None) -> Table:
     except ImportError:
         raise DataError(f"sklearn:{name} needs scikit-learn: pip install 'gdbench[sklearn]'") from None
     bunch = _moons(datasets.make_moons) if name == "moons" else getattr(datasets, f"load_{name}")(as_frame=True)
-    own = target in (None, "target")
-    frame = bunch["frame"] if own else bunch["frame"].drop(columns="target")
-    labels = tuple(str(label) for label in bunch.get("target_names", ())) if own else ()
+    with_target = target in (None, "target")
+    frame = bunch["frame"] if with_target else bunch["frame"].drop(columns="target")
+    labels = tuple(str(label) for label in bunch.get("target_names", ())) if with_target else ()
     return Table(f"sklearn:{name}", frame, lambda row: (row + 1, {}), labels)
 
 
 def _moons(generator: Callable[..., tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """Two noisy half circles that reach into each other, one the upper, `outer` one."""
+    """Make two noisy half circles that reach into each other; the upper one is `outer`."""
     import pandas as pd
 
     points, target = generator(**MOONS)
@@ -144,12 +145,12 @@ def _moons(generator: Callable[..., tuple[np.ndarray, np.ndarray]]) -> dict[str,
 
 
 def _listed(names: list[str]) -> str:
-    """The names in one line, cut when there are too many."""
+    """List the names in one line, cut if there are too many."""
     return ", ".join(names[:SHOWN]) + (f", .. ({len(names)} in all)" if len(names) > SHOWN else "")
 
 
 def _absent(label: str, target: str, columns: list[str]) -> str:
-    """The sentence for a target that is no column, with the nearest column or all of them."""
+    """Say that a target is no column, with the nearest column or all of them."""
     if all(re.fullmatch(r"[-+.\deE]+", column) for column in columns):
         return f"{label} has no column '{target}'; line 1 should name the columns but holds only numbers"
     close = nearest(target, columns)
@@ -172,8 +173,8 @@ def _refuse_missing(table: Table) -> None:
     )
 
 
-def _numbers(table: Table, column: str, advice: str) -> np.ndarray:
-    """The column as float64 [N], every value finite and at most LARGEST in size."""
+def _numbers(table: Table, column: str, advice: str) -> Float[np.ndarray, "N"]:
+    """Convert the column to float64; raise DataError unless every value is finite and at most LARGEST in size."""
     import pandas as pd
 
     series = table.frame[column]
@@ -198,7 +199,7 @@ def _numbers(table: Table, column: str, advice: str) -> np.ndarray:
 
 
 def _classifies(table: Table, column: str, model: str, task: str) -> bool:
-    """Whether the model predicts labels."""
+    """Decide whether the model predicts labels."""
     import pandas as pd
 
     if model != "mlp" or task != "auto":
@@ -208,8 +209,8 @@ def _classifies(table: Table, column: str, model: str, task: str) -> bool:
     return not numeric or bool(table.labels)
 
 
-def _classes(table: Table, column: str, model: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The column coded 0.0, 1.0, .. [N], and the labels in that order."""
+def _classes(table: Table, column: str, model: str) -> tuple[Float[np.ndarray, "N"], tuple[str, ...]]:
+    """Code the column as 0.0, 1.0, .., and return the labels in that order too."""
     import pandas as pd
 
     series = table.frame[column]
@@ -222,16 +223,16 @@ def _classes(table: Table, column: str, model: str) -> tuple[np.ndarray, tuple[s
     else:
         labels, codes = np.unique(series.astype(str).str.strip().to_numpy(dtype=object), return_inverse=True)
         names = [str(label) for label in labels]
-    found = f"found {len(names)} classes" if len(names) > 1 else "found only one class"
+    count = f"found {len(names)} classes" if len(names) > 1 else "found only one class"
     where = f"{table.label}, column '{column}'"
     if model == "logistic" and len(names) != 2:
         advice = "; more than two fit model softmax" if len(names) > 2 else ""
         raise DataError(
-            f"{where}: the logistic model needs a target of exactly two classes, {found} ({_listed(names)}){advice}"
+            f"{where}: the logistic model needs a target of exactly two classes, {count} ({_listed(names)}){advice}"
         )
     if not 2 <= len(names) <= MOST_CLASSES:
         raise DataError(
-            f"{where}: classification needs a target of 2 to {MOST_CLASSES} classes, {found} ({_listed(names)})"
+            f"{where}: classification needs a target of 2 to {MOST_CLASSES} classes, {count} ({_listed(names)})"
         )
     if len(table.labels) == len(names):
         names = list(table.labels)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from gdbench.blas import one_thread
 from gdbench.surfaces.base import FROM_ZERO, Classifier, Metric, Surface
@@ -34,7 +35,7 @@ SOURCES = {
     "softmax": "mean over examples of log Σ exp(w_c·i) - w_t·i, w of the first class 0, + ½ weight_decay Σ |w_c - w̄|²",
 }
 
-# what preprocessing has done to the features, in words
+# What preprocessing has done to the features, in words.
 DONE = {
     "center": "centered",
     "scale": "scaled",
@@ -46,7 +47,7 @@ DONE = {
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """The minimiser of a regression at any weight decay; `plain` is the one without, None where there is none."""
+    """The minimiser of a regression at any weight decay; `plain` is the one without decay, None if there is none."""
 
     model: str
     inputs: np.ndarray
@@ -55,11 +56,11 @@ class Minimum:
     plain: np.ndarray | None
 
     def __call__(self, dimension: int, weight_decay: float) -> np.ndarray:
-        """The minimiser `[1, n]`, `[0, n]` where there is none."""
-        found = self.plain
+        """Return the minimiser as `[1, n]`, `[0, n]` if there is none."""
+        minimiser = self.plain
         if weight_decay:
-            found = _solution(self.model, self.inputs, self.targets, self.classes, weight_decay).minimiser
-        return np.zeros((0, dimension)) if found is None else found[None]
+            minimiser = _solution(self.model, self.inputs, self.targets, self.classes, weight_decay).minimiser
+        return np.zeros((0, dimension)) if minimiser is None else minimiser[None]
 
 
 def _solution(model: str, inputs: np.ndarray, targets: np.ndarray, classes: int, weight_decay: float = 0.0) -> Solution:
@@ -74,12 +75,12 @@ def _solution(model: str, inputs: np.ndarray, targets: np.ndarray, classes: int,
 
 
 def surface_of_table(
-    table: Dataset, how: str, mask: np.ndarray, *, model: str, batched: bool, decays: bool, seed: int
+    table: Dataset, how: str, mask: Bool[np.ndarray, "rows"], *, model: str, batched: bool, decays: bool, seed: int
 ) -> Surface:
     """Make the error surface of a `model` of a table whose features were preprocessed `how`.
 
-    mask : `[rows]`, the examples that are held out; batched : steps see mini-batches; decays : weight decay is set, so
-    that a missing minimum without it is told as such; seed : of the start of a network.
+    mask : the examples that are held out. batched : steps see mini-batches. decays : weight decay is set, so that a
+    note about a missing minimum says that it holds without decay. seed : the seed of a network's start.
     """
     if model == "mlp":
         return _network(table, how, mask, seed)
@@ -87,7 +88,7 @@ def surface_of_table(
 
 
 def _regression(table: Dataset, how: str, mask: np.ndarray, model: str, batched: bool, decays: bool) -> Surface:
-    """Linear, logistic or softmax regression; it starts at 0, and its box spans 0 and twice the minimiser."""
+    """Make a linear, logistic or softmax regression; it starts at 0, and its box spans 0 and twice the minimiser."""
     classes = len(table.classes)
     inputs, targets = design_matrix(table), table.target
     held_out = (inputs[mask], targets[mask]) if mask.any() else ()
@@ -135,7 +136,7 @@ def _regression(table: Dataset, how: str, mask: np.ndarray, model: str, batched:
 
 
 def _network(table: Dataset, how: str, mask: np.ndarray, seed: int) -> Surface:
-    """A multilayer perceptron with `hidden` layers of units with an `activation`, both options."""
+    """Make a multilayer perceptron; its options are the `hidden` layers and the `activation` of their units."""
     features, targets = table.features, table.target
     held_out = (features[mask], targets[mask]) if mask.any() else ()
     features, targets = features[~mask], targets[~mask]
@@ -164,7 +165,7 @@ def _network(table: Dataset, how: str, mask: np.ndarray, seed: int) -> Surface:
 def _metric(
     score: Score, train: tuple[np.ndarray, np.ndarray], held_out: Sequence[np.ndarray], variance: float
 ) -> Metric:
-    """`variance` is that of the training targets before examples were reduced to fewer."""
+    """Make the metric; `variance` is that of the training targets before examples were reduced to fewer."""
     parts: Mapping[str, tuple[np.ndarray, ...]] = {"train": (*train, np.asarray(variance))}
     if held_out:
         parts = {**parts, "test": (*held_out, np.asarray(held_out[1].var()))}
@@ -172,7 +173,7 @@ def _metric(
 
 
 def _classifier(chances: Chances, table: Dataset, how: str) -> Classifier | None:
-    """What can be drawn in the plane of a table's two features; None where there is no such plane, or no classes."""
+    """Make the classifier in the plane of a table's two features; None without such a plane or without classes."""
     if not table.classes or len(table.feature_names) != 2:
         return None
     first, second = (f"{name} ({DONE[how]})" if how in DONE else name for name in table.feature_names)

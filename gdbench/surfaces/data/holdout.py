@@ -1,4 +1,4 @@
-"""The share of a table's examples that training does not see, chosen by the seed."""
+"""Hold out a share of a table's examples from training, chosen by the seed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 
 from gdbench.errors import UsageError
 from gdbench.surfaces.base import Surface
 
 
-def held_out_rows(examples: int, share: float, seed: int) -> np.ndarray:
-    """Which of `examples` are held out, a mask `[examples]`: the nearest number to that share, the same for each seed.
+def held_out_rows(examples: int, share: float, seed: int) -> Bool[np.ndarray, "examples"]:
+    """Choose which of `examples` are held out, as a mask: the number nearest to that share.
 
-    Raises `UsageError` where one side would be left without any.
+    The same seed chooses the same ones. Raises `UsageError` if one side would be left without any.
     """
     count = round(share * examples)
     if not 0 < count < examples:
@@ -28,7 +29,7 @@ def held_out_rows(examples: int, share: float, seed: int) -> np.ndarray:
 
 
 def with_held_out(surface: Surface, share: float, seed: int) -> Surface:
-    """`surface` whose f is a mean over the other examples alone; their minimum is another one, and not known."""
+    """Return `surface` with a share of its examples held out; the minimum of the others is not known."""
     mask = held_out_rows(len(surface.data[0]), share, seed)
     train, rest = (tuple(array[rows] for array in surface.data) for rows in (~mask, mask))
     return replace(surface, data=train, held_out=rest, minimisers=None)

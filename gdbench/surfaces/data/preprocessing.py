@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from gdbench.errors import DataError, unknown
 from gdbench.surfaces.data.dataset import PREPROCESSINGS, Dataset
 
 
-def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) -> Dataset:
+def preprocess(dataset: Dataset, how: str, fitted_on: Bool[np.ndarray, "N"] | None = None) -> Dataset:
     """Shift and scale every feature, or leave them `raw`.
 
     `center` x - mean, `scale` x / std, `standardize` (x - mean) / std, `minmax` (x - min) / (max - min), and `whiten`:
     the principal components of the standardised features, each divided by its deviation, so that their covariance is
     the identity. The standard deviation is the population's (divided by N, as in scikit-learn). The target stays as it
-    is. All is fitted on the examples `fitted_on`, a mask `[N]`; on all without it.
+    is. All is fitted on the examples of the mask `fitted_on`; on all without it.
     Raises DataError for an unknown name, and for a direction without variance that would have to be divided by 0.
     """
     if how not in PREPROCESSINGS:
@@ -52,12 +53,13 @@ def preprocess(dataset: Dataset, how: str, fitted_on: np.ndarray | None = None) 
     return replace(dataset, features=(values if how == "scale" else centered) / spread)
 
 
-def _whitened(dataset: Dataset, standard: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """The principal components [N, d] of `standard` features, by falling variance, each divided by its deviation."""
+def _whitened(
+    dataset: Dataset, standard: Float[np.ndarray, "N d"], fitted: Bool[np.ndarray, "N"]
+) -> Float[np.ndarray, "N d"]:
+    """Compute the principal components of `standard` features, by falling variance, each divided by its deviation."""
     n, d = int(fitted.sum()), standard.shape[1]
-    for turn in range(
-        2
-    ):  # what rounding leaves correlated after a nearly dependent direction, the second one takes out
+    # the second turn takes out what rounding leaves correlated after a nearly dependent direction
+    for turn in range(2):
         singular, directions = np.linalg.svd(standard[fitted], full_matrices=False)[1:]
         rank = int(np.sum(singular > singular[0] * 10 * np.finfo(float).eps * max(d, np.sqrt(n))))
         if rank < d:
@@ -67,10 +69,10 @@ def _whitened(dataset: Dataset, standard: np.ndarray, fitted: np.ndarray) -> np.
                 f"{dataset.name}: the features are linearly dependent (rank {rank} of {d}; '{column}' is a sum of "
                 "others), so 'whiten' would divide a direction without variance by 0: drop columns, or use standardize"
             )
-        # of two opposite directions the one whose largest part is positive, on every machine
+        # every machine must choose the same of two opposite directions: the one with a positive largest part
         directions = directions * np.sign(directions[np.arange(d), np.abs(directions).argmax(axis=1)])[:, None]
         onto = directions.T * (np.sqrt(n) / singular)
-        # white already but for rounding: no turn, as any direction is a principal one
+        # the second time all is white but for rounding, and then any direction is a principal one: no rotation
         standard = standard @ (onto @ directions if turn else onto)
         standard = standard - standard[fitted].mean(axis=0)
     return standard

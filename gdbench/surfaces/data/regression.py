@@ -1,4 +1,4 @@
-"""Exact minimisers of linear and logistic regression, to measure distances and gaps against.
+"""Compute exact minimisers of linear and logistic regression, to measure distances and gaps against.
 
 Both work in coordinates v with inputs @ w = basis @ v, where the basis has orthogonal columns of mean square 1: the
 scale and the correlation of the columns then cost nothing, and raw and standardised features give one answer. The last
@@ -10,27 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from gdbench.surfaces.data.column_basis import EPS, basis_of, combine, decay_rows, outputs, solve_normal
 from gdbench.surfaces.data.separability import all_beyond, no_minimiser, proven, separation
 
-GRADIENT_NORM = 1e-10  # what a logistic minimiser must reach, where rounding permits
+GRADIENT_NORM = 1e-10  # a logistic minimiser must reach this unless rounding forbids it
 NEWTON_STEPS = 100
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The minimiser [p] of E or None, E there (nan without one), and a sentence when something is unusual."""
+    """The minimiser of E or None, E there (NaN without one), and a sentence if something is unusual."""
 
-    minimiser: np.ndarray | None
+    minimiser: Float[np.ndarray, "p"] | None
     f_star: float
     note: str = ""
 
 
-def linear_solution(inputs: np.ndarray, targets: np.ndarray, weight_decay: float = 0.0) -> Solution:
-    """Minimise E(w) = mean (inputs @ w - targets)^2 + weight_decay / 2 |w|^2 for inputs [N, p], targets [N].
+def linear_solution(
+    inputs: Float[np.ndarray, "N p"], targets: Float[np.ndarray, "N"], weight_decay: float = 0.0
+) -> Solution:
+    """Minimise E(w) = mean (inputs @ w - targets)^2 + weight_decay / 2 |w|^2.
 
-    The last column is the intercept, which does not decay. Decay is least squares with an example more for every
+    The last column is the intercept, which does not decay. Decay is least squares with one more example for every
     weight: input sqrt(N weight_decay / 2) for it and 0 for the others, target 0.
 
     Least squares by singular values, then iterative refinement of the augmented system (Bjorck 1967,
@@ -45,7 +48,7 @@ def linear_solution(inputs: np.ndarray, targets: np.ndarray, weight_decay: float
     q, n = basis.columns, len(inputs)
     weights = np.zeros(inputs.shape[1])
     residual = np.zeros(n)
-    for _ in range(4):  # the first solves, each later one gains the digits that the conditioning leaves
+    for _ in range(4):  # the first turn solves, each later one gains the digits that the conditioning leaves
         f = (targets - residual - outputs(inputs, weights)).astype(np.float64)
         h = basis.weights.T @ -combine(inputs, residual).astype(np.float64) / n
         d = q.T @ f / n
@@ -56,15 +59,15 @@ def linear_solution(inputs: np.ndarray, targets: np.ndarray, weight_decay: float
     return Solution(weights, float(f_star), basis.note())
 
 
-def logistic_solution(inputs: np.ndarray, targets: np.ndarray) -> Solution:
-    """Minimise E(w) = mean log(1 + exp(-m)), m = (2 targets - 1) * (inputs @ w), for inputs [N, p], targets [N] of 0/1.
+def logistic_solution(inputs: Float[np.ndarray, "N p"], targets: Float[np.ndarray, "N"]) -> Solution:
+    """Minimise E(w) = mean log(1 + exp(-m)), m = (2 targets - 1) * (inputs @ w), targets of 0/1.
 
     Newton steps with a line search until the gradient norm (in w) is at most 1e-10, or as small as rounding w to
     float64 lets it be: about 1e-16 times the largest |input|^2 * |w|.
 
     When some w has no negative margin and one positive (complete separation if all are positive, else
     quasi-complete: Albert and Anderson 1984, doi:10.1093/biomet/71.1.1), E has no finite minimiser: `minimiser` is
-    None, `f_star` nan, `note` says why. Decided by certificates that Newton's iterates give, else by a linear program.
+    None, `f_star` nan, `note` says why. Certificates from Newton's iterates decide it, else a linear program.
     """
     basis = basis_of(inputs)
     signs = np.where(targets > 0.5, 1.0, -1.0)
@@ -87,7 +90,7 @@ def logistic_solution(inputs: np.ndarray, targets: np.ndarray) -> Solution:
         slope = basis.weights.T @ gradient.astype(np.float64)
         trial = weights - basis.weights @ solve_normal(curved, slope * len(inputs))
         polished = measure(trial)
-        if not polished[2] < norm:  # the rounding floor
+        if not polished[2] < norm:  # rounding allows no further digit
             break
         weights, (margins, gradient, norm) = trial, polished
     note = basis.note()
@@ -99,12 +102,14 @@ def logistic_solution(inputs: np.ndarray, targets: np.ndarray) -> Solution:
     return Solution(weights, float(np.mean(np.logaddexp(0, -margins))), note)
 
 
-def reduce_examples(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most p + 1 examples with the same mean squared error at every w, so that a step costs p^2 instead of N p.
+def reduce_examples(
+    inputs: Float[np.ndarray, "N p"], targets: Float[np.ndarray, "N"]
+) -> tuple[Float[np.ndarray, "rows p"], Float[np.ndarray, "rows"]]:
+    """Make at most p + 1 examples with the same mean squared error at every w: a step costs p^2 instead of N p.
 
     With [inputs, targets] = Q R [N, p + 1] and orthogonal Q, the sum of squares of inputs @ w - targets is that of
-    R @ [w, -1]; the factor sqrt((p + 1) / N) turns sums into means. Returned as they are when N <= p + 1. For full
-    batches only: a row of R is no example.
+    R @ [w, -1]; the factor sqrt((p + 1) / N) turns sums into means. The examples are returned as they are if
+    N <= p + 1. For full batches only, because a row of R is no example.
     """
     n, p = inputs.shape
     if n <= p + 1:
@@ -114,17 +119,17 @@ def reduce_examples(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray
 
 
 def _misfit(margins: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(m)): minus the derivative of log(1 + exp(-m))."""
+    """Return 1 / (1 + exp(m)), minus the derivative of log(1 + exp(-m))."""
     return np.exp(-np.logaddexp(0, margins))
 
 
 def _half_curvature(margins: np.ndarray) -> np.ndarray:
-    """The square root of the second derivative of log(1 + exp(-m))."""
+    """Return the square root of the second derivative of log(1 + exp(-m))."""
     return 0.5 / np.cosh(np.clip(margins, -700, 700) / 2)
 
 
 def _newton(signed: np.ndarray) -> tuple[np.ndarray, str]:
-    """Minimise mean log(1 + exp(-signed @ v)): the best v, and the verdict that it proves (or unknown).
+    """Minimise mean log(1 + exp(-signed @ v)); return the best v, and the verdict that it proves (or unknown).
 
     Complete: every margin m = signed @ v is positive. Overlap: positive coefficients c with signed.T @ c = 0, as each
     separating v would make c . m positive. The misfits c = 1 / (1 + exp(m)) leave a gradient sum g for rounding;

@@ -1,4 +1,4 @@
-"""Whether a plane separates two classes: certificates, and a linear program where there are none."""
+"""Decide whether a plane separates two classes: by certificates, else by a linear program."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ MARGIN = 100 * EPS  # relative: an example nearer than this to a hyperplane lies
 
 
 def no_minimiser(verdict: str, who: str = "the two classes") -> str:
-    """The sentence for classes, named by `who`, that are separable as `verdict` says: complete or quasi-complete."""
+    """Say that classes, named by `who`, are separable as in `verdict`: complete or quasi-complete."""
     limit = {"complete": "0", "quasi-complete": "a value that it never reaches"}[verdict]
     separable = "linearly separable" if verdict == "complete" else "quasi-completely separable"
     return f"{who} are {separable}: the loss has no finite minimiser (it decreases towards {limit} as the weights grow)"
 
 
 def all_beyond(signed: np.ndarray, v: np.ndarray) -> bool:
-    """Whether every margin is positive, by more than rounding."""
+    """Decide whether every margin is positive, by more than rounding."""
     return bool(np.all(signed @ v > MARGIN * np.linalg.norm(signed, axis=1) * np.linalg.norm(v)))
 
 
 def proven(signed: np.ndarray, v: np.ndarray, strict: np.ndarray) -> str:
-    """Complete or quasi-complete if v, moved so that all but the `strict` examples lie on its plane, proves it."""
+    """Return complete or quasi-complete if v proves it when all but the `strict` examples are put on its plane."""
     if not strict.any():
         return ""
     if not strict.all():
@@ -36,7 +36,7 @@ def proven(signed: np.ndarray, v: np.ndarray, strict: np.ndarray) -> str:
 
 
 def separation(signed: np.ndarray) -> str:
-    """Complete, quasi-complete or overlap, by a linear program.
+    """Decide between complete, quasi-complete and overlap by a linear program.
 
     Maximise sum u subject to signed @ v >= u and 0 <= u <= 1: as v may be as long as it likes, u counts the examples
     that one v can put strictly on their side with none on the wrong one.
@@ -46,7 +46,7 @@ def separation(signed: np.ndarray) -> str:
 
     n, rank = signed.shape
     rows = signed / np.linalg.norm(signed, axis=1, keepdims=True)
-    found = linprog(
+    solved = linprog(
         np.concatenate([np.zeros(rank), -np.ones(n)]),
         A_ub=hstack([csr_array(-rows), eye_array(n)]),
         b_ub=np.zeros(n),
@@ -54,7 +54,7 @@ def separation(signed: np.ndarray) -> str:
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10},
     )
-    if found.x is None:
+    if solved.x is None:
         return "overlap"
     # the program is exact only up to a tolerance: examples just on the wrong side make its answer no proof
-    return proven(rows, found.x[:rank], found.x[rank:] > 0.5) or "overlap"
+    return proven(rows, solved.x[:rank], solved.x[rank:] > 0.5) or "overlap"

@@ -1,8 +1,8 @@
-"""Exact minimisers of cross-entropies with several classes or weight decay, by Newton's method.
+"""Compute exact minimisers of cross-entropies with several classes or weight decay, by Newton's method.
 
-In the coordinates of `column_basis`, where weight decay is rows under the examples: neither the scale of the columns
-nor a small decay costs digits. The last ones are polished in the weights themselves, with gradients in extended
-precision.
+It works in the coordinates of `column_basis`, where weight decay is rows under the examples, so that neither the scale
+of the columns nor a small decay costs digits. The last digits are polished in the weights themselves, with gradients in
+extended precision.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from gdbench.surfaces.data.column_basis import EPS, Basis, basis_of, combine, decay_rows, outputs
 from gdbench.surfaces.data.regression import GRADIENT_NORM, NEWTON_STEPS, Solution
 from gdbench.surfaces.data.separability import MARGIN, no_minimiser, proven, separation
 
-# numbers in the matrix of a linear program that is solved in seconds
+# A linear program with at most this many numbers in its matrix is solved in seconds.
 LARGEST_PROGRAM = 1_000_000
 
 
@@ -46,10 +47,10 @@ def decayed_logistic_solution(inputs: np.ndarray, targets: np.ndarray, weight_de
 class _Problem:
     """E as a function of V [rank, k - 1]: the outputs are `examples` @ V, sqrt(N weight_decay) w is `decay` @ V."""
 
-    examples: np.ndarray  # [N, rank]
-    decay: np.ndarray  # [p - 1, rank], or [0, rank]
-    hot: np.ndarray  # [N, k - 1]: 1 in the column of an example's class, nowhere for the first one
-    coupling: np.ndarray  # [k - 1, k - 1]: the decay is trace(coupling w.T w)
+    examples: Float[np.ndarray, "N rank"]
+    decay: Float[np.ndarray, "decaying rank"]  # p - 1 rows, or none
+    hot: Float[np.ndarray, "N k-1"]  # 1 in the column of an example's class, nowhere for the first class
+    coupling: Float[np.ndarray, "k-1 k-1"]  # the decay is trace(coupling w.T w)
 
     def loss(self, v: np.ndarray) -> float:
         z, shrunk = self.examples @ v, self.decay @ v
@@ -57,30 +58,30 @@ class _Problem:
         return float((np.sum(_log_sum(z) - np.sum(self.hot * z, axis=1)) + penalty) / len(z))
 
     def gradient(self, v: np.ndarray) -> np.ndarray:
-        """N times it, [rank, k - 1]."""
+        """Return N times the gradient, [rank, k - 1]."""
         misfit = _shares(self.examples @ v) - self.hot
         return self.examples.T @ misfit + self.decay.T @ (self.decay @ v @ self.coupling)
 
     def hessian(self, v: np.ndarray) -> np.ndarray:
-        """N times it, [(k - 1) rank] squared, class after class."""
+        """Return N times the Hessian, a square of (k - 1) rank, class after class."""
         p = _shares(self.examples @ v)
         rank, free = v.shape
-        made = np.kron(self.coupling, self.decay.T @ self.decay)
+        hessian = np.kron(self.coupling, self.decay.T @ self.decay)
         for a in range(free):
             for b in range(a + 1):
                 curvature = p[:, a] * ((a == b) - p[:, b])
                 block = self.examples.T @ (curvature[:, None] * self.examples)
-                made[a * rank : (a + 1) * rank, b * rank : (b + 1) * rank] += block
+                hessian[a * rank : (a + 1) * rank, b * rank : (b + 1) * rank] += block
                 if a != b:
-                    made[b * rank : (b + 1) * rank, a * rank : (a + 1) * rank] += block
-        return made
+                    hessian[b * rank : (b + 1) * rank, a * rank : (a + 1) * rank] += block
+        return hessian
 
     def step(self, v: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """Newton's step down from V [rank, k - 1] for N times a `gradient`."""
+        """Compute Newton's step down from V for N times a `gradient`."""
         return _solve(self.hessian(v), gradient.T.reshape(-1)).reshape(v.shape[1], -1).T
 
     def signed(self) -> np.ndarray:
-        """Rows [N (k - 1), (k - 1) rank]: an example's output of its class less that of each other one is row @ V."""
+        """Return rows [N (k - 1), (k - 1) rank]: row @ V is an example's output of its class less another one."""
         n, free = self.hot.shape
         full = np.concatenate([1 - self.hot.sum(axis=1, keepdims=True), self.hot], axis=1)
         other = np.argsort(full, axis=1, kind="stable")[:, :-1]  # the classes that are not the example's
@@ -88,12 +89,12 @@ class _Problem:
         return np.einsum("nac,nr->nacr", differences, self.examples).reshape(n * free, -1)
 
     def all_right(self, v: np.ndarray) -> bool:
-        """Whether every example's output is largest for its own class, by more than rounding."""
+        """Decide whether every example's output is largest for its own class, by more than rounding."""
         z = np.concatenate([np.zeros((len(self.hot), 1)), self.examples @ v], axis=1)
-        own = np.concatenate([1 - self.hot.sum(axis=1, keepdims=True), self.hot], axis=1) > 0.5
-        best_other = np.where(own, -np.inf, z).max(axis=1)
+        is_class = np.concatenate([1 - self.hot.sum(axis=1, keepdims=True), self.hot], axis=1) > 0.5
+        best_other = np.where(is_class, -np.inf, z).max(axis=1)
         size = np.linalg.norm(self.examples, axis=1) * 2 * np.linalg.norm(v)
-        return bool(np.all(z[own] - best_other > MARGIN * size))
+        return bool(np.all(z[is_class] - best_other > MARGIN * size))
 
 
 def _solution(
@@ -125,13 +126,13 @@ def _solution(
 
 
 def _log_sum(z: np.ndarray) -> np.ndarray:
-    """log(1 + sum exp(z)) of every row."""
+    """Return log(1 + sum exp(z)) of every row."""
     top = np.maximum(z.max(axis=1), 0)
     return top + np.log(np.exp(-top) + np.exp(z - top[:, None]).sum(axis=1))
 
 
 def _shares(z: np.ndarray) -> np.ndarray:
-    """The probability of every class but the first, [N, k - 1]."""
+    """Return the probability of every class but the first, [N, k - 1]."""
     return np.exp(z - _log_sum(z)[:, None])
 
 
@@ -147,7 +148,7 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _newton(problem: _Problem, watch: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The best V from 0 and the last step; with `watch` it ends where every example is on its side."""
+    """Iterate from 0; return the best V and the last step. With `watch` stop once every example is on its side."""
     n, rank = problem.examples.shape
     v = np.zeros((rank, problem.hot.shape[1]))
     step = np.zeros_like(v)
@@ -166,7 +167,7 @@ def _newton(problem: _Problem, watch: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _verdict(problem: _Problem, v: np.ndarray, step: np.ndarray) -> str:
-    """Complete, quasi-complete or overlap, as in `regression`; unknown where only too large a program could tell.
+    """Decide between complete, quasi-complete and overlap, or unknown if only too large a program could decide.
 
     Overlap: c = the probability of each wrong class leaves the gradient as sum of c times a signed row. What rounding
     left of it is taken out by a change of c that keeps c positive if the gradient is small beside the curvature.
@@ -192,7 +193,7 @@ def _verdict(problem: _Problem, v: np.ndarray, step: np.ndarray) -> str:
 def _polished(
     problem: _Problem, basis: Basis, inputs: np.ndarray, weight_decay: float, v: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
-    """W [p, k - 1], the gradient norm and E there."""
+    """Polish the last digits; return W [p, k - 1], the gradient norm and E there."""
     n, p = inputs.shape
     decays = np.append(np.full(p - 1, weight_decay), 0.0)[:, None]
 
@@ -208,7 +209,7 @@ def _polished(
         down = problem.step(v, n * (basis.weights.T @ gradient.astype(np.float64)))
         trial = weights - basis.weights @ down
         polished = measure(trial)
-        if not polished[1] < norm:  # the rounding floor
+        if not polished[1] < norm:  # rounding allows no further digit
             break
         weights, v, (gradient, norm, z) = trial, v - down, polished
     penalty = np.sum(decays * weights * (weights @ problem.coupling)) / 2
