@@ -66,6 +66,7 @@ def execute(plan: Plan, folder: Path) -> Result:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from gdbench.results.files import write_frame
+    from gdbench.results.labels import unlabelled
     from gdbench.runner.benchmark import benchmark
     from gdbench.runner.result import write_preamble, write_tables
 
@@ -77,7 +78,7 @@ def execute(plan: Plan, folder: Path) -> Result:
         result = benchmark(
             plan,
             on_advance=lambda count: progress.update(task, advance=count),
-            on_partial=lambda runs: write_frame(folder, "runs", runs),
+            on_partial=lambda runs: write_frame(folder, "runs", unlabelled(runs)),
         )
     write_tables(folder, result)
     return result
@@ -105,10 +106,10 @@ def tell_findings(table: pd.DataFrame) -> None:
     """Print what the table shows, in one line for each of a few surfaces."""
     from gdbench.results.findings import finding
 
-    if len(table) < 2 or table["solver"].nunique() < 2 or table["surface"].nunique() > MOST_FINDINGS:
+    if len(table) < 2 or table["solver"].nunique() < 2 or table["problem"].nunique() > MOST_FINDINGS:
         return
-    for surface, rows in table.groupby("surface", observed=True, sort=False):
-        show(f"{surface}: {finding(rows)}.")
+    for problem, rows in table.groupby("problem", observed=True, sort=False):
+        show(f"{problem}: {finding(rows)}.")
     show("")
 
 

@@ -66,7 +66,7 @@ def _report(frames: Frames, *, as_json: bool) -> None:
         console.show(f".. and {len(frames.table) - MOST_ROWS} more rows in table.csv")
     console.show("")
     scores = frames.summaries.get("scores")
-    if scores is not None and len(scores) > 1 and len(frames.table["surface"].unique()) > 1:
+    if scores is not None and len(scores) > 1 and len(frames.table["problem"].unique()) > 1:
         console.show(tables.scores_table(scores))
         console.show("")
     console.tell_findings(frames.table)

@@ -12,13 +12,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.columns import PROBLEM, SCHEDULE
 from gdbench.formatting import number
 from gdbench.results.verdicts import APART, BETTER, DIFFERS, SAME, UNKNOWN, WORSE
 from gdbench.spec.schedules import KINDS
 from gdbench.theory.drift import DRIFTS
-
-# the end of a column that holds the kind of a hyperparameter's schedule
-SCHEDULE = ".schedule"
 
 SCORE_NAMES = {"test_r2": "test R²", "test_accuracy": "test accuracy"}
 
@@ -56,10 +54,10 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
         shown.add_column("", no_wrap=True)
         lines = ["", "Why the rates differ, or one is missing:", *(f"  {signs[text]} {text}" for text in signs)]
         shown.caption, shown.caption_justify, shown.caption_style = "\n".join(lines), "left", "none"
-    for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
+    for index, (problem, rows) in enumerate(table.groupby(PROBLEM, sort=False)):
         if index:
             shown.add_row()
-        shown.add_row(Text(str(surface), style="bold"))
+        shown.add_row(Text(str(problem), style="bold"))
         for _, row in rows.iterrows():
             edge = {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), "")
             steps = row["steps_to_target"]
@@ -172,10 +170,10 @@ def comparison_table(frame: pd.DataFrame) -> Table:
     for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
         shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
     shown.add_column("verdict on b", min_width=12)
-    for index, (surface, rows) in enumerate(frame.groupby("surface", sort=False)):
+    for index, (problem, rows) in enumerate(frame.groupby(PROBLEM, sort=False)):
         if index:
             shown.add_row()
-        shown.add_row(Text(str(surface), style="bold"))
+        shown.add_row(Text(str(problem), style="bold"))
         for row in rows.to_dict("records"):
             interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
             shown.add_row(

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from gdbench.columns import PROBLEM
 from gdbench.errors import UsageError, unknown
 from gdbench.formatting import human
 from gdbench.plots.contours import Ground, draw_ground
@@ -210,9 +211,10 @@ def film(
     `frames` is what `plots.Frames` describes. Raises `UsageError` for a name that the result lacks, with the nearest
     one, and where nothing can be animated.
     """
-    known = in_order(names(frames.table, "surface"), names(frames.runs, "surface"), frames.contours)
-    shown = _chosen("surface", surfaces, known)
-    order = _chosen("solver", solvers, names(frames.runs, "solver"))
+    known = in_order(names(frames.table, PROBLEM), names(frames.runs, PROBLEM), frames.contours)
+    pairs = frames.runs[[PROBLEM, "surface"]].drop_duplicates().astype(str)
+    shown = _chosen("surface", surfaces, known, dict(zip(pairs[PROBLEM], pairs["surface"], strict=True)))
+    order = _chosen("solver", solvers, names(frames.runs, "solver"), {})
     runs = frames.runs[frames.runs["solver"].astype(str).isin(order)]
     found = scenes_of(runs, frames.table, frames.trajectory, frames.contours, shown)
     scenes = {name: (ground, tracks) for name, (ground, tracks, _) in found.items() if tracks}
@@ -254,11 +256,11 @@ def _film(
     return Film(figure, counter, panels, pace(last, frames))
 
 
-def _chosen(kind: str, asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The names asked for, all without any; a surface's name stands for all its problems."""
+def _chosen(kind: str, asked: Sequence[str], known: Sequence[str], surfaces: Mapping[str, str]) -> list[str]:
+    """Return the known names that were asked for, all without any; a name in `surfaces` stands for all its problems."""
     found = []
     for name in asked:
-        own = [label for label in known if label == name or (kind == "surface" and label.split(" ")[0] == name)]
+        own = [label for label in known if name in (label, surfaces.get(label))]
         if not own:
             raise unknown(kind, name, known, "in this result")
         found += own

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
 from gdbench.plots.style import GRID, INK, MUTED, log_ticks, look, names, only, page, set_ticks, sign, style_of
 from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
@@ -32,7 +33,7 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
     counts = frame["verdict"].value_counts()
     found = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     shown = _most_telling(frame)
-    surfaces = names(shown, "surface")
+    surfaces = names(shown, PROBLEM)
     lines = len(shown) + len(surfaces)
     subtitle = "median ratio of the steps of two runs from the same start; a failed run counts as infinite"
     if len(shown) < len(frame):
@@ -68,7 +69,7 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
                 color=INK,
                 bbox=patch,
             )
-            for row in only(shown, "surface", surface).to_dict("records"):
+            for row in only(shown, PROBLEM, surface).to_dict("records"):
                 line += 1
                 _draw_row(axes, line, row)
             line += 1

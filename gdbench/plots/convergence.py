@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM, RANGE
 from gdbench.plots.style import (
     GRID,
     MUTED,
@@ -30,9 +31,7 @@ from gdbench.plots.style import (
 )
 from gdbench.results.statistics import floats
 
-# columns of `curves`: of random steps, the losses since the step in the row before
-SPREAD = ("loss_low", "loss_median", "loss_high")
-RANGE = "lowest to highest of all\nsteps since the point before,\nwhose median is the line"
+SPREAD = "lowest to highest of all\nsteps since the point before,\nwhose median is the line"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
 
     Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
     """
-    surfaces = in_order(names(table, "surface"), names(curves, "surface"))
+    surfaces = in_order(names(table, PROBLEM), names(curves, PROBLEM))
     if not surfaces:
         return
     drawn = runs[runs["run"].isin(curves["run"])] if "run" in runs.columns and "run" in curves.columns else runs
@@ -87,9 +86,9 @@ def _sheet(
     figure, panels = page(len(surfaces), (5.2, 3.9) if single else (2.9, 2.4), entries, title, subtitle, grows=True)
     status = dict(zip(runs["run"], runs["status"].astype(str), strict=True)) if {"run", "status"} <= {*runs} else {}
     for axes, surface in zip(panels, surfaces, strict=True):
-        rows = only(table, "surface", surface)
+        rows = only(table, PROBLEM, surface)
         rates = dict(zip(rows["solver"].astype(str), _rates(rows), strict=True)) if len(rows) else {}
-        _panel(axes, only(curves, "surface", surface), rates, status, 1.7 if single else 1.3)
+        _panel(axes, only(curves, PROBLEM, surface), rates, status, 1.7 if single else 1.3)
         if not single:
             axes.set_title(surface)
     return figure
@@ -112,8 +111,8 @@ def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> l
         entries.append((sign("o", MUTED, "white", 7), "target not met"))
     if "diverged" in ends:
         entries.append((sign("X", MUTED, size=7), "diverged"))
-    if np.isfinite(floats(curves, SPREAD[0])).any():
-        entries.append((Line2D([], [], color=MUTED, alpha=0.3, linewidth=9, solid_capstyle="butt"), RANGE))
+    if np.isfinite(floats(curves, RANGE[0])).any():
+        entries.append((Line2D([], [], color=MUTED, alpha=0.3, linewidth=9, solid_capstyle="butt"), SPREAD))
     if np.isfinite(_rates(table)).any() and np.isfinite(floats(curves, "gap")).any():
         entries.append((Line2D([], [], color=MUTED, linestyle=":", linewidth=1.3), "predicted rate (slope)"))
     return entries
@@ -162,7 +161,7 @@ def _panel(
 
 def _spread(curve: pd.DataFrame, known: bool) -> np.ndarray | None:
     """The spread of one run's heights (see `Curve`), above its minimum where that is `known`."""
-    found = np.array([floats(curve, name) for name in SPREAD])
+    found = np.array([floats(curve, name) for name in RANGE])
     if not np.isfinite(found).all(axis=0).any():
         return None
     return found - (floats(curve, "loss") - floats(curve, "gap")) if known else found

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_on
 from gdbench.plots.style import INK, names, only, page, sheets
@@ -34,7 +35,7 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
     fastest solver that is; where most starts failed, a grey says how. Below stands the share of starts that reached
     the target, unless all did or none.
     """
-    surfaces, solvers = names(table, "surface"), names(table, "solver")
+    surfaces, solvers = names(table, PROBLEM), names(table, "solver")
     if len(surfaces) < 2 or len(solvers) < 2 or "steps_to_target" not in table.columns:
         return
     for file, shown, remark in sheets("grid", surfaces, ROWS):
@@ -43,7 +44,7 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str], remark: str) -> Figure:
     """A page with a row per surface."""
-    rows = [only(table, "surface", name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
+    rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
     rows = [row.set_index("solver").reindex(pd.Index(solvers)) for row in rows]
     steps = np.stack([floats(row, "steps_to_target") for row in rows])  # NaN where a combination did not run
     status = np.array([row.get("status", pd.Series(np.nan, row.index)).to_numpy(dtype=object) for row in rows])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.contours import Ground, ground_of
 from gdbench.plots.style import only
 from gdbench.results.selection import chosen_runs
@@ -61,10 +62,10 @@ def scenes_of(
 
     Those are at the chosen settings, from the starts that are reported.
     """
-    if all({"surface", "solver"} <= {*frame.columns} for frame in (runs, table)):
+    if all({PROBLEM, "solver"} <= {*frame.columns} for frame in (runs, table)):
         runs = chosen_runs(runs, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
-    parts = {name: only(runs, "surface", name) for name in surfaces}
+    parts = {name: only(runs, PROBLEM, name) for name in surfaces}
     return {name: (*scene_of(contours.get(name, {}), rows, by_run), rows) for name, rows in parts.items()}
 
 

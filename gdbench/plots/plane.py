@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.style import in_order, names
 from gdbench.plots.trajectory import pages
 
@@ -20,9 +21,7 @@ def figures(
     """`plane.png`, for several surfaces that have such a plane a grid, with a `plane-NAME.png` of each."""
     planes = {name: plane_of(surface) for name, surface in contours.items() if f"{PREFIX}loss" in surface}
     if planes:
-        surfaces = [
-            name for name in in_order(names(table, "surface"), names(runs, "surface"), planes) if name in planes
-        ]
+        surfaces = [name for name in in_order(names(table, PROBLEM), names(runs, PROBLEM), planes) if name in planes]
         yield from pages(
             "plane",
             "Paths on random planes, and the share of their variance in each",

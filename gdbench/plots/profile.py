@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.share_curves import noun, share_figure
 from gdbench.plots.style import names, only
 from gdbench.results.statistics import performance_profile, steps_of
@@ -18,7 +19,7 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = 
     Without the summary's frame `profile` (see `results.statistics.summaries`) the profile is that of the table's
     medians, and has no bands.
     """
-    problems, name = len(names(table, "surface")), noun(table)
+    problems, name = len(names(table, PROBLEM)), noun(table)
     if problems < 2 or len(names(table, "solver")) < 2 or "steps_to_target" not in table.columns:
         return
     known = summaries or {}
@@ -60,9 +61,9 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = 
 
 def _of_table(table: pd.DataFrame) -> pd.DataFrame:
     """The profile of a table's medians: solver, ratio, share."""
-    frame = table[["surface", "solver"]].astype(str).assign(steps=steps_of(table, "steps_to_target"))
-    times = frame.pivot_table(index="surface", columns="solver", values="steps", aggfunc="min")
-    times = times.reindex(index=names(table, "surface"), columns=names(table, "solver"))
+    frame = table[[PROBLEM, "solver"]].astype(str).assign(steps=steps_of(table, "steps_to_target"))
+    times = frame.pivot_table(index=PROBLEM, columns="solver", values="steps", aggfunc="min")
+    times = times.reindex(index=names(table, PROBLEM), columns=names(table, "solver"))
     return performance_profile(times).reset_index().melt(id_vars="ratio", var_name="solver", value_name="share")
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.style import (
     DPI,
     GRID,
@@ -41,14 +42,14 @@ def figures(
     runs: pd.DataFrame, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
     """`sensitivity.png`, unless no solver ran at more than one learning rate; more pages for more than 20 surfaces."""
-    if not {"surface", "solver", "learning_rate"} <= {*runs.columns}:
+    if not {PROBLEM, "solver", "learning_rate"} <= {*runs.columns}:
         return
     points = by_rate(runs)
-    if points.empty or points.groupby(["surface", "solver"])["learning_rate"].size().max() < 2:
+    if points.empty or points.groupby([PROBLEM, "solver"])["learning_rate"].size().max() < 2:
         return
     theory = _theory(runs, contours)
-    for file, surfaces, remark in sheets("sensitivity", in_order(points["surface"].unique())):
-        yield file, _sheet(points[points["surface"].isin(surfaces)], table, theory, surfaces, remark)
+    for file, surfaces, remark in sheets("sensitivity", in_order(points[PROBLEM].unique())):
+        yield file, _sheet(points[points[PROBLEM].isin(surfaces)], table, theory, surfaces, remark)
 
 
 def _sheet(
@@ -61,7 +62,7 @@ def _sheet(
     """A page with a panel per surface."""
     solvers = in_order(points["solver"].unique())
     single = len(surfaces) == 1
-    rows = table[table["solver"].astype(str).isin(solvers) & table["surface"].astype(str).isin(surfaces)]
+    rows = table[table["solver"].astype(str).isin(solvers) & table[PROBLEM].astype(str).isin(surfaces)]
     title = f"Sensitivity to the learning rate on {surfaces[0]}" if single else "Sensitivity to the learning rate"
     subtitle = "lower is faster, wider is easier to tune"
     banded = len(solvers) <= BANDS
@@ -77,9 +78,9 @@ def _sheet(
     entries = _entries(points, rows, solvers, known)
     figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
     for axes, surface in zip(panels, surfaces, strict=True):
-        own = points[points["surface"] == surface]
+        own = points[points[PROBLEM] == surface]
         lines = {solver: theory[surface, solver] for solver in known if (surface, solver) in theory}
-        _panel(axes, own, only(rows, "surface", surface), solvers, lines, banded, 1.6 if single else 1.2)
+        _panel(axes, own, only(rows, PROBLEM, surface), solvers, lines, banded, 1.6 if single else 1.2)
         if not single:
             axes.set_title(surface)
     return figure
@@ -95,7 +96,7 @@ def _entries(
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
         entries.append((sign("s", INK, "none", 10), "chosen, on the edge of the grid:\na better one may lie outside"))
-    groups = [own for _, own in points.groupby(["surface", "solver"], sort=False)]
+    groups = [own for _, own in points.groupby([PROBLEM, "solver"], sort=False)]
     ends = [divergence_edge(own) for own in groups]
     lines = [joined(own) for own in groups]
     apart = [line[~(line["learning_rate"] >= end)] for line, end in zip(lines, ends, strict=True)]
@@ -122,9 +123,9 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
     Of several swept values of momentum the one that bears the largest rate counts, as it does for the line drawn.
     """
     kept = runs[runs["solver"].isin(FORMULAS) & ~scheduled(runs)]
-    columns = [name for name in ("surface", "solver", "momentum") if name in kept.columns]
+    columns = [name for name in (PROBLEM, "solver", "momentum") if name in kept.columns]
     found: dict[tuple[str, str], float] = {}
-    for (surface, solver), own in kept[columns].drop_duplicates().groupby(["surface", "solver"], sort=False):
+    for (surface, solver), own in kept[columns].drop_duplicates().groupby([PROBLEM, "solver"], sort=False):
         momenta = floats(own, "momentum") if solver != "sgd" else np.zeros(1)
         edges = stability_edge(str(solver), extremes(contours, str(surface))[1], momenta)
         if np.isfinite(edges).any():
@@ -135,22 +136,22 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
 def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
     """Steps to the target at every learning rate: median over the runs there (a failure is infinity), and the range.
 
-    Columns: surface, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
+    Columns: problem, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
     it), diverged (most of the failures), lost (the share of runs that diverged), starts, scattered (of the solver's
     settings no two share a rate). Where other hyperparameters were swept too, the best setting at that rate counts.
     """
-    keys = ["surface", "solver", "learning_rate"]
+    keys = [PROBLEM, "solver", "learning_rate"]
     usable = runs[floats(runs, "learning_rate") > 0]
     others = [name for name in swept(usable) if name != "learning_rate"]
-    settings = by_setting(usable, [*keys, *others]).astype({"surface": str, "solver": str})
+    settings = by_setting(usable, [*keys, *others]).astype({PROBLEM: str, "solver": str})
     settings["learning_rate"] = floats(settings, "learning_rate")
     settings["diverged"] = settings["lost"] > settings["failed"] / 2
     best = best_of(settings, keys)
-    groups = settings.groupby(["surface", "solver"])
+    groups = settings.groupby([PROBLEM, "solver"])
     several = groups[others].nunique().gt(1).any(axis=1) if others else False
     counts = groups["learning_rate"].agg(["size", "nunique"])
     scattered = several & (counts["size"] == counts["nunique"])
-    best["scattered"] = scattered.reindex(pd.MultiIndex.from_frame(best[["surface", "solver"]])).to_numpy(dtype=bool)
+    best["scattered"] = scattered.reindex(pd.MultiIndex.from_frame(best[[PROBLEM, "solver"]])).to_numpy(dtype=bool)
     columns = ["median", "quartile_1", "quartile_3", "fastest", "slowest", "diverged", "lost", "starts", "scattered"]
     return best[[*keys, *columns]]
 

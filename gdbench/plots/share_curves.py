@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
-from gdbench.plots.style import GRID, MUTED, handle, log_ticks, names, only, page, set_ticks, style_of
+from gdbench.plots.style import GRID, MUTED, handle, log_ticks, only, page, set_ticks, style_of
 from gdbench.results.statistics import floats
 
 # So many solvers have a band each; of more, the best few do.
@@ -99,4 +100,5 @@ def _curve(axes: Axes, curve: pd.DataFrame, axis: str, last: float, width: float
 
 def noun(table: pd.DataFrame) -> str:
     """What a table's problems are: surfaces, or problems where one surface occurs with several parameters."""
-    return "problems" if any("=" in name for name in names(table, "surface")) else "surfaces"
+    differ = {PROBLEM, "surface"} <= {*table.columns} and (table[PROBLEM] != table["surface"]).any()
+    return "problems" if differ else "surfaces"

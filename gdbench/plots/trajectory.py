@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM, SCHEDULE
 from gdbench.formatting import count, human
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.files import file_name
@@ -44,7 +45,7 @@ def figures(
 
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
-    surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
+    surfaces = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
     yield from pages("trajectory", "Paths on every surface", surfaces, runs, table, trajectory, contours)
 
 
@@ -178,7 +179,7 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
         return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
-    kind = tracks[0].run.get("learning_rate.schedule")
+    kind = tracks[0].run.get(f"learning_rate{SCHEDULE}")
     first += f", {kind}" if isinstance(kind, str) else ""
     if stride:
         first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gdbench.columns import hyperparameters
+from gdbench.columns import CURVE, NOTED, PROBLEM, RATES, START, hyperparameters
 from gdbench.errors import ResultError
 from gdbench.results.files import write_frame
 from gdbench.results.folder import CSV_ROWS, Frames, read_contours
-from gdbench.results.labels import problem_labels
+from gdbench.results.labels import label_curves, label_runs
 from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups, setting_codes
 from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.results.statistics import expected_best_by_problem, summaries
@@ -22,9 +22,8 @@ from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import read_yaml
 
-THEORY = ("rate_observed", "rate_predicted", "message")
-# what theory.csv holds of a run besides its number
-NOTED = ("rate_observed", "rate_predicted", "rate_note", "message")
+# what theory.csv says of a run that runs.parquet says too
+THEORY = (*RATES, "message")
 
 
 def is_sweep(folder: Path) -> bool:
@@ -46,14 +45,14 @@ def read_spec(folder: Path) -> SweepSpec:
 
 
 def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
-    """All stored runs with `surface` as the problem's label.
+    """Return all stored runs with their problem's label.
 
     `starts` asks for the coordinates of the starts too, which take most of the memory.
     """
-    runs = stored.read([name for name in stored.schema().names if starts or not name.startswith("start.")])
+    runs = stored.read([name for name in stored.schema().names if starts or not name.startswith(START)])
     if not len(runs):
         raise ResultError("the sweep has no finished shard yet")
-    return runs.assign(surface=problem_labels(runs).astype("category"))
+    return label_runs(runs).astype({PROBLEM: "category"})
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +61,7 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
     if not len(theory):
         return runs
     rows = np.searchsorted(runs["run"].to_numpy(dtype=np.int64), theory["run"].to_numpy(dtype=np.int64))
-    for name in ("rate_observed", "rate_predicted"):
+    for name in RATES:
         values = runs[name].to_numpy(dtype=float, na_value=np.nan).copy()
         values[rows] = theory[name].to_numpy(dtype=float)
         runs[name] = values
@@ -104,17 +103,17 @@ def statistics_of(
 
 def _entries(runs: pd.DataFrame, manifest: Manifest) -> dict[str, Entry]:
     """A shard of every problem: what it says of dimension and starts holds for all of the problem's."""
-    known = runs.drop_duplicates("surface")
-    return dict(zip(known["surface"].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
+    known = runs.drop_duplicates(PROBLEM)
+    return dict(zip(known[PROBLEM].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
 
 
 def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A row per setting tried: surface, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
+    """A row per setting tried: problem, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
     groups, pairs = numbered_groups(runs)
     held_out: Mapping[tuple[str, str], float] = {}
     if "tuning_starts" in table.columns:
         counts = pd.to_numeric(table["tuning_starts"]).fillna(0)
-        held_out = dict(zip(zip(table["surface"], table["solver"], strict=True), counts, strict=True))
+        held_out = dict(zip(zip(table[PROBLEM], table["solver"], strict=True), counts, strict=True))
     bounds = np.array([held_out.get(pair, 0) for pair in pairs])
     tunes, reports = tuning_and_reported(runs, groups, bounds)
     codes = setting_codes(runs, groups, hyperparameters(runs))
@@ -122,9 +121,9 @@ def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFr
     scored = score_groups(runs[tunes], groups[tunes], codes[tunes], metric)
     reported = score_groups(runs[reports], groups[reports], codes[reports]) if bounds.any() else scored
     steps = pd.Series(reported["steps"].to_numpy(), reported["setting"]).reindex(scored["setting"])
-    surfaces, solvers = (pd.array(list(names), dtype="str") for names in zip(*pairs, strict=True))
+    problems, solvers = (pd.array(list(names), dtype="str") for names in zip(*pairs, strict=True))
     own = scored["group"].to_numpy()
-    trials = pd.DataFrame({"surface": surfaces.take(own), "solver": solvers.take(own)})
+    trials = pd.DataFrame({PROBLEM: problems.take(own), "solver": solvers.take(own)})
     trials["loss"] = scored["loss"]
     trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
     trials["reported"] = steps.to_numpy(dtype=float)
@@ -171,7 +170,7 @@ def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
         runs=runs,
         table=table,
         trajectory=read_optional(folder, "trajectory", ["run", "step", "x0", "loss"]),
-        curves=read_optional(folder, "curves", ["run", "surface", "solver", "start", "step", "loss", "gap"]),
+        curves=label_curves(read_optional(folder, "curves", CURVE), runs),
         contours=read_contours(folder),
         summaries=statistics_of(runs, table, spec, manifest),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdbench.columns import REQUIRED
 from gdbench.errors import ResultError
 from gdbench.results.files import unwritable, write_bytes
 
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 CSV_ROWS = 100_000
 
 FRAMES = ("runs", "table", "trajectory", "curves")
-
-# of every table the columns without which nothing can be drawn: words, and numbers
-REQUIRED = {
-    "runs": (("surface", "solver", "status"), ("run", "start", "steps", "steps_to_target", "loss_final")),
-    "table": (("surface", "solver", "status"), ("steps_to_target", "rate_predicted")),
-    "trajectory": ((), ("run", "step", "x0", "loss")),
-    "curves": (("surface", "solver"), ("run", "start", "step", "loss", "gap")),
-}
 
 
 @dataclass
@@ -95,6 +88,8 @@ def read_frames(folder: Path) -> Frames:
     """The frames of a result folder; a `ResultError` says what is missing or damaged."""
     import pandas as pd
 
+    from gdbench.results.labels import label_curves, label_runs, label_table
+
     if not folder.is_dir():
         raise ResultError(f"there is no result folder '{folder}'")
     missing = [f"{name}.csv" for name in FRAMES if not (folder / f"{name}.csv").is_file()]
@@ -111,7 +106,9 @@ def read_frames(folder: Path) -> Frames:
         strange = set(frames[name]["run"]) - set(frames["runs"]["run"])
         if strange:
             raise ResultError(f"'{folder}' is damaged: {name}.csv has run {min(strange)}, which runs.csv lacks")
-    return Frames(frames["runs"], frames["table"], frames["trajectory"], frames["curves"], read_contours(folder))
+    runs = label_runs(frames["runs"])
+    table, curves = label_table(frames["table"], runs), label_curves(frames["curves"], runs)
+    return Frames(runs, table, frames["trajectory"], curves, read_contours(folder))
 
 
 def _require_columns(path: Path, frame: pd.DataFrame) -> None:

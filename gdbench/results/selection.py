@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import hyperparameters
+from gdbench.columns import PROBLEM, hyperparameters
 from gdbench.results.labels import _plain
 
 # how the winner is chosen; printed under every table
@@ -115,14 +115,14 @@ EMPTY, ABSENT = 0, -1
 
 
 def chosen_runs(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `runs` at each (surface, solver)'s chosen settings as `table` names them, in the order of `runs`.
+    """Return the rows of `runs`, in their order, at the settings that `table` names for each problem and solver.
 
     All hyperparameters that both frames have must be equal: an empty cell equals an empty one only, a number its exact
     value, whichever type its column was read as. Where the table's `tuning_starts` is above 0 only the held-out starts
-    count: `start >= tuning_starts`. `surface` is the problem's name in both (see `label_problems`).
+    count: `start >= tuning_starts`.
     """
     rows, run_key, table_key = np.arange(len(runs)), np.zeros(len(runs), np.int64), np.zeros(len(table), np.int64)
-    for name in ["surface", "solver", *(name for name in hyperparameters(runs) if name in table.columns)]:
+    for name in [PROBLEM, "solver", *(name for name in hyperparameters(runs) if name in table.columns)]:
         found, given = _codes(runs[name].iloc[rows], table[name])
         base = int(given.max(initial=0)) + 1
         # numbered anew after every column: a product over all columns would overflow

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import AT, FIXED, LAST, SCORES, hyperparameters
+from gdbench.columns import AT, FIXED, LAST, NAMES, PROBLEM, RATES, SCORES, hyperparameters
 from gdbench.results.selection import SCORED, group_edges, grouped_median, score_groups, setting_codes
 from gdbench.theory.observed_rate import NOT_REPLAYED, STARTS_DIFFER, needs_note
 
@@ -21,7 +21,7 @@ def table_of(
     searched: bool = False,
     tuning_starts: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
-    """A row per problem (`surface`) and solver of `runs`, at its best settings.
+    """Return a row per problem and solver of labelled `runs`, at its best settings.
 
     searched : the settings are points drawn over a space, so that none of them lies on the edge of a grid.
     tuning_starts : by problem, where some starts are held out: settings are chosen on the starts before that number,
@@ -31,7 +31,7 @@ def table_of(
     settings = sorted(hyperparameters(runs), key=lambda name: name != "learning_rate")
     groups, pairs = numbered_groups(runs)
     codes = setting_codes(runs, groups, settings)
-    held_out = np.array([(tuning_starts or {}).get(surface, 0) for surface, _ in pairs])
+    held_out = np.array([(tuning_starts or {}).get(problem, 0) for problem, _ in pairs])
     tunes, reports = tuning_and_reported(runs, groups, held_out)
     scored = score_groups(runs[list(SCORED)][tunes], groups[tunes], codes[tunes], metric)
     best = scored.drop_duplicates("group")
@@ -57,9 +57,10 @@ def table_of(
     first = runs[settings].iloc[choosing[np.unique(own, return_index=True)[1]]]
     cells = {name: list(first[name]) for name in settings}
     rows = []
+    surfaces = runs["surface"].iloc[chosen[np.unique(groups[chosen], return_index=True)[1]]].astype(str).tolist()
     for place, group in enumerate(present.tolist()):
-        surface, solver = pairs[group]
-        row: dict[str, object] = {"surface": surface, "solver": solver}
+        problem, solver = pairs[group]
+        row: dict[str, object] = {PROBLEM: problem, "surface": surfaces[place], "solver": solver}
         row |= {name: cells[name][place] for name in settings if used[name][group]}
         row["tuned"], row["trials"] = bool(trials[group] > 1), int(trials[group])
         row["tuning_runs"], row["tuning_steps"] = int(tuning_runs[group]), int(tuning_steps[group])
@@ -73,10 +74,10 @@ def table_of(
 
 def numbered_groups(runs: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """The number `[runs]` of every run's problem and solver, by first appearance, and the names of both by number."""
-    codes = setting_codes(runs, np.zeros(len(runs), np.int64), ["surface", "solver"])
+    codes = setting_codes(runs, np.zeros(len(runs), np.int64), [PROBLEM, "solver"])
     groups, _ = pd.factorize(codes)
-    first = runs[["surface", "solver"]].iloc[np.unique(groups, return_index=True)[1]].astype(str)
-    return groups, list(zip(first["surface"], first["solver"], strict=True))
+    first = runs[[PROBLEM, "solver"]].iloc[np.unique(groups, return_index=True)[1]].astype(str)
+    return groups, list(zip(first[PROBLEM], first["solver"], strict=True))
 
 
 def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +94,7 @@ def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame
     """`table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
     groups, pairs = numbered_groups(chosen)
     places = {pair: place for place, pair in enumerate(pairs)}
-    rows = [places[pair] for pair in zip(table["surface"], table["solver"], strict=True)]
+    rows = [places[pair] for pair in zip(table[PROBLEM], table["solver"], strict=True)]
     return table.assign(**{name: [column[row] for row in rows] for name, column in _theory(chosen, groups).items()})
 
 
@@ -107,8 +108,8 @@ def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
     at = [name for name in table.columns if name.startswith(AT)]
     scores = [name for name in SCORES if name in table.columns]
     settings = [name for name in table.columns if name not in (*FIXED, *at, *scores, *LAST)]
-    between = [name for name in FIXED[2:] if name in table.columns]
-    return table[[*FIXED[:2], *settings, *between, *at, *scores, *LAST]]
+    between = [name for name in FIXED if name not in NAMES and name in table.columns]
+    return table[[*NAMES, *settings, *between, *at, *scores, *LAST]]
 
 
 def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
@@ -140,7 +141,7 @@ def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
     """By group, the median of each rate over the runs that have one, a note on the rates, and the first message."""
     count = int(groups.max()) + 1
     found: dict[str, list[Any]] = {}
-    for name in ("rate_observed", "rate_predicted"):
+    for name in RATES:
         rates = _floats(chosen[name])
         there, own = np.unique(groups[~np.isnan(rates)], return_inverse=True)
         medians = np.full(count, np.nan)

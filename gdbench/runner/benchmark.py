@@ -18,6 +18,7 @@ from gdbench.engine.threads import cores, execute_all
 from gdbench.errors import one_line
 from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import RunGrid
+from gdbench.results.labels import label_runs
 from gdbench.results.selection import chosen_runs
 from gdbench.results.table import join_tables, table_of, table_with_theory
 from gdbench.runner import frames as tables_of
@@ -86,7 +87,7 @@ def benchmark(
         pool.shutdown(wait=False, cancel_futures=True)
         if on_partial is not None and (finished or records):
             left = [(plan.blocks[i], found) for i, found in records.items() if i not in finished]
-            rest = [tables_of.runs_of_rows(block, _rows(block), found) for block, found in left]
+            rest = [_runs(block, found) for block, found in left]
             on_partial(tables_of.join_runs([*(item.runs for item in finished.values()), *rest]))
         raise
     pool.shutdown()
@@ -108,12 +109,12 @@ def benchmark(
     )
 
 
-def _rows(block: RunGrid) -> np.ndarray:
-    return np.arange(len(block))
+def _runs(block: RunGrid, records: Records | None, message: str = "") -> pd.DataFrame:
+    return label_runs(tables_of.runs_of_rows(block, np.arange(len(block)), records, message))
 
 
 def _failed(block: RunGrid, message: str) -> _Finished:
-    runs = tables_of.runs_of_rows(block, _rows(block), None, message)
+    runs = _runs(block, None, message)
     return _Finished(runs, table_of(runs), {})
 
 
@@ -122,13 +123,13 @@ def _result_or_bare(look: Future[_Finished], block: RunGrid, records: Records) -
     try:
         return look.result()
     except Exception as error:
-        runs = tables_of.runs_of_rows(block, _rows(block), records, f"not analysed: {one_line(error)}")
+        runs = _runs(block, records, f"not analysed: {one_line(error)}")
         return _Finished(runs, table_of(runs), {})
 
 
 def _finish(block: RunGrid, records: Records) -> _Finished:
     """Choose the learning rate, replay the chosen runs, and set theory beside them."""
-    runs = tables_of.runs_of_rows(block, _rows(block), records)
+    runs = _runs(block, records)
     table = table_of(runs)
     paths = paths_of(block, chosen_runs(runs, table)["run"].to_numpy()[:DRAWN])
     theory = compare_with_theory(block, runs, paths)

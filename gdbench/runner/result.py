@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbench.results.files import write_bytes, write_frame, write_json
 from gdbench.results.folder import Frames, environment, write_contours
+from gdbench.results.labels import unlabelled
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec, dump_config
 from gdbench.spec.sweep import SweepSpec
@@ -53,7 +54,7 @@ class Result(Frames):
         failed = self.runs[self.runs["status"] == "error"]
         if not len(failed):
             return ""
-        pairs = len(failed[["surface", "solver"]].drop_duplicates())
+        pairs = len(failed[["problem", "solver"]].drop_duplicates())
         different = list(dict.fromkeys(str(text) for text in failed["message"]))
         reasons = "; ".join(different[:REASONS])
         if len(different) > REASONS:
@@ -72,7 +73,8 @@ def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
 def write_tables(folder: Path, result: Result) -> None:
     """Everything but the pictures; timings stand apart, so that all the rest repeats byte for byte."""
     write_preamble(folder, result.spec)
-    for name in ("runs", "table", "trajectory", "curves"):
+    write_frame(folder, "runs", unlabelled(result.runs))
+    for name in ("table", "trajectory", "curves"):
         write_frame(folder, name, getattr(result, name))
     write_contours(folder, result.contours)
     write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})

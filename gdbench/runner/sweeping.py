@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import NOTED
 from gdbench.engine.records import Advance, Trajectory
 from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import GdbenchError, ResultError, one_line
@@ -194,11 +195,11 @@ class SweepFolder:
         firsts = np.array([block.first_run for block in blocks])
         chosen = chosen_runs(runs, table)
         # a slice a problem and solver: of few columns, for there may be thousands
-        chosen = chosen[["run", "surface", "solver", "status", "minimum"]]
+        chosen = chosen[["run", "problem", "solver", "status", "minimum"]]
         looked = _Looked()
         grounds: dict[str, tuple[RunGrid, int, list[tuple[Trajectory, bool]]]] = {}
         ends: dict[str, dict[int, np.ndarray]] = {}  # of the first run of each solver
-        for (label, _), own in chosen.groupby(["surface", "solver"], sort=False, observed=True):
+        for (label, _), own in chosen.groupby(["problem", "solver"], sort=False, observed=True):
             index = int(np.searchsorted(firsts, int(own["run"].iloc[0]), side="right")) - 1
             block = blocks[index]
             own = own[own["run"].between(block.first_run, block.first_run + len(block) - 1)]
@@ -219,7 +220,7 @@ class SweepFolder:
                 theory = compare_with_theory(block, own, paths)
             except Exception as error:  # the runs have been computed and stand
                 paths = {}
-                theory = pd.DataFrame({name: np.nan for name in derive.NOTED}, index=own.index)
+                theory = pd.DataFrame({name: np.nan for name in NOTED}, index=own.index)
                 theory = theory.assign(rate_note="", message=f"not analysed: {one_line(error)}")
             if is_drawn:
                 reached = set(own.loc[own["status"] == "reached", "run"])
@@ -250,7 +251,7 @@ class _Looked:
     @property
     def theory(self) -> pd.DataFrame:
         """A row per chosen run: run, rate_observed, rate_predicted, rate_note, message."""
-        names = ["run", *derive.NOTED]
+        names = ["run", *NOTED]
         if not self.parts:
             return pd.DataFrame(columns=names)
         return pd.concat(self.parts, ignore_index=True)[names].sort_values("run", ignore_index=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import hyperparameters
+from gdbench.columns import SCHEDULE, hyperparameters
 from gdbench.results.statistics import floats
 
 # how a run can fail, in the order in which a tie is decided
@@ -21,7 +21,7 @@ def swept(runs: pd.DataFrame) -> list[str]:
 
 def schedules(runs: pd.DataFrame) -> list[str]:
     """The columns that hold the kind of a hyperparameter's schedule."""
-    return [name for name in hyperparameters(runs) if name.endswith(".schedule")]
+    return [name for name in hyperparameters(runs) if name.endswith(SCHEDULE)]
 
 
 def scheduled(runs: pd.DataFrame) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import AT, PROBLEM
 from gdbench.errors import UsageError
 from gdbench.results.statistics.columns import floats, steps_of
 from gdbench.results.statistics.profiles import (
@@ -56,9 +57,9 @@ def summaries(
     """Profiles, ECDF, ERT and scores of the runs at each solver's chosen settings; an empty dict where there are none.
 
     profile : solver, ratio, share, low, high. A problem's time is the median of steps to the target over its runs.
-    data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[surface] + 1`.
+    data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[problem] + 1`.
     ecdf : solver, steps, share, low, high, where `chosen` has `steps_at_*`: see `runtime_ecdf`.
-    ert : surface, solver, successes, runs, ert (evaluations of values and gradients; Hessians are not counted), low,
+    ert : problem, solver, successes, runs, ert (evaluations of values and gradients; Hessians are not counted), low,
     high (of ert), ert_steps; a row per problem and solver that ran there.
     scores : solver, solved (share of problems with a finite median), algoperf, algoperf_low, algoperf_high, speedup,
     speedup_low, speedup_high, speedup_problems, reference; see `algoperf_scores` and `speedups`.
@@ -97,7 +98,7 @@ def summaries(
 
 def outcomes(chosen: pd.DataFrame) -> Outcomes:
     """The rows of `chosen` as arrays, problems and solvers in the order in which they first appear."""
-    problem, problems = pd.factorize(chosen["surface"])
+    problem, problems = pd.factorize(chosen[PROBLEM])
     solver, solvers = pd.factorize(chosen["solver"])
     keys = pd.DataFrame({"problem": problem, "start": floats(chosen, "start"), "seed": floats(chosen, "seed")}).fillna(
         -1
@@ -115,9 +116,9 @@ def outcomes(chosen: pd.DataFrame) -> Outcomes:
         return array
 
     evaluations = np.nan_to_num(floats(chosen, "value_evals")) + np.nan_to_num(floats(chosen, "grad_evals"))
-    targets = [steps_of(chosen, name) for name in chosen.columns if str(name).startswith("steps_at_")]
+    targets = [steps_of(chosen, name) for name in chosen.columns if str(name).startswith(AT)]
     return Outcomes(
-        pd.Index(problems, name="surface"),
+        pd.Index(problems, name=PROBLEM),
         pd.Index(solvers, name="solver"),
         sizes,
         present=lay_out(np.ones(len(chosen), dtype=bool), False),
@@ -180,7 +181,7 @@ def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) 
         successes, cost, steps = np.split(np.einsum("rb,sr->bs", drawn.astype(float), spent), 3, axis=1)
         cost, steps = running_times(cost, successes), running_times(steps, successes)
         low, high = band(cost, confidence) if draws > 1 else (np.full(len(runs.solvers), np.nan),) * 2
-        frame = pd.DataFrame({"surface": runs.problems[i], "solver": runs.solvers})
+        frame = pd.DataFrame({PROBLEM: runs.problems[i], "solver": runs.solvers})
         frame["successes"] = successes[0].astype(int)
         frame["runs"] = runs.present[i].sum(axis=1)
         frame = frame.assign(ert=cost[0], low=low, high=high, ert_steps=steps[0])

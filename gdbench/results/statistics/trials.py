@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import PROBLEM
 from gdbench.errors import UsageError
 from gdbench.results.statistics.columns import floats, steps_of
 
@@ -60,17 +61,17 @@ def expected_best(
 
 
 def expected_best_by_problem(trials: pd.DataFrame, most: int = 100) -> pd.DataFrame:
-    """`expected_best` of every problem and solver: columns surface, solver, k, median, low, high, success.
+    """`expected_best` of every problem and solver: columns problem, solver, k, median, low, high, success.
 
-    `trials` has a row per trial: surface, solver, `tuning` (steps on the tuning starts, infinity or empty if failed)
+    `trials` has a row per trial: problem, solver, `tuning` (steps on the tuning starts, infinity or empty if failed)
     and, where they are known, `reported` (steps on held-out starts) and `loss`. Of many k some `most` are given,
     log-spaced.
     """
-    names = ["surface", "solver", "k", "median", "low", "high", "success"]
+    names = [PROBLEM, "solver", "k", "median", "low", "high", "success"]
     tuning, losses = steps_of(trials, "tuning"), floats(trials, "loss")
     reported = steps_of(trials, "reported") if "reported" in trials.columns else None
     pairs, parts = [], []
-    for pair, rows in trials.groupby(["surface", "solver"], sort=False).indices.items():
+    for pair, rows in trials.groupby([PROBLEM, "solver"], sort=False).indices.items():
         n = len(rows)
         sizes = np.unique(np.round(np.geomspace(1, n, most)).astype(int)) if n > most else None
         pairs.append(pair)
