@@ -35,7 +35,7 @@ def frame(hits, problem="p", solvers="abcdefgh"):
     """The runs of one problem from steps to the target `[solvers, draws]`, infinity for a failure."""
     hits = np.asarray(hits, dtype=float)
     solver, draw = np.indices(hits.shape)
-    runs = pd.DataFrame({"surface": problem, "solver": [solvers[i] for i in solver.ravel()]})
+    runs = pd.DataFrame({"problem": problem, "solver": [solvers[i] for i in solver.ravel()]})
     runs["start"], runs["seed"] = draw.ravel() // 2, draw.ravel() % 2
     runs["status"] = np.where(np.isfinite(hits.ravel()), "reached", "budget")
     runs["steps"] = np.where(np.isfinite(hits.ravel()), hits.ravel(), BUDGET).astype(int)
@@ -64,7 +64,7 @@ def random_runs(seed, problems=5, solvers=4, draws=6):
 
 
 def dimensions(runs):
-    return {name: 1 + place for place, name in enumerate(runs["surface"].unique())}
+    return {name: 1 + place for place, name in enumerate(runs["problem"].unique())}
 
 
 def test_draws_are_seeded_and_keep_their_number():
@@ -156,9 +156,9 @@ def test_summaries_estimate_what_the_single_statistics_say(seed):
     assert list(found) == ["profile", "data_profile", "ecdf", "ert", "scores"]
     hits = runs["steps_to_target"].astype("Float64").fillna(INF).astype(float)
     runs = runs.assign(hit=hits, cost=np.where(np.isfinite(hits), runs["grad_evals"], INF))
-    groups = runs.groupby(["surface", "solver"], sort=False)
+    groups = runs.groupby(["problem", "solver"], sort=False)
     times, costs = (
-        groups[name].agg(median).reset_index().pivot_table(index="surface", columns="solver", values=name)
+        groups[name].agg(median).reset_index().pivot_table(index="problem", columns="solver", values=name)
         for name in ("hit", "cost")
     )
     for row in found["profile"].itertuples():
@@ -168,10 +168,10 @@ def test_summaries_estimate_what_the_single_statistics_say(seed):
     for solver, own in found["ecdf"].groupby("solver"):
         mine = runs[runs["solver"] == solver]
         steps = own["steps"].to_numpy()
-        shares = runtime_ecdf(mine.filter(like="steps_at_").to_numpy(), mine["surface"].to_numpy(), steps)
+        shares = runtime_ecdf(mine.filter(like="steps_at_").to_numpy(), mine["problem"].to_numpy(), steps)
         np.testing.assert_allclose(own["share"], shares, rtol=1e-12)
     for row in found["ert"].itertuples():
-        own = groups.get_group((row.surface, row.solver))
+        own = groups.get_group((row.problem, row.solver))
         reached = np.isfinite(own["hit"].to_numpy())
         assert (row.successes, row.runs) == (reached.sum(), len(own))
         assert row.ert == expected_running_time(own["grad_evals"].to_numpy(), reached)
@@ -231,12 +231,12 @@ def test_the_order_of_rows_and_further_solvers_and_problems_change_no_other():
     sizes = dimensions(runs)
     found = summaries(runs, sizes, resamples=30)
     mixed = summaries(runs.sample(frac=1, random_state=1), sizes, resamples=30)
-    for name, keys in (("profile", ["solver", "ratio"]), ("ecdf", ["solver", "steps"]), ("ert", ["surface", "solver"])):
+    for name, keys in (("profile", ["solver", "ratio"]), ("ecdf", ["solver", "steps"]), ("ert", ["problem", "solver"])):
         first, second = (frames[name].sort_values(keys, ignore_index=True) for frames in (found, mixed))
         pd.testing.assert_frame_equal(first, second, rtol=1e-12)
-    part = runs[(runs["surface"] != "p0") & (runs["solver"] != "a")]
+    part = runs[(runs["problem"] != "p0") & (runs["solver"] != "a")]
     some = summaries(part, sizes, resamples=30)["ert"]
-    kept = found["ert"].merge(some[["surface", "solver"]], on=["surface", "solver"])
+    kept = found["ert"].merge(some[["problem", "solver"]], on=["problem", "solver"])
     pd.testing.assert_frame_equal(kept, some)
 
 
@@ -249,7 +249,7 @@ def test_a_draw_that_a_solver_lacks_counts_as_failed():
     assert found["ert"]["runs"].tolist() == [4, 2]
     two = pd.concat([runs, frame([[3, 3]], "q")], ignore_index=True)
     found = summaries(two, {"p": 1, "q": 1}, resamples=10)
-    assert found["ert"][["surface", "solver"]].to_numpy().tolist() == [["p", "a"], ["p", "b"], ["q", "a"]]
+    assert found["ert"][["problem", "solver"]].to_numpy().tolist() == [["p", "a"], ["p", "b"], ["q", "a"]]
     assert found["scores"]["solved"].tolist() == [1, 0]
 
 

@@ -139,8 +139,8 @@ DIMENSIONS = {"p1": 1, "p2": 3}
 
 def histories():
     parts = [
-        pd.DataFrame({"surface": surface, "solver": solver, "loss": np.array(losses, dtype=float)})
-        for (surface, solver), losses in HISTORIES.items()
+        pd.DataFrame({"problem": problem, "solver": solver, "loss": np.array(losses, dtype=float)})
+        for (problem, solver), losses in HISTORIES.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -155,7 +155,7 @@ def test_evaluations_to_accuracy_by_hand():
 
 def test_a_solver_without_a_history_or_with_a_loss_that_is_no_number_does_not_converge():
     frame = histories()
-    frame = frame[(frame["surface"] != "p1") | (frame["solver"] != "b")].copy()
+    frame = frame[(frame["problem"] != "p1") | (frame["solver"] != "b")].copy()
     frame.loc[frame["loss"] == 1, "loss"] = np.nan
     # the best that is left on p1 is 2, at the fourth evaluation
     assert evaluations_to_accuracy(frame, 0.1).to_numpy().tolist() == [[4, INF], [4, INF]]
