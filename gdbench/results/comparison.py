@@ -11,8 +11,9 @@ import pandas as pd
 
 from gdbench.columns import PROBLEM, START
 from gdbench.errors import UsageError
-from gdbench.results.selection import chosen_runs, median
+from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
+from gdbench.results.statistics.medians import median
 from gdbench.results.statistics.paired import (
     LEAST,
     holm,

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from gdbench.columns import CURVE, NOTED, PROBLEM, RATES, START, hyperparameters
 from gdbench.errors import ResultError
+from gdbench.results.codes import setting_codes
 from gdbench.results.files import write_frame
 from gdbench.results.folder import CSV_ROWS, Frames, read_contours
 from gdbench.results.labels import label_curves, label_runs
-from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups, setting_codes
+from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups
 from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.results.statistics import expected_best_by_problem, summaries
 from gdbench.results.table import numbered_groups, table_of, table_with_theory, tuning_and_reported

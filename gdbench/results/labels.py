@@ -68,9 +68,9 @@ def _words(runs: pd.DataFrame) -> dict[str, dict[str, dict[object, str]]]:
             continue
         pairs = runs[["surface", column]].drop_duplicates().dropna(subset=[column])
         for surface, values in pairs.groupby("surface", sort=False)[column]:
-            plain = list(dict.fromkeys(_plain(value) for value in values))
-            if len(plain) > 1:
-                words.setdefault(str(surface), {})[column] = dict(zip(plain, _distinct(plain), strict=True))
+            distinct = list(dict.fromkeys(map(plain, values)))
+            if len(distinct) > 1:
+                words.setdefault(str(surface), {})[column] = dict(zip(distinct, _distinct(distinct), strict=True))
     return words
 
 
@@ -94,7 +94,7 @@ def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]])
     for surface, *values in frame[["surface", *columns]].iloc[first].itertuples(index=False, name=None):
         varies = words.get(str(surface), {})
         parts = [
-            f"{column.removeprefix(PARAMETER)}={varies[column].get(_plain(value), value)}"
+            f"{column.removeprefix(PARAMETER)}={varies[column].get(plain(value), value)}"
             for column, value in zip(columns, values, strict=True)
             if column in varies and not pd.isna(value)
         ]
@@ -102,7 +102,7 @@ def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]])
     return pd.Series(pd.array(names, dtype="str").take(groups), index=frame.index, name=PROBLEM)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A cell as a float or as text, whichever type its column was read as: 3, 3.0 and "3" are one value."""
     if isinstance(value, bool | np.bool_):
         return str(value)

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from gdbench.columns import AT, FIXED, LAST, NAMES, PROBLEM, RATES, SCORES, hyperparameters
-from gdbench.results.selection import SCORED, group_edges, grouped_median, score_groups, setting_codes
+from gdbench.results.codes import codes_by_appearance, setting_codes
+from gdbench.results.selection import SCORED, group_edges, score_groups
+from gdbench.results.statistics.medians import grouped_median
 from gdbench.theory.observed_rate import NOT_REPLAYED, STARTS_DIFFER, needs_note
 
 
@@ -74,10 +76,9 @@ def table_of(
 
 def numbered_groups(runs: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """The number `[runs]` of every run's problem and solver, by first appearance, and the names of both by number."""
-    codes = setting_codes(runs, np.zeros(len(runs), np.int64), [PROBLEM, "solver"])
-    groups, _ = pd.factorize(codes)
-    first = runs[[PROBLEM, "solver"]].iloc[np.unique(groups, return_index=True)[1]].astype(str)
-    return groups, list(zip(first[PROBLEM], first["solver"], strict=True))
+    groups, first = codes_by_appearance(runs, [PROBLEM, "solver"])
+    names = runs[[PROBLEM, "solver"]].iloc[first].astype(str)
+    return groups, list(zip(names[PROBLEM], names["solver"], strict=True))
 
 
 def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, style
-from gdbench.results.selection import median
 from gdbench.results.statistics import by_setting
+from gdbench.results.statistics.medians import median
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.landscape import landscape_of

@@ -68,7 +68,7 @@ TABLE = pd.DataFrame(
 
 
 def test_hyperparameters_are_what_no_contract_names():
-    assert {*COLUMNS, *WATCHED} == CONTRACT
+    assert {"problem", *COLUMNS, *WATCHED} == CONTRACT
     assert hyperparameters(example()) == ["learning_rate", "momentum", "memory", "nesterov", "option"]
 
 

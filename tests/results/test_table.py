@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gdbench.planning.run_grid import Conditions, RunGrid, problem_of
 from gdbench.results.derive import trials_of
-from gdbench.results.selection import METRICS, chosen_runs, median
+from gdbench.results.selection import METRICS, chosen_runs
+from gdbench.results.statistics.medians import median
 from gdbench.results.table import table_of, table_with_theory
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES

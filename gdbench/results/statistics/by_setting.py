@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from gdbench.columns import SCHEDULE, hyperparameters
-from gdbench.results.statistics import floats
+from gdbench.results.codes import codes_by_appearance
+from gdbench.results.statistics.columns import floats
+from gdbench.results.statistics.medians import quantile, sorted_groups
 
 # how a run can fail, in the order in which a tie is decided
 FAILURES = ("diverged", "stationary", "budget", "error", "stopped")
@@ -47,23 +49,12 @@ def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     of them failed: `failure` ("" where none did), `lost`, the share that diverged.
     """
     hits = floats(runs, "steps_to_target")
-    codes, first = _codes(runs, keys)
-    order = np.lexsort((hits, codes))  # NaN last, as infinity would be
-    sizes = np.bincount(codes, minlength=len(first))
-    begin = np.cumsum(sizes) - sizes
-    ordered = np.where(np.isnan(hits), np.inf, hits)[order]
-    reached = np.bincount(codes, ~np.isnan(hits), minlength=len(first)).astype(int)
-
-    def quantile(share: float) -> np.ndarray:
-        place = share * (sizes - 1)
-        low, high = (ordered[begin + round_(place).astype(int)] for round_ in (np.floor, np.ceil))
-        # between a finite and an infinite one lies infinity
-        between = np.subtract(high, low, out=np.where(high > low, high, 0.0), where=np.isfinite(high))
-        return low + np.where(between > 0, (place - np.floor(place)) * between, 0.0)
-
+    codes, first = codes_by_appearance(runs, keys)
+    ordered, begin, sizes = groups = sorted_groups(np.where(np.isnan(hits), np.inf, hits), codes)
+    reached = np.bincount(codes, ~np.isnan(hits)).astype(int)
     points = runs.iloc[first][list(keys)].reset_index(drop=True)
-    points["median"] = quantile(0.5)
-    points["quartile_1"], points["quartile_3"] = quantile(0.25), quantile(0.75)
+    points["median"] = quantile(*groups, 0.5)
+    points["quartile_1"], points["quartile_3"] = quantile(*groups, 0.25), quantile(*groups, 0.75)
     points["fastest"] = np.where(reached > 0, ordered[begin], np.nan)
     points["slowest"] = np.where(reached > 0, ordered[begin + np.maximum(reached - 1, 0)], np.nan)
     points["starts"], points["failed"] = sizes, 1 - reached / np.maximum(sizes, 1)
@@ -82,15 +73,3 @@ def best_of(points: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Of the settings that share `keys`, the one with the lowest median, then the fewest failures and divergences."""
     ranked = points.sort_values(["median", "failed", "lost"], kind="stable").drop_duplicates(list(keys))
     return ranked.sort_index().reset_index(drop=True)
-
-
-def _codes(runs: pd.DataFrame, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The number of every run's combination of `keys` `[runs]`, and the first run of each combination."""
-    codes = np.zeros(len(runs), dtype=np.int64)
-    for key in keys:
-        # an empty cell is a setting too: that of a solver without this hyperparameter
-        found, distinct = pd.factorize(runs[key], use_na_sentinel=False)
-        # numbered again each time, so that no product of many columns overflows
-        codes = pd.factorize(codes * max(len(distinct), 1) + found)[0]
-    first = np.unique(codes, return_index=True)[1]
-    return codes, first

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from gdbench.results.statistics.runtimes import midpoints
+from gdbench.results.statistics.medians import between
 
 
 def resampled_counts(runs: int, resamples: int, seed: int, problem: str) -> np.ndarray:
@@ -40,8 +40,8 @@ def resampled_medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         passed += counts[run]
         low += passed <= (runs - 1) // 2
         high += passed <= runs // 2
-    middle = [np.take_along_axis(ordered, place.astype(np.intp), axis=1) for place in (low, high)]
-    return midpoints(*middle).T
+    below, above = (np.take_along_axis(ordered, place.astype(np.intp), axis=1) for place in (low, high))
+    return between(below, above).T
 
 
 def band(samples: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,15 +12,15 @@ from gdbench.columns import AT, PROBLEM
 from gdbench.errors import UsageError
 from gdbench.results.statistics.columns import floats, steps_of
 from gdbench.results.statistics.profiles import (
-    ratios_of,
+    algoperf_scores,
+    performance_ratios,
     reference_of,
-    scores_of,
     shares_at,
     simplex_gradients,
-    speedups_of,
+    speedups,
 )
 from gdbench.results.statistics.resampling import band, resampled_counts, resampled_medians
-from gdbench.results.statistics.runtimes import hit_counts, running_times
+from gdbench.results.statistics.runtimes import expected_running_times, hit_counts
 
 # of one solver's curve: break points where there are few, and as many log-spaced places, where bands change too
 MOST_POINTS = 120
@@ -58,7 +58,9 @@ def summaries(
 
     profile : solver, ratio, share, low, high. A problem's time is the median of steps to the target over its runs.
     data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[problem] + 1`.
-    ecdf : solver, steps, share, low, high, where `chosen` has `steps_at_*`: see `runtime_ecdf`.
+    ecdf : solver, steps, share, low, high, where `chosen` has `steps_at_*`: the share of (run,
+    target) pairs hit within so many steps, every problem of the same weight (Hansen et al. 2022,
+    doi:10.1109/TEVC.2022.3210897).
     ert : problem, solver, successes, runs, ert (evaluations of values and gradients; Hessians are not counted), low,
     high (of ert), ert_steps; a row per problem and solver that ran there.
     scores : solver, solved (share of problems with a finite median), algoperf, algoperf_low, algoperf_high, speedup,
@@ -82,7 +84,7 @@ def summaries(
     # from here on: axis 0 holds the estimate and then the resamples
     times = _times(runs.hits, runs, counts)
     costs = _times(np.where(np.isfinite(runs.hits), runs.evaluations, np.inf), runs, counts)
-    ratios, budgets = ratios_of(times), np.maximum(costs, 1.0) / units[:, None]
+    ratios, budgets = performance_ratios(times), np.maximum(costs, 1.0) / units[:, None]
     frames = {}
     for name, axis, values, first in (("profile", "ratio", ratios, [1.0]), ("data_profile", "budget", budgets, [])):
         at = abscissae(np.append(values[0], first))
@@ -179,7 +181,7 @@ def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) 
         spent = np.concatenate([values[i, :, own] for values in (reached, runs.evaluations, runs.steps)])
         # For products as small as these einsum is quicker than the threads of a matrix product.
         successes, cost, steps = np.split(np.einsum("rb,sr->bs", drawn.astype(float), spent), 3, axis=1)
-        cost, steps = running_times(cost, successes), running_times(steps, successes)
+        cost, steps = expected_running_times(cost, successes), expected_running_times(steps, successes)
         low, high = band(cost, confidence) if draws > 1 else (np.full(len(runs.solvers), np.nan),) * 2
         frame = pd.DataFrame({PROBLEM: runs.problems[i], "solver": runs.solvers})
         frame["successes"] = successes[0].astype(int)
@@ -193,9 +195,9 @@ def _scores(
     solvers: pd.Index, times: np.ndarray, ratios: np.ndarray, confidence: float, reference: str | None
 ) -> pd.DataFrame:
     """The frame `scores`."""
-    scores = scores_of(ratios)
+    scores = algoperf_scores(ratios)
     chosen = reference_of([str(name) for name in solvers], scores[0], reference)
-    speed, problems = speedups_of(times, chosen)
+    speed, problems = speedups(times, chosen)
     frame = pd.DataFrame({"solver": solvers, "solved": np.isfinite(times[0]).mean(axis=0), "algoperf": scores[0]})
     frame["algoperf_low"], frame["algoperf_high"] = band(scores, confidence)
     frame["speedup"] = speed[0]
