@@ -15,7 +15,7 @@ from gdbench.engine.carry import DRAWN
 from gdbench.engine.lane_count import lane_count
 from gdbench.engine.step import Step
 from gdbench.errors import SpecError, UsageError
-from gdbench.formatting import many
+from gdbench.formatting import whole
 from gdbench.planning.run_grid import RunGrid
 from gdbench.planning.starts import count_starts
 from gdbench.solvers.base import Solver
@@ -59,7 +59,7 @@ def require_few(
         problems *= math.prod(len(axis) for axis in (spec.noise, spec.noise_decay) if axis is not None)
         if problems > MOST_PROBLEMS:
             raise UsageError(
-                f"surface '{surface.name}' at {many(problems)} settings is more than {many(MOST_PROBLEMS)}: shorten "
+                f"surface '{surface.name}' at {whole(problems)} settings is more than {whole(MOST_PROBLEMS)}: shorten "
                 "an axis of its parameters, or of noise"
             )
         starts = count_starts(surface, spec)
@@ -67,8 +67,8 @@ def require_few(
         numbers += starts * weights
         if numbers > MOST_NUMBERS:
             raise SpecError(
-                f"surface '{surface.name}': {many(starts)} start{'s' if starts > 1 else ''} of {most:g} "
-                f"weights; all starts together may have {many(MOST_NUMBERS)} numbers",
+                f"surface '{surface.name}': {whole(starts)} start{'s' if starts > 1 else ''} of {most:g} "
+                f"weights; all starts together may have {whole(MOST_NUMBERS)} numbers",
                 _path(spec, surface, "dimension" in given),
             )
         own = spec.surface.get(surface.name, {})
@@ -77,11 +77,11 @@ def require_few(
         runs += conditioned * problems * settings * starts * len(spec.seed_list)
     if programs > MOST_PROGRAMS:
         raise UsageError(
-            f"{many(programs)} programs to compile are more than {many(MOST_PROGRAMS)}: shorten an axis of steps, "
+            f"{whole(programs)} programs to compile are more than {whole(MOST_PROGRAMS)}: shorten an axis of steps, "
             "rtol, atol, gtol, batch_size, a dimension or another option that is compiled in"
         )
     if runs > MOST_RUNS:
-        raise UsageError(f"{many(runs)} runs are more than {many(MOST_RUNS)}: shorten an axis")
+        raise UsageError(f"{whole(runs)} runs are more than {whole(MOST_RUNS)}: shorten an axis")
 
 
 def _path(spec: SweepSpec, surface: Surface, dimension_given: bool) -> tuple[str, ...]:
@@ -153,10 +153,10 @@ def require_memory(blocks: Sequence[RunGrid]) -> None:
             continue
         paths = path_bytes(block)
         if paths > LIMIT:
-            drawn = f"{many(min(DRAWN, len(block.starts)))} paths" if len(block.starts) > 1 else "a path"
+            drawn = f"{whole(min(DRAWN, len(block.starts)))} paths" if len(block.starts) > 1 else "a path"
             raise UsageError(
-                f"surface '{surface.name}': {drawn} of {many(block.conditions.steps)} steps of "
-                f"{many(surface.dimension)} weights would take about {_size(paths)} of memory, and {_size(LIMIT)} is "
+                f"surface '{surface.name}': {drawn} of {whole(block.conditions.steps)} steps of "
+                f"{whole(surface.dimension)} weights would take about {_size(paths)} of memory, and {_size(LIMIT)} is "
                 "the most: give fewer steps, starts or weights"
             )
         if surface not in held:
@@ -170,8 +170,8 @@ def require_memory(blocks: Sequence[RunGrid]) -> None:
             if step > 2 * 8 * held[surface]:
                 few = f"another solver, for this one passes over all examples many times at once, or {few}"
             raise UsageError(
-                f"surface '{surface.name}': a step of solver '{block.solver.name}' on {many(len(surface.data[0]))} "
-                f"examples with {many(surface.dimension)} weights would take about {_size(step)} of memory, and "
+                f"surface '{surface.name}': a step of solver '{block.solver.name}' on {whole(len(surface.data[0]))} "
+                f"examples with {whole(surface.dimension)} weights would take about {_size(step)} of memory, and "
                 f"{_size(LIMIT)} is the most: give {few}"
             )
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from gdbench.columns import PROBLEM
-from gdbench.formatting import human
+from gdbench.formatting import human, short
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_on
 from gdbench.plots.style import INK, names, only, page, sheets
 from gdbench.results.statistics import floats
@@ -116,12 +116,3 @@ def _failure(status: object) -> str:
         counts[kind] = float(number) if number.isdigit() else 1.0
     found = {kind: counts[kind] for kind in FAILED if kind in counts}
     return max(found, key=lambda kind: found[kind]) if found else "budget"
-
-
-def short(steps: float) -> str:
-    """Steps in at most five signs: 137, 2 310, 41.5k, 137k, 2.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if steps >= size:
-            unit = size if letter != "k" else 1e3
-            return f"{human(float(f'{steps / unit:.3g}'))}{letter}"
-    return human(round(steps, 1) if steps < 100 else round(steps))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gdbench.columns import PROBLEM, SCHEDULE
-from gdbench.formatting import count, human
+from gdbench.formatting import count, human, whole
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.files import file_name
 from gdbench.plots.one_weight import draw_curve
@@ -189,7 +189,7 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
     median = np.median(hits)
-    steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
+    steps = f", median {whole(median)} steps" if np.isfinite(median) else ""
     shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
     return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from gdbench.formatting import short
 from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, style
 from gdbench.results.statistics import by_setting
 from gdbench.results.statistics.medians import median
@@ -368,7 +369,7 @@ def test_a_grid_with_holes_and_a_grid_without_solutions():
     ("steps", "text"), [(0, "0"), (5.5, "5.5"), (137, "137"), (2310, "2\u2009310"), (41500, "41.5k"), (2.5e6, "2.5M")]
 )
 def test_steps_are_short_in_a_cell(steps, text):
-    assert grid.short(steps) == text
+    assert short(steps) == text
 
 
 def test_the_edge_of_divergence_is_where_theory_puts_it(contours):
