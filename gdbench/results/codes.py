@@ -47,7 +47,7 @@ def matching_codes(column: pd.Series, choices: pd.Series) -> tuple[np.ndarray, n
     def numbered(codes: np.ndarray, values: pd.Index) -> np.ndarray:
         places = known.get_indexer(values)
         # the code of an empty cell is -1: the last number
-        return np.append(np.where(places < 0, ABSENT, places + 1), EMPTY)[codes]
+        return np.asarray(np.append(np.where(places < 0, ABSENT, places + 1), EMPTY)[codes])
 
     return numbered(*_factorised(column)), numbered(*chosen)
 

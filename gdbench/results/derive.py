@@ -129,7 +129,7 @@ def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFr
     trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
     trials["reported"] = steps.to_numpy(dtype=float)
     several = np.bincount(own)[own] > 1
-    return trials[several].reset_index(drop=True)
+    return pd.DataFrame(trials[several].reset_index(drop=True))
 
 
 def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) -> None:

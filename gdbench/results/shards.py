@@ -198,7 +198,8 @@ class StoredRuns:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """A frame in which whole numbers stay whole beside empty cells."""
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def write_runs(path: Path, stored: StoredRuns, fill: Callable[[pa.Table], pa.Table]) -> None:

@@ -38,7 +38,7 @@ def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
     if any(isinstance(value, str | bool | np.bool_) for value in distinct[:1]):
         return np.empty(0)
     found = np.sort(pd.to_numeric(pd.Series(distinct), errors="coerce").to_numpy(dtype=float, na_value=np.nan))
-    return found[np.isfinite(found)]
+    return np.asarray(found[np.isfinite(found)])
 
 
 def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

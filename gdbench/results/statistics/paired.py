@@ -18,7 +18,9 @@ NUMBERS_AT_ONCE = 4_000_000
 def pair_ratios(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`b / a` of every pair's steps `[pairs]`: 1 where both failed, infinity or 0 where one did; 0 steps count as 1."""
     a, b = np.maximum(a, 1.0), np.maximum(b, 1.0)
-    return np.divide(b, a, out=np.ones(len(a)), where=np.isfinite(a) | np.isfinite(b))
+    ratios = np.ones(len(a))
+    np.divide(b, a, out=ratios, where=np.isfinite(a) | np.isfinite(b))
+    return ratios
 
 
 def median_ratio(ratios: np.ndarray) -> float:

@@ -45,9 +45,9 @@ def performance_ratios(times: np.ndarray) -> np.ndarray:
     """
     steps = np.maximum(times, 1.0)
     # inf / inf would be NaN and warn; a failure is infinitely slow whoever else failed.
-    return np.divide(
-        steps, steps.min(axis=-1, keepdims=True), out=np.full_like(steps, np.inf), where=np.isfinite(steps)
-    )
+    ratios = np.full(np.shape(steps), np.inf)
+    np.divide(steps, steps.min(axis=-1, keepdims=True), out=ratios, where=np.isfinite(steps))
+    return ratios
 
 
 def shares_at(values: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def shares_at(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     cell = (np.arange(tables)[:, None, None] * (len(at) + 1) + interval) * solvers + np.arange(solvers)
     counts = np.bincount(cell.ravel(), minlength=tables * (len(at) + 1) * solvers)
     counts = counts.reshape(*lead, len(at) + 1, solvers)[..., :-1, :]
-    return counts.cumsum(axis=-2) / problems
+    return np.asarray(counts.cumsum(axis=-2) / problems)
 
 
 def algoperf_scores(ratios: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def algoperf_scores(ratios: np.ndarray) -> np.ndarray:
     times the fastest or slower, adds nothing. Source: Dahl et al. 2023, arXiv:2306.07179, section 4.3.
     """
     # The indicator of r <= a, integrated over a from 1 to 4, is 4 - r.
-    return np.clip(LAST_RATIO - ratios, 0.0, None).mean(axis=-2) / (LAST_RATIO - 1.0)
+    return np.asarray(np.clip(LAST_RATIO - ratios, 0.0, None).mean(axis=-2) / (LAST_RATIO - 1.0))
 
 
 def speedups(times: np.ndarray, reference: int) -> tuple[np.ndarray, np.ndarray]:

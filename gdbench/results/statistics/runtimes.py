@@ -13,7 +13,9 @@ def expected_running_times(spent: np.ndarray, successes: np.ndarray) -> np.ndarr
 
     Source: Hansen et al. 2010, "Real-parameter black-box optimization benchmarking", section 5.
     """
-    return np.divide(spent, successes, out=np.full(np.shape(spent), np.inf), where=np.asarray(successes) > 0)
+    times = np.full(np.shape(spent), np.inf)
+    np.divide(spent, successes, out=times, where=np.asarray(successes) > 0)
+    return times
 
 
 def hit_counts(hits: np.ndarray, steps: np.ndarray) -> np.ndarray:
