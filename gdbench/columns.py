@@ -20,7 +20,7 @@ PROBLEM = "problem"
 # the size of a mini-batch, which is part of the problem where it is swept
 BATCH = f"{PARAMETER}batch_size"
 
-# what theory says of a run, and the columns of theory.csv beside its number
+# Theory says this of a run; theory.csv has these columns beside its number.
 RATES = ("rate_observed", "rate_predicted")
 NOTED = (*RATES, "rate_note", "message")
 
@@ -38,10 +38,10 @@ COLUMNS = (
     *"condition_number fingerprint message".split(),
 )
 
-# on held-out examples: the lowest loss of a run and its step
+# The lowest loss of a run on held-out examples, and its step.
 HELD_OUT = ("held_out_loss", "held_out_step")
 
-# how well the model of a run predicts, on the examples trained on and on those held out
+# The model of a run predicts this well, on the examples trained on and on those held out.
 SCORES = ("train_r2", "test_r2", "train_accuracy", "test_accuracy")
 
 WATCHED = (*HELD_OUT, *SCORES)
@@ -65,7 +65,7 @@ RANGE = ("loss_low", "loss_median", "loss_high")
 # No setting of a solver may be called like one of these.
 TAKEN = tuple(dict.fromkeys((*COLUMNS, *WATCHED, *FIXED, *LAST)))
 
-# of every table the columns without which nothing can be drawn: words, and numbers
+# Nothing can be drawn without these columns of each table: words, and numbers.
 REQUIRED = {
     "runs": (("surface", "solver", "status"), ("run", "start", "steps", "steps_to_target", "loss_final")),
     "table": (("surface", "solver", "status"), ("steps_to_target", "rate_predicted")),

@@ -17,7 +17,7 @@ def number(value: object, digits: int = 4) -> str:
         return ""
     if math.isinf(real):
         return "∞" if real > 0 else "-∞"
-    # from a thousand on, four digits are a whole number
+    # four digits of a thousand or more are a whole number
     whole = real == int(real) or abs(real) >= 10 ** (digits - 1)
     if whole and abs(real) < 1e6:
         return f"{real:,.0f}".replace(",", " ")

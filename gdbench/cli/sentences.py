@@ -18,7 +18,7 @@ MOST_EDGES = 12
 
 
 def condition_sentences(table: pd.DataFrame) -> list[str]:
-    """The condition numbers, which are why one surface takes longer than another; in one line."""
+    """List the condition numbers, which are why one surface takes longer than another, in one line."""
     known = table.drop_duplicates(PROBLEM).dropna(subset=["condition_number"])
     if not len(known):
         return []
@@ -30,7 +30,7 @@ def condition_sentences(table: pd.DataFrame) -> list[str]:
 
 
 def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps: Sequence[object]) -> str:
-    """The target in words; where it is swept, the values."""
+    """Say the target; where it is swept, its values."""
     if len(rtol) == len(atol) == len(steps) == 1:
         return target_sentence(float(rtol[0]), float(atol[0]), int(steps[0]))  # type: ignore[arg-type, call-overload]
     swept = [
@@ -40,7 +40,7 @@ def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps:
 
 
 def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> list[str]:
-    """What `reached` means where no lowest loss says it; `goals` in words by surface.
+    """Say what `reached` means where no lowest loss says it; `goals` in words by surface.
 
     Where neither a goal nor the minimum is known, that nothing there can be reached.
     """
@@ -57,7 +57,7 @@ def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> lis
 def budget_sentence(
     table: pd.DataFrame, metric: str = "steps_to_target", trial: str = "learning rate", each: str = "start"
 ) -> str:
-    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
+    """Say what tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
 
     `trial` is what was tried, `each` what it was tried on.
     """
@@ -92,7 +92,7 @@ def budget_sentence(
 
 
 def target_sentence(rtol: float, atol: float, steps: int) -> str:
-    """The target in words."""
+    """Say the target in words."""
     parts = [f"{rtol:g} × the gap at the start"] if rtol else []
     parts += [f"{atol:g}"] if atol or not rtol else []
     return f"Target: loss - f* <= {' + '.join(parts)}, within {number(steps)} steps."

@@ -50,7 +50,7 @@ class Line:
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`batches.png` if runs on a surface of one weight differ in their batch size; a panel per surface and solver."""
+    """Draw `batches.png` if runs on a surface of one weight differ in their batch size; a panel for each solver."""
     if BATCH not in runs.columns or "run" not in trajectory.columns:
         return
     single = [name for name in names(runs, PROBLEM) if contours.get(name, {}).get("dimension") == 1]
@@ -109,7 +109,7 @@ def _sheet(
 def _panel(
     axes: Axes, surface: Mapping[str, Any], lines: Sequence[Line], colours: Mapping[float, str], single: bool
 ) -> None:
-    """The lines of one surface and solver, and its minimisers."""
+    """Draw the lines of one surface and solver, and its minimisers."""
     axes.set(xlabel="step (updates)", ylabel=f"weight {next(iter(surface.get('labels', [])), '')}")
     axes.grid(**GRID)
     known = np.asarray(surface.get("minimisers", []), dtype=float).ravel()

@@ -14,7 +14,7 @@ from gdbench.plots.style import names
 
 
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-    """`ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.results.statistics.summaries`)."""
+    """Draw `ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.results.statistics.summaries`)."""
     ecdf = summaries.get("ecdf", pd.DataFrame())
     if ecdf.empty:
         return

@@ -29,7 +29,7 @@ WORDS = {
 
 
 def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`grid.png`, if there are at least two surfaces and two solvers; more pages for more than 40 surfaces.
+    """Draw `grid.png`, if there are at least two surfaces and two solvers; more pages for more than 40 surfaces.
 
     A cell gives the median steps to the target over the starts, its colour how many times the steps of the row's
     fastest solver that is; where most starts failed, a grey says how. Below stands the share of starts that reached
@@ -43,7 +43,7 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str], remark: str) -> Figure:
-    """A page with a row per surface."""
+    """Draw a page with a row per surface."""
     rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
     rows = [row.set_index("solver").reindex(pd.Index(solvers)) for row in rows]
     steps = np.stack([floats(row, "steps_to_target") for row in rows])  # NaN where a combination did not run
@@ -92,7 +92,7 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
 
 
 def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted: bool) -> None:
-    """Names at the left and on top, white lines between the cells."""
+    """Draw names at the left and on top, white lines between the cells."""
     axes.xaxis.tick_top()
     for axis, labels in ((axes.xaxis, solvers), (axes.yaxis, surfaces)):
         axis.set_major_locator(FixedLocator([i + 0.5 for i in range(len(labels))]))
@@ -109,7 +109,7 @@ def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted:
 
 
 def _failure(status: object) -> str:
-    """The most frequent failure in the words of a status: `diverged`, or `9 reached, 5 budget, 2 diverged`."""
+    """Return the most frequent failure in the words of a status: `diverged`, or `9 reached, 5 budget, 2 diverged`."""
     counts: dict[str, float] = {}
     for part in str(status).split(", "):
         number, _, kind = part.rpartition(" ")

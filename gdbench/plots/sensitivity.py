@@ -34,14 +34,14 @@ from gdbench.theory.closed_forms import FORMULAS, extremes, stability_edge
 THEORY: Any = (0, (1, 1.2))
 # More bands than this hide each other; more starts than this have quartiles.
 BANDS, STARTS = 7, 8
-# of scattered settings a line joins the best in each part of a decade
+# A line joins the best of scattered settings in each part of a decade.
 PARTS = 2
 
 
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`sensitivity.png`, unless no solver ran at more than one learning rate; more pages for more than 20 surfaces."""
+    """Draw `sensitivity.png` where a solver ran at several learning rates; more pages for more than 20 problems."""
     if not {PROBLEM, "solver", "learning_rate"} <= {*runs.columns}:
         return
     points = by_rate(runs)
@@ -59,7 +59,7 @@ def _sheet(
     surfaces: Sequence[str],
     remark: str,
 ) -> Figure:
-    """A page with a panel per surface."""
+    """Draw a page with a panel per surface."""
     solvers = in_order(points["solver"].unique())
     single = len(surfaces) == 1
     rows = table[table["solver"].astype(str).isin(solvers) & table[PROBLEM].astype(str).isin(surfaces)]
@@ -89,7 +89,7 @@ def _sheet(
 def _entries(
     points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], known: Sequence[str]
 ) -> list[tuple[Line2D, str]]:
-    """The legend: the solvers, then the marks that occur."""
+    """Return the legend: the solvers, then the marks that occur."""
     entries = [(handle(solver), solver) for solver in solvers]
     edges = [on_edge(row) for _, row in table.iterrows()]
     if not all(edges):
@@ -118,7 +118,7 @@ def _entries(
 
 
 def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], float]:
-    """The learning rate up to which a solver is stable at the minimum of a surface, where theory knows one.
+    """Return the learning rate up to which a solver is stable at the minimum of a surface, where theory knows one.
 
     Of several swept values of momentum the one that bears the largest rate counts, as it does for the line drawn.
     """
@@ -134,7 +134,7 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
 
 
 def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
-    """Steps to the target at every learning rate: median over the runs there (a failure is infinity), and the range.
+    """Return the steps to the target at every learning rate: their median (a failure is infinity) and range.
 
     Columns: problem, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
     it), diverged (most of the failures), lost (the share of runs that diverged), starts, scattered (of the solver's
@@ -157,7 +157,7 @@ def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def divergence_edge(points: pd.DataFrame) -> float:
-    """The smallest learning rate of one solver from which on more than half of the runs diverge; NaN if none."""
+    """Return the smallest learning rate of one solver from which on more than half of the runs diverge; NaN if none."""
     ordered = points.sort_values("learning_rate")
     lost = ordered["lost"].to_numpy() > 0.5
     calm = np.flatnonzero(~lost)
@@ -174,7 +174,7 @@ def _panel(
     banded: bool,
     width: float,
 ) -> None:
-    """The curves of one surface, and above them a band with a row per solver for the rates at which it failed."""
+    """Draw the curves of one surface, and above them a band with a row per solver for the rates at which it failed."""
     axes.set(xlabel="learning rate", ylabel="steps to the target (updates)", xscale="log", yscale="log")
     rates = points["learning_rate"].to_numpy()
     left, right = rates.min() / 1.5, rates.max() * 1.5
@@ -215,7 +215,7 @@ def _panel(
 
 
 def joined(points: pd.DataFrame) -> pd.DataFrame:
-    """The points of one solver that its line joins: all, or of scattered settings the best in each part of a decade.
+    """Return the points that a solver's line joins: all, or of scattered settings the best in each part of a decade.
 
     A line through all of those would jump up and down with the other hyperparameters.
     """
@@ -227,7 +227,7 @@ def joined(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
-    """How much the starts differ: the middle half of many, the whole range of a few."""
+    """Draw how much the starts differ: the middle half of many, the whole range of a few."""
     names = ("quartile_1", "quartile_3") if (points["starts"] > STARTS).any() else ("fastest", "slowest")
     first, last = (np.clip(points[name].to_numpy(dtype=float), 1.0, high) for name in names)
     shown = np.isfinite(points["median"].to_numpy()) & (points["starts"].to_numpy() > 1)
@@ -237,7 +237,7 @@ def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
 
 
 def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
-    """The median, broken where it is infinite."""
+    """Draw the median, broken where it is infinite."""
     style = style_of(solver)
     x, y = points["learning_rate"].to_numpy(), np.maximum(points["median"].to_numpy(), 1.0)
     good = np.isfinite(y)
@@ -260,7 +260,7 @@ def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
 
 
 def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level: float, mark: float) -> None:
-    """The rates at which the target was not met, in the solver's row of the band; a bar where most runs diverge."""
+    """Draw the rates at which the target was not met in the solver's row of the band; a bar where most diverge."""
     x, good = points["learning_rate"].to_numpy(), np.isfinite(points["median"].to_numpy())
     lost = points["diverged"].to_numpy(dtype=bool)
     look: dict[str, Any] = {"color": style_of(solver).colour, "transform": axes.get_xaxis_transform(), "zorder": 3}
@@ -274,7 +274,7 @@ def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level:
 
 
 def _ring(axes: Axes, solver: str, chosen: pd.Series) -> None:
-    """The chosen rate, at the steps that the table gives the chosen setting.
+    """Mark the chosen rate, at the steps that the table gives the chosen setting.
 
     Another may be faster at that rate but reach the target from fewer starts: the ring then stands off the line.
     """
@@ -286,7 +286,7 @@ def _ring(axes: Axes, solver: str, chosen: pd.Series) -> None:
 
 
 def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, float, float, float]:
-    """The range of steps shown, and as shares of the panel the band of failures above it and a row in that band."""
+    """Return the range of steps shown, and, as shares of the panel, the band of failures and a row in it."""
     reached = points[np.isfinite(points["median"])]
     few = points["starts"].max() <= STARTS
     low = max(float(reached["fastest" if few else "quartile_1"].min()), 1.0) if len(reached) else 1.0
@@ -297,5 +297,5 @@ def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, flo
 
 
 def on_edge(chosen: pd.Series) -> bool:
-    """Whether the tuned rate of a row of the table lies on the edge of its grid: a better one may lie outside."""
+    """Decide whether the tuned rate of a table's row lies on the edge of its grid: a better one may lie outside."""
     return str(chosen.get("tuning_edge", "")) in ("low", "high")

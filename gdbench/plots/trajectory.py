@@ -41,7 +41,7 @@ CROWDED = "marked after 1, 10, 100, .. steps"
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
+    """Draw `trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
 
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
@@ -58,7 +58,7 @@ def pages(
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, Figure]]:
-    """The pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
+    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
     sheet = sheets(kind, surfaces)
     scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in sheet for name in shown])
     if len(surfaces) > 1:
@@ -71,14 +71,14 @@ def pages(
 
 
 def _title(name: str, ground: Ground) -> str:
-    """What is drawn: of many weights, in which plane."""
+    """Say what is drawn: of many weights, in which plane."""
     if ground.kind == "random":
         return f"Paths on {name}: a random plane with {percent(ground.share)} of their variance"
     return f"Paths on {name}" + (": the plane of their principal components" if ground.kind == "pca" else "")
 
 
 def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
-    """One surface on a page of its own; the legend tells how each solver fared."""
+    """Draw one surface on a page of its own; the legend tells how each solver fared."""
     ground, tracks, rows = scene
     entries = []
     for solver in names(rows, "solver"):
@@ -105,7 +105,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
 
 
 def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: np.ndarray, loss_start: float) -> Figure:
-    """A surface without paths: its contours or curve, the start `[n]` and the minimisers."""
+    """Draw a surface without paths: its contours or curve, the start `[n]` and the minimisers."""
     ground = ground_of(surface, start[None], np.array([loss_start]))
     entries = [(sign("o", INK, "white", 8.5), "start"), *signs([ground], [], False)]
     figure, (axes,) = page(1, (SIDE, SIDE), entries, name, formula if len(formula) <= 100 else " ")
@@ -123,7 +123,7 @@ def _grid(
     order: Sequence[str],
     remark: str,
 ) -> Figure:
-    """All surfaces side by side, with one legend."""
+    """Draw all surfaces side by side, with one legend."""
     tracks = [track for _, own, _ in scenes.values() for track in own]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
     entries = [(handle(solver), solver) for solver in solvers]
@@ -145,21 +145,21 @@ def _grid(
 
 
 def _short(label: str) -> str:
-    """An axis label that fits a small panel."""
+    """Shorten an axis label so that it fits a small panel."""
     if label.startswith("random direction"):
         return label.split(" (")[0]
     return label.replace("principal component", "PC").replace(" of variance", "")
 
 
 def percent(share: float) -> str:
-    """A share as people write it; a small one with its first digits, for it is not nothing."""
+    """Write a share as people do; a small one with its first digits, for it is not nothing."""
     if not np.isfinite(share):
         return "an unknown share"
     return f"{human(100 * share, 2) if share < 0.1 else f'{100 * share:.0f}'} %"
 
 
 def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:
-    """The legend entries of the marks that occur."""
+    """Return the legend entries of the marks that occur."""
     entries = []
     if tracks:
         entries.append((sign("o", INK, "white", 8.5), "start"))
@@ -173,7 +173,7 @@ def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> 
 
 
 def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFrame) -> str:
-    """Two lines for the legend: solver and learning rate, then the outcome and the distance between markers."""
+    """Write two lines for the legend: solver and learning rate, then the outcome and the distance between markers."""
     if not tracks:
         failed = (rows["status"] == "error").any() if "status" in rows.columns else False
         return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
@@ -195,7 +195,7 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
 
 
 def _outcome(track: Track, ground: Ground) -> str:
-    """How a run ended, in words."""
+    """Say how a run ended, in words."""
     steps, loss = track.number("steps"), track.number("loss_final")
     steps = float(track.steps[-1]) if np.isnan(steps) else steps
     outside = ", leaves the frame" if leaves(track, ground) else ""

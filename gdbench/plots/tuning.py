@@ -17,7 +17,7 @@ from gdbench.results.statistics import floats
 
 
 def figures(expected_best: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`tuning.png` from the columns problem, solver, k, median, low, high; more pages for many surfaces.
+    """Draw `tuning.png` from the columns problem, solver, k, median, low, high; more pages for many surfaces.
 
     None where no solver made more than one trial. See `gdbench.results.statistics.expected_best`.
     """
@@ -29,7 +29,7 @@ def figures(expected_best: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
-    """A page with a panel per surface."""
+    """Draw a page with a panel per surface."""
     solvers, single = in_order(best["solver"].unique()), len(surfaces) == 1
     entries = []
     for solver in solvers:
@@ -51,7 +51,7 @@ def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
 
 
 def _panel(axes: Axes, best: pd.DataFrame, width: float) -> None:
-    """The curves of one surface, and above them a band with a row for every solver whose median is a failure."""
+    """Draw the curves of one surface, and above them a band with a row for every solver whose median is a failure."""
     axes.set(xlabel="trials k (settings tried)", ylabel="steps at the best of k", xscale="log", yscale="log")
     solvers = in_order(best["solver"].unique())
     last = max(float(best["k"].max()), 2.0)
@@ -104,7 +104,7 @@ def _panel(axes: Axes, best: pd.DataFrame, width: float) -> None:
 
 
 def _heights(best: pd.DataFrame) -> tuple[float, float]:
-    """The range of steps shown."""
+    """Return the range of steps shown."""
     finite = [values[np.isfinite(values)] for values in (floats(best, name) for name in ("low", "median", "high"))]
     steps = np.maximum(np.concatenate(finite), 1.0)
     low, high = (float(steps.min()), float(steps.max())) if len(steps) else (1.0, 10.0)

@@ -25,7 +25,7 @@ from gdbench.results.statistics.paired import (
 )
 from gdbench.results.verdicts import MEASURES, WORSE, explain, verdict
 
-# what must be equal in both configurations, and what only deserves a warning
+# The first must be equal in both configurations, the others only deserve a warning.
 TARGET, CONDITIONS = ("rtol", "atol"), ("steps", "dtype", "gtol", "batch_size", "noise")
 
 Key = tuple[str, str]
@@ -57,7 +57,7 @@ class Comparison:
 
 
 def named_alike(a: Comparable, b: Comparable) -> Comparable:
-    """`b` with those of its problems called as in `a` that have another name there but the same fingerprint.
+    """Return `b` with those of its problems renamed as in `a` that have another name there but the same fingerprint.
 
     A parameter that is swept in one result alone is part of the problem's name in that one alone.
     """
@@ -122,7 +122,7 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
 
 
 def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str]) -> list[str]:
-    """A warning for every condition that differs; a `UsageError` where the targets do."""
+    """Return a warning for every condition that differs; a `UsageError` where the targets do."""
     shared = [name for name in (*TARGET, *CONDITIONS) if name in a and name in b]
     differing = [name for name in shared if _single(a[name]) != _single(b[name])]
     for name in differing:
@@ -135,7 +135,7 @@ def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple
 
 
 def _single(value: Any) -> Any:
-    """An axis of one value, as a sweep may write it, is that value."""
+    """Return the value of an axis of one, as a sweep may write it."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -164,7 +164,7 @@ class _Side:
         self.rows_of = self.chosen.groupby([PROBLEM, "solver"], sort=False).indices
 
     def summary(self, key: Key) -> dict[str, float]:
-        """`runs, steps, success, gap` of a row."""
+        """Return `runs, steps, success, gap` of a row."""
         if key not in self.rows_of:
             return {"runs": 0, "steps": np.nan, "success": np.nan, "gap": np.nan}
         steps, left, is_gap = (self.chosen[name].to_numpy()[self.rows_of[key]] for name in ("steps", "left", "is_gap"))
@@ -182,7 +182,7 @@ def _require_same_surface(problem: str, sides: Sequence[_Side], names: tuple[str
 
 
 def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """The runs that both sides made from the same start with the same seed: `NAME_a` beside `NAME_b`."""
+    """Return the runs that both sides made from the same start with the same seed: `NAME_a` beside `NAME_b`."""
     coordinates = list(dict.fromkeys(name for side in (a, b) for name in side.columns if name.startswith(START)))
     # a coordinate that one side lacks is empty there, and equal only to an empty one
     by = [PROBLEM, "solver", "start", "seed", *coordinates]
@@ -198,7 +198,7 @@ def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(pairs: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
-    """What the pairs of one row say."""
+    """Count and test what the pairs of one row say."""
     a, b = pairs["steps_a"], pairs["steps_b"]
     reached_a, reached_b = np.isfinite(a), np.isfinite(b)
     someone = bool((reached_a | reached_b).any())
@@ -219,7 +219,7 @@ def _tests(pairs: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
 
 
 def _gap_differences(pairs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How much further b is from the minimum, `[pairs]`: log gaps apart, losses where no minimum is known."""
+    """Measure how much further b is from the minimum, `[pairs]`: log gaps apart, losses where no minimum is known."""
     tiny = np.finfo(float).tiny  # rounding may leave a gap at or below 0
     is_gap = pairs["is_gap_a"] & pairs["is_gap_b"]
     a, b = (np.where(is_gap, np.log(np.maximum(pairs[name], tiny)), pairs[name]) for name in ("left_a", "left_b"))

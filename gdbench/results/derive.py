@@ -23,24 +23,24 @@ from gdbench.spec.run import validated
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import read_yaml
 
-# what theory.csv says of a run that runs.parquet says too
+# The columns of theory.csv that runs.parquet has too.
 THEORY = (*RATES, "message")
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder holds the result of a sweep, finished or not."""
+    """Decide whether a folder holds the result of a sweep, finished or not."""
     return (folder / "manifest.json").is_file()
 
 
 def stored_runs(folder: Path) -> tuple[StoredRuns, Manifest, list[Path]]:
-    """The stored runs of a sweep, its manifest, and damaged shards, whose runs are missing."""
+    """Return the stored runs of a sweep, its manifest, and damaged shards, whose runs are missing."""
     manifest = Manifest.read(folder)
     whole, damaged = found_shards(folder, [entry.key for entry in manifest.shards])
     return StoredRuns.of(manifest, whole), manifest, damaged
 
 
 def read_spec(folder: Path) -> SweepSpec:
-    """The specification of a stored sweep."""
+    """Return the specification of a stored sweep."""
     document = read_yaml(folder / "config.yaml")
     return validated(SweepSpec, document.values, document)
 
@@ -57,7 +57,7 @@ def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
-    """`runs`, in the order of their numbers, with the rates and messages of those of them that are in `theory`."""
+    """Fill in the rates and messages of those `runs`, in the order of their numbers, that are in `theory`."""
     theory = theory[theory["run"].isin(runs["run"])]  # of a sweep that lost a shard, some are missing
     if not len(theory):
         return runs
@@ -75,7 +75,7 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_notes(chosen: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
-    """`chosen` runs with the notes that `theory` has on their rates."""
+    """Return `chosen` runs with the notes that `theory` has on their rates."""
     if "rate_note" not in theory.columns:  # of a sweep that was made before there were notes
         return chosen
     notes = theory.drop_duplicates("run").set_index("run")["rate_note"].reindex(chosen["run"].to_numpy(dtype=np.int64))
@@ -83,7 +83,7 @@ def with_notes(chosen: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> pd.DataFrame:
-    """The table of labelled runs."""
+    """Return the table of labelled runs."""
     return table_of(
         runs,
         metric=spec.tune.metric if spec.tune else "steps_to_target",
@@ -95,7 +95,7 @@ def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> p
 def statistics_of(
     runs: pd.DataFrame, table: pd.DataFrame, spec: SweepSpec, manifest: Manifest
 ) -> dict[str, pd.DataFrame]:
-    """Profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
+    """Return profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
     dimensions = {label: entry.dimension for label, entry in _entries(runs, manifest).items()}
     found = summaries(chosen_runs(runs, table), dimensions, seed=spec.seed)
     best = expected_best_by_problem(trials_of(runs, table, spec.tune.metric if spec.tune else "steps_to_target"))
@@ -103,13 +103,16 @@ def statistics_of(
 
 
 def _entries(runs: pd.DataFrame, manifest: Manifest) -> dict[str, Entry]:
-    """A shard of every problem: what it says of dimension and starts holds for all of the problem's."""
+    """Return a shard of every problem: what it says of dimension and starts holds for all of the problem's."""
     known = runs.drop_duplicates(PROBLEM)
     return dict(zip(known[PROBLEM].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
 
 
 def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A row per setting tried: problem, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
+    """Return a row per setting tried, with the columns problem, solver, tuning, loss, reported.
+
+    tuning : steps, or the loss that tuning goes by; reported : steps on the starts held out.
+    """
     groups, pairs = numbered_groups(runs)
     held_out: Mapping[tuple[str, str], float] = {}
     if "tuning_starts" in table.columns:
@@ -157,7 +160,7 @@ def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) ->
 
 
 def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
-    """The frames of a sweep's folder, all labelled; of an unfinished one what its shards give.
+    """Return the frames of a sweep's folder, all labelled; of an unfinished one what its shards give.
 
     `starts` asks for the coordinates of the starts too.
     """
@@ -178,7 +181,7 @@ def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
 
 
 def read_optional(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A table of the folder, empty where it has not been written yet."""
+    """Return a table of the folder, empty where it has not been written yet."""
     path = folder / f"{name}.csv"
     if not path.is_file():
         return pd.DataFrame(columns=list(columns))

@@ -43,7 +43,7 @@ class Frames:
 
 
 def create_folder(folder: Path, *, force: bool = False) -> Path:
-    """An empty folder for a result. An existing one is refused unless `force`, which replaces a result, never more."""
+    """Make an empty folder for a result; an existing one is refused unless `force`, which replaces only a result."""
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             if not force:
@@ -61,7 +61,7 @@ def create_folder(folder: Path, *, force: bool = False) -> Path:
 
 
 def free_name(parent: Path, name: str) -> str:
-    """`name`, or `name-2`, `name-3`, .. where a folder of that name is there already."""
+    """Return `name`, or `name-2`, `name-3`, .. where a folder of that name is there already."""
     if not (parent / name).exists():
         return name
     number = 2
@@ -85,7 +85,7 @@ def write_contours(folder: Path, contours: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def read_frames(folder: Path) -> Frames:
-    """The frames of a result folder; a `ResultError` says what is missing or damaged."""
+    """Return the frames of a result folder; a `ResultError` says what is missing or damaged."""
     import pandas as pd
 
     from gdbench.results.labels import label_curves, label_runs, label_table
@@ -129,7 +129,7 @@ def _require_columns(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `write_contours` wrote; nothing where the file is absent."""
+    """Read what `write_contours` wrote; nothing where the file is absent."""
     path = folder / "contours.npz"
     contours: dict[str, dict[str, Any]] = {}
     if not path.is_file():
@@ -148,7 +148,7 @@ def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def environment(more: Iterable[str] = ()) -> dict[str, Any]:
-    """What the numbers may depend on besides the configuration: versions (also of `more`), processor, platform."""
+    """Return what numbers depend on besides the configuration: versions (also of `more`), processor, platform."""
     from importlib.metadata import version
 
     packages = ("gdbench", "jax", "jaxlib", "numpy", "pandas", "matplotlib", "scipy", *sorted(more))

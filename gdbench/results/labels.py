@@ -61,7 +61,7 @@ def label_curves(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(runs: pd.DataFrame) -> dict[str, dict[str, dict[object, str]]]:
-    """By surface and column, how each value of a parameter that varies on this surface is written."""
+    """Return, by surface and column, how each value of a parameter that varies on this surface is written."""
     words: dict[str, dict[str, dict[object, str]]] = {}
     for column in parameters(runs):
         if len(runs[column].unique()) < 2:
@@ -75,7 +75,7 @@ def _words(runs: pd.DataFrame) -> dict[str, dict[str, dict[object, str]]]:
 
 
 def _distinct(values: list[object]) -> list[str]:
-    """The values as text, all different."""
+    """Write the values as text, all different."""
     for digits in range(6, 17):
         texts = [f"{value:.{digits}g}" if isinstance(value, float) else str(value) for value in values]
         if len(set(texts)) == len(values):
@@ -103,7 +103,7 @@ def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]])
 
 
 def plain(value: object) -> object:
-    """A cell as a float or as text, whichever type its column was read as: 3, 3.0 and "3" are one value."""
+    """Return a cell as a float or as text, whichever type its column was read as: 3, 3.0 and "3" are one value."""
     if isinstance(value, bool | np.bool_):
         return str(value)
     try:

@@ -9,7 +9,7 @@ from gdbench.columns import PROBLEM, hyperparameters
 from gdbench.results.codes import ABSENT, matching_codes
 from gdbench.results.statistics.medians import grouped_median
 
-# how the winner is chosen; printed under every table
+# The rule that chooses the winner is printed under every table.
 RULE = "most runs at the target, then fewest steps (median over starts), then lowest loss, then smaller rate"
 
 # the same where tuning goes by a loss
@@ -17,19 +17,19 @@ LOSS_RULE = "lowest {} (median over starts), then most runs at the target, then 
 
 METRICS = {"steps_to_target": "steps", "loss_final": "loss", "loss_best": "loss"}
 
-# what a score is made of
+# A score is made of these columns.
 SCORED = ("status", "steps_to_target", "loss_final", "loss_best")
 
 
 def rule(metric: str = "steps_to_target") -> str:
-    """The rule by which `metric` chooses, in words."""
+    """Return the rule by which `metric` chooses, in words."""
     return RULE if METRICS[metric] == "steps" else LOSS_RULE.format(metric.replace("_", " "))
 
 
 def score_groups(
     runs: pd.DataFrame, groups: np.ndarray, codes: np.ndarray, metric: str = "steps_to_target"
 ) -> pd.DataFrame:
-    """A row per group (a problem and solver) and setting, best first within each group by the rule of `metric`.
+    """Return a row per group (a problem and solver) and setting, best first within each group by the rule of `metric`.
 
     groups : `[runs]`, the number of a run's group; codes : `[runs]`, as `setting_codes` numbers them. Columns: group,
     setting (one of `codes`), reached : runs at the target, steps : their median over starts, a failed run counting as
@@ -44,7 +44,7 @@ def score_groups(
 
 
 def group_edges(rates: np.ndarray, groups: np.ndarray, codes: np.ndarray, scored: pd.DataFrame) -> dict[int, str]:
-    """By group of `scored`, the edge of the learning rates that its winner sits on: "low", "high" or "".
+    """Return, by group of `scored`, the edge of the learning rates that its winner sits on: "low", "high" or "".
 
     rates : `[runs]`, NaN where a run has none; groups, codes, scored : as `score_groups` takes and returns them.
     """
@@ -61,12 +61,12 @@ def group_edges(rates: np.ndarray, groups: np.ndarray, codes: np.ndarray, scored
 
 
 def _order(metric: str) -> list[str]:
-    """The columns of scores by which `metric` chooses, the first one first."""
+    """Return the columns of scores by which `metric` chooses, the first one first."""
     return ["reached", "steps", "loss"] if METRICS[metric] == "steps" else ["loss", "reached", "steps"]
 
 
 def _scores(runs: pd.DataFrame, codes: np.ndarray, metric: str) -> dict[str, np.ndarray]:
-    """What the runs of every code came to; `codes` are whole numbers from 0, and every one occurs."""
+    """Score the runs of every code; `codes` are whole numbers from 0, and every one occurs."""
     failed = runs["status"].isin(["diverged", "error"]).to_numpy()
     loss = pd.to_numeric(runs["loss_best" if metric == "loss_best" else "loss_final"]).to_numpy(float, na_value=np.inf)
     loss = np.where(failed | np.isnan(loss), np.inf, loss)

@@ -49,7 +49,7 @@ def table_of(
     tuning_steps = np.bincount(groups, runs["steps"].to_numpy(dtype=float, na_value=0.0) * tunes)
     used = {name: np.bincount(groups, runs[name].notna()) > 0 for name in settings}
     chosen, choosing = np.flatnonzero(won & reports), np.flatnonzero(won & tunes)
-    # of an unfinished sweep a problem may lack all runs that choose its settings, or all that are reported
+    # A problem of an unfinished sweep may lack all runs that choose its settings, or all that are reported
     present = np.unique(groups[chosen])
     choosing = choosing[np.isin(groups[choosing], present)]
     outcomes = _outcomes(runs.iloc[chosen], np.searchsorted(present, groups[chosen]))
@@ -75,14 +75,14 @@ def table_of(
 
 
 def numbered_groups(runs: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """The number `[runs]` of every run's problem and solver, by first appearance, and the names of both by number."""
+    """Number every run's problem and solver by first appearance, `[runs]`, and return the names of both by number."""
     groups, first = codes_by_appearance(runs, [PROBLEM, "solver"])
     names = runs[[PROBLEM, "solver"]].iloc[first].astype(str)
     return groups, list(zip(names[PROBLEM], names["solver"], strict=True))
 
 
 def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which runs choose the settings and which are reported, both `[runs]`: all, where a group holds out no starts.
+    """Find the runs that choose settings and those that are reported, `[runs]`: all where a group holds out no starts.
 
     groups : as `numbered_groups` gives them; held_out : by group, the number of starts before those held out.
     """
@@ -92,7 +92,7 @@ def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.nda
 
 
 def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
+    """Return `table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
     groups, pairs = numbered_groups(chosen)
     places = {pair: place for place, pair in enumerate(pairs)}
     rows = [places[pair] for pair in zip(table[PROBLEM], table["solver"], strict=True)]
@@ -100,7 +100,7 @@ def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame
 
 
 def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables as one, the settings right after the names."""
+    """Join tables, the settings right after the names."""
     return _in_order([row for part in parts for row in part.to_dict("records")])
 
 
@@ -114,7 +114,7 @@ def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
 
 
 def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
-    """What the runs at the chosen settings came to, a cell per group; every number of a group occurs."""
+    """Sum up the runs at the chosen settings, a cell per group; every number of a group occurs."""
     first = np.unique(groups, return_index=True)[1]
     found: dict[str, list[Any]] = {"starts": np.bincount(groups).tolist()}
     found["success"] = _shares(chosen["status"], groups).tolist()
@@ -133,13 +133,13 @@ def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
 
 
 def _median_score(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """By group, the median of scores, of which the larger are the better: a run without one counts as the worst."""
+    """Return the median of scores by group. The larger are the better: a run without one counts as the worst."""
     medians = grouped_median(np.where(np.isnan(scores), -np.inf, scores), groups)
     return np.where(np.bincount(groups, ~np.isnan(scores)) > 0, medians, np.nan)
 
 
 def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
-    """By group, the median of each rate over the runs that have one, a note on the rates, and the first message."""
+    """Return by group the median of each rate over the runs that have one, a note on them, and the first message."""
     count = int(groups.max()) + 1
     found: dict[str, list[Any]] = {}
     for name in RATES:
@@ -157,7 +157,7 @@ def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
 
 
 def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predicted: np.ndarray) -> list[str]:
-    """By group, the most frequent note of its runs where its rates need one; "" everywhere before runs have notes."""
+    """Return by group the most frequent note where its rates need one; "" everywhere before runs have notes."""
     count = len(observed)
     if "rate_note" not in chosen.columns:
         return [""] * count
@@ -175,12 +175,12 @@ def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predi
 
 
 def _shares(status: pd.Series, groups: np.ndarray) -> np.ndarray:
-    """The share of runs at the target, by group."""
+    """Return the share of runs at the target, by group."""
     return np.asarray(np.bincount(groups, (status == "reached").to_numpy()) / np.bincount(groups))
 
 
 def _statuses(status: pd.Series, groups: np.ndarray) -> list[str]:
-    """By group, the status of its runs, or how many have which, the most frequent one first."""
+    """Return by group the status of its runs, or how many have which, the most frequent one first."""
     counts: list[Counter[str]] = [Counter() for _ in range(int(groups.max()) + 1)]
     for group, name in zip(groups.tolist(), status.astype(str), strict=True):
         counts[group][name] += 1
@@ -191,7 +191,7 @@ def _statuses(status: pd.Series, groups: np.ndarray) -> list[str]:
 
 
 def _most_frequent(numbers: pd.Series, groups: np.ndarray) -> list[Any]:
-    """By group, the most frequent of `numbers`, the smallest of several; empty where there is none."""
+    """Return by group the most frequent of `numbers`, the smallest of several; empty where there is none."""
     pairs = pd.DataFrame({"group": groups, "number": _floats(numbers)}).value_counts(sort=False).reset_index()
     pairs = pairs.sort_values(["group", "count", "number"], ascending=[True, False, True]).drop_duplicates("group")
     found = dict(zip(pairs["group"].tolist(), pairs["number"].astype(int).tolist(), strict=True))
@@ -199,10 +199,10 @@ def _most_frequent(numbers: pd.Series, groups: np.ndarray) -> list[Any]:
 
 
 def _floats(column: pd.Series) -> np.ndarray:
-    """A column as floats `[runs]`, NaN where a cell is empty."""
+    """Return a column as floats `[runs]`, NaN where a cell is empty."""
     return column.to_numpy(dtype=float, na_value=np.nan)
 
 
 def _steps(column: pd.Series) -> np.ndarray:
-    """Steps `[runs]`, infinity where there are none."""
+    """Return steps `[runs]`, infinity where there are none."""
     return pd.to_numeric(column).to_numpy(dtype=float, na_value=np.inf)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+
+from gdbench.results.folder import Frames
 
 RATES = 10.0 ** np.arange(-3, 2.0)
 BUDGET = 300
@@ -136,7 +137,7 @@ def benchmark(
     solvers: tuple[str, ...],
     starts: int = 1,
     rate: float | None = None,
-) -> SimpleNamespace:
+) -> Frames:
     """Tune and run every solver on every surface, and lay the results out as a result folder does."""
     runs, table, paths, curves, contours = [], [], [], [], {}
     for name in surfaces:
@@ -197,7 +198,7 @@ def benchmark(
                 }
                 curves.append(pd.DataFrame(curve | {"loss": loss[kept], "gap": loss[kept] - surface.f_star}))
         contours[name] = contours_of(surface, drawn)
-    return SimpleNamespace(
+    return Frames(
         runs=pd.DataFrame(runs),
         table=pd.DataFrame(table),
         trajectory=pd.concat(paths, ignore_index=True),
@@ -206,10 +207,10 @@ def benchmark(
     )
 
 
-def part(frames: SimpleNamespace, *surfaces: str) -> SimpleNamespace:
+def part(frames: Frames, *surfaces: str) -> Frames:
     """The part of a result that belongs to some surfaces."""
     runs = frames.runs[frames.runs["surface"].isin(surfaces)]
-    return SimpleNamespace(
+    return Frames(
         runs=runs,
         table=frames.table[frames.table["surface"].isin(surfaces)],
         trajectory=frames.trajectory[frames.trajectory["run"].isin(runs["run"])],

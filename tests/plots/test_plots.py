@@ -6,7 +6,6 @@ import copy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -18,12 +17,13 @@ from matplotlib.text import Text
 
 from gdbench import plots
 from gdbench.plots import files, paths, sensitivity
+from gdbench.results.folder import Frames
 
 SOLVERS = ("sgd", "momentum", "adam")
 
 
 @pytest.fixture(scope="module")
-def course() -> SimpleNamespace:
+def course() -> Frames:
     return benchmark(tuple(SURFACES), SOLVERS)
 
 
@@ -284,7 +284,7 @@ def test_what_can_be_drawn_is_drawn_with_a_note(course, figures, tmp_path, damag
 
 def test_an_empty_result_draws_nothing(tmp_path):
     empty = pd.DataFrame()
-    frames = SimpleNamespace(runs=empty, table=empty, trajectory=empty, curves=empty, contours={})
+    frames = Frames(runs=empty, table=empty, trajectory=empty, curves=empty, contours={})
     assert plots.draw(frames, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 

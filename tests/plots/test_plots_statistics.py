@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +11,7 @@ from matplotlib.text import Text
 
 from gdbench import plots
 from gdbench.plots import ecdf, profile, style, tuning
+from gdbench.results.folder import Frames
 from gdbench.results.statistics import expected_best_by_problem, summaries
 
 INF = np.inf
@@ -180,7 +179,7 @@ def test_all_are_drawn_with_a_result_that_has_summaries():
     runs, empty = chosen(3, 2), pd.DataFrame()
     found = summaries(runs, dict.fromkeys(runs["problem"], 2), resamples=10)
     found["expected_best"] = expected_best_by_problem(trials(3, 2))
-    frames = SimpleNamespace(runs=empty, table=table_of(runs), trajectory=empty, curves=empty, contours={})
+    frames = Frames(runs=empty, table=table_of(runs), trajectory=empty, curves=empty, contours={})
     assert "ecdf.png" not in plots.figures(frames)
     frames.summaries = found
     assert {"profile.png", "data_profile.png", "ecdf.png", "tuning.png"} <= {*plots.figures(frames)}

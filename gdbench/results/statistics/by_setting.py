@@ -12,28 +12,28 @@ from gdbench.results.codes import codes_by_appearance
 from gdbench.results.statistics.columns import floats
 from gdbench.results.statistics.medians import quantile, sorted_groups
 
-# how a run can fail, in the order in which a tie is decided
+# The ways in which a run can fail, in the order in which a tie is decided.
 FAILURES = ("diverged", "stationary", "budget", "error", "stopped")
 
 
 def swept(runs: pd.DataFrame) -> list[str]:
-    """The hyperparameters that differ between runs."""
+    """Return the hyperparameters that differ between runs."""
     return [name for name in hyperparameters(runs) if len(runs[name].unique()) > 1]
 
 
 def schedules(runs: pd.DataFrame) -> list[str]:
-    """The columns that hold the kind of a hyperparameter's schedule."""
+    """Return the columns that hold the kind of a hyperparameter's schedule."""
     return [name for name in hyperparameters(runs) if name.endswith(SCHEDULE)]
 
 
 def scheduled(runs: pd.DataFrame) -> np.ndarray:
-    """Which rows have a hyperparameter that changes from step to step, where theory of fixed ones says nothing."""
+    """Find which rows have a hyperparameter that changes from step to step, where theory of fixed ones says nothing."""
     changing = [runs[name].notna() & (runs[name] != "constant") for name in schedules(runs)]
     return np.any(changing, axis=0) if changing else np.zeros(len(runs), dtype=bool)
 
 
 def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
-    """The distinct finite numbers of a column, ascending; none where it holds words or truth values."""
+    """Return the distinct finite numbers of a column, ascending; none where it holds words or truth values."""
     distinct = runs[column].dropna().unique()
     if any(isinstance(value, str | bool | np.bool_) for value in distinct[:1]):
         return np.empty(0)
@@ -42,7 +42,7 @@ def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """A row for each combination of `keys` that occurs, in the order of its first run; a failed run is infinite.
+    """Return a row for each combination of `keys` that occurs, in the order of its first run; a failed run is infinite.
 
     Beside the keys: median, quartile_1, quartile_3 of the steps to the target over all runs there; fastest, slowest of
     those that reached it (NaN where none did); starts, the number of runs; failed, the share of failures, and how most
@@ -70,6 +70,6 @@ def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def best_of(points: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Of the settings that share `keys`, the one with the lowest median, then the fewest failures and divergences."""
+    """Choose, of settings that share `keys`, the one of lowest median, then of fewest failures and divergences."""
     ranked = points.sort_values(["median", "failed", "lost"], kind="stable").drop_duplicates(list(keys))
     return ranked.sort_index().reset_index(drop=True)

@@ -22,7 +22,7 @@ from gdbench.results.statistics.profiles import (
 from gdbench.results.statistics.resampling import band, resampled_counts, resampled_medians
 from gdbench.results.statistics.runtimes import expected_running_times, hit_counts
 
-# of one solver's curve: break points where there are few, and as many log-spaced places, where bands change too
+# A curve has its break points where there are few, and as many log-spaced places, where bands change too.
 MOST_POINTS = 120
 # draws of which the ladder is summed up together: 1,024 x 17 solvers x 120 steps are 8 MB
 RUNS_AT_ONCE = 1024
@@ -54,7 +54,7 @@ def summaries(
     confidence: float = 0.95,
     reference: str | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Profiles, ECDF, ERT and scores of the runs at each solver's chosen settings; an empty dict where there are none.
+    """Return profiles, ECDF, ERT and scores of the runs at each solver's chosen settings; nothing where there are none.
 
     profile : solver, ratio, share, low, high. A problem's time is the median of steps to the target over its runs.
     data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[problem] + 1`.
@@ -81,7 +81,7 @@ def summaries(
         resampled_counts(int(draws), resamples if runs.draws.max() > 1 else 0, seed, str(name))
         for name, draws in zip(runs.problems, runs.draws, strict=True)
     ]
-    # from here on: axis 0 holds the estimate and then the resamples
+    # Axis 0 holds the estimate and then the resamples.
     times = _times(runs.hits, runs, counts)
     costs = _times(np.where(np.isfinite(runs.hits), runs.evaluations, np.inf), runs, counts)
     ratios, budgets = performance_ratios(times), np.maximum(costs, 1.0) / units[:, None]
@@ -99,7 +99,7 @@ def summaries(
 
 
 def outcomes(chosen: pd.DataFrame) -> Outcomes:
-    """The rows of `chosen` as arrays, problems and solvers in the order in which they first appear."""
+    """Lay out the rows of `chosen` as arrays, problems and solvers in the order in which they first appear."""
     problem, problems = pd.factorize(chosen[PROBLEM])
     solver, solvers = pd.factorize(chosen["solver"])
     keys = pd.DataFrame({"problem": problem, "start": floats(chosen, "start"), "seed": floats(chosen, "seed")}).fillna(
@@ -132,7 +132,7 @@ def outcomes(chosen: pd.DataFrame) -> Outcomes:
 
 
 def abscissae(values: np.ndarray) -> np.ndarray:
-    """Where a curve that jumps at `values` is given: at the finite ones, or log-spaced among them, and in between."""
+    """Choose where to give a curve that jumps at `values`: at the finite ones or log-spaced ones, and in between."""
     breaks = np.unique(values[np.isfinite(values)])
     if len(breaks) < 2:
         return breaks
@@ -143,13 +143,13 @@ def abscissae(values: np.ndarray) -> np.ndarray:
 
 
 def _times(values: np.ndarray, runs: Outcomes, counts: list[np.ndarray]) -> np.ndarray:
-    """The median over a problem's draws in every resample, `[resamples, problems, solvers]`."""
+    """Return the median over a problem's draws in every resample, `[resamples, problems, solvers]`."""
     each = zip(values, runs.draws, counts, strict=True)
     return np.stack([resampled_medians(own[:, :draws], drawn) for own, draws, drawn in each], axis=1)
 
 
 def _ladder_shares(runs: Outcomes, counts: list[np.ndarray], at: np.ndarray) -> np.ndarray:
-    """The runtime ECDF in every resample, `[resamples, steps, solvers]`."""
+    """Return the runtime ECDF in every resample, `[resamples, steps, solvers]`."""
     solvers, targets = len(runs.solvers), runs.ladder.shape[-1]
     total = np.zeros((counts[0].shape[1], solvers * len(at)))
     for draws in np.unique(runs.draws):
@@ -164,7 +164,7 @@ def _ladder_shares(runs: Outcomes, counts: list[np.ndarray], at: np.ndarray) -> 
 
 
 def _curves(solvers: pd.Index, axis: str, at: np.ndarray, shares: np.ndarray, confidence: float) -> pd.DataFrame:
-    """Shares `[resamples, a, solvers]` as rows: solver, `axis`, share, low, high."""
+    """Return shares `[resamples, a, solvers]` as rows: solver, `axis`, share, low, high."""
     low, high = band(shares, confidence)
     columns = {"solver": np.repeat(solvers.to_numpy(), len(at)), axis: np.tile(at, len(solvers))}
     frame = pd.DataFrame(columns | {"share": shares[0].T.ravel(), "low": low.T.ravel(), "high": high.T.ravel()})
@@ -173,7 +173,7 @@ def _curves(solvers: pd.Index, axis: str, at: np.ndarray, shares: np.ndarray, co
 
 
 def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) -> pd.DataFrame:
-    """The frame `ert`."""
+    """Return the frame `ert`."""
     reached = np.isfinite(runs.hits)
     parts = []
     for i, (draws, drawn) in enumerate(zip(runs.draws, counts, strict=True)):
@@ -194,7 +194,7 @@ def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) 
 def _scores(
     solvers: pd.Index, times: np.ndarray, ratios: np.ndarray, confidence: float, reference: str | None
 ) -> pd.DataFrame:
-    """The frame `scores`."""
+    """Return the frame `scores`."""
     scores = algoperf_scores(ratios)
     chosen = reference_of([str(name) for name in solvers], scores[0], reference)
     speed, problems = speedups(times, chosen)
