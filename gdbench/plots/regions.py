@@ -19,8 +19,8 @@ from gdbench.plots.style import INK, MUTED, PANELS, note, page, set_ticks, sheet
 
 # The keys of a surface's landscape that are about its regions begin so.
 PREFIX = "regions."
-# One colour for each class. Purple and gold stay apart in all kinds of colour vision and in grey; the closest two of all
-# eight are 27 apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have
+# One colour for each class. Purple and gold stay apart in all kinds of colour vision and in grey; the closest two of
+# all eight are 27 apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have
 # others.
 CLASSES = ("#5b3a9e", "#c79a00", "#3aa59a", "#610505", "#ae94f9", "#67325a", "#d14747", "#2559f4")
 # The strength of a class's colour where the model is no surer than a guess, and where it is certain.
@@ -171,6 +171,6 @@ def shades(chances: np.ndarray) -> np.ndarray:
 
 
 def leads(chances: np.ndarray) -> list[np.ndarray]:
-    """Return how much likelier each class is than the others, `[gv, gu]`; 0 on its boundary. Of two, one says it all."""
+    """Return how much likelier each class is than the others, `[gv, gu]`; 0 on its boundary. Of two, one is enough."""
     found = [chances[i] - np.delete(chances, i, axis=0).max(axis=0) for i in range(len(chances))]
     return found[1:] if len(found) == 2 else found
