@@ -1,4 +1,4 @@
-"""Format numbers for people."""
+"""Format numbers for people: `number` and `whole` for a terminal, `human` and `short` for pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def number(value: object, digits: int = 4) -> str:
-    """A number as a person writes it: 444, 40 012, 0.0198, 2.1e-07; nothing for what does not apply."""
+    """Write a number for a terminal: 444, 40 012, 0.0198, 2.1e-07; nothing for what does not apply."""
     if value is None or value is pd.NA:
         return ""
     real = float(value)  # type: ignore[arg-type]
@@ -17,7 +17,7 @@ def number(value: object, digits: int = 4) -> str:
         return ""
     if math.isinf(real):
         return "∞" if real > 0 else "-∞"
-    # from a thousand on, four digits are a whole number
+    # four digits of a thousand or more are a whole number
     whole = real == int(real) or abs(real) >= 10 ** (digits - 1)
     if whole and abs(real) < 1e6:
         return f"{real:,.0f}".replace(",", " ")
@@ -25,17 +25,13 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def whole(count: float | np.integer) -> str:
-    """A count with its thousands apart: 1 048 576."""
-    return f"{count:,.0f}".replace(",", " ")
-
-
-def many(count: int) -> str:
-    """A count in words that stay short: 12 345, 1.2e+30."""
-    return f"{count:,}".replace(",", " ") if count < 10**12 else f"{float(min(count, 10**300)):.2g}"
+    """Write a count with its thousands apart: 1 048 576; one of more than twelve digits as 1.2e+30."""
+    # an int may be larger than any float
+    return f"{count:,.0f}".replace(",", " ") if count < 10**12 else f"{float(min(count, 10**300)):.2g}"
 
 
 def speed(rate: float) -> str:
-    """A rate with its thousand's prefix: 412 M, 87 k."""
+    """Write a rate with its thousand's prefix: 412 M, 87 k."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if rate >= 0.9995 * size:  # what three digits round up to the unit
             return f"{rate / size:.3g}{unit}"
@@ -43,7 +39,7 @@ def speed(rate: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A span of time: 42 s, 3 min 10 s, 2 h 5 min."""
+    """Write a span of time: 42 s, 3 min 10 s, 2 h 5 min."""
     left = round(seconds)
     if left < 60:
         return f"{left} s"
@@ -53,7 +49,7 @@ def clock(seconds: float) -> str:
 
 
 def human(number: float, digits: int = 3) -> str:
-    """A number as people write it: 0.01, 1e-4, 137, 10 000, 2.5e7."""
+    """Write a number for a picture: 0.01, 1e-4, 137, 10 000, 2.5e7."""
     number = float(number)
     if math.isnan(number):
         return "unknown"
@@ -73,6 +69,15 @@ def human(number: float, digits: int = 3) -> str:
     return "−" + text if number < 0 else text
 
 
+def short(steps: float) -> str:
+    """Write steps for a picture in at most five signs: 137, 2 310, 41.5k, 137k, 2.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if steps >= size:
+            unit = size if letter != "k" else 1e3
+            return f"{human(float(f'{steps / unit:.3g}'))}{letter}"
+    return human(round(steps, 1) if steps < 100 else round(steps))
+
+
 def count(number: float, noun: str = "step") -> str:
-    """`1 step`, `10 000 steps`."""
+    """Write a number of things for a picture: `1 step`, `10 000 steps`."""
     return f"{human(number)} {noun}" + ("" if number == 1 else "s")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from gdbench.columns import AT, TAKEN
 from gdbench.errors import UsageError, unknown
 
 T = TypeVar("T")
@@ -75,16 +76,9 @@ class Registry(Generic[T]):
 
 
 # what a plug-in cannot call its own settings, and why: a column or key of that name exists already
-_COLUMNS = (
-    "run surface solver start seed status steps steps_to_target loss_start loss_final loss_best gap distance grad_norm "
-    "minimum value_evals grad_evals hess_evals rate_observed rate_predicted condition_number fingerprint message "
-    "held_out_loss held_out_step train_r2 test_r2 train_accuracy test_accuracy tuned trials tuning_runs tuning_steps "
-    "tuning_edge tuning_starts tuning_success tuning_steps_to_target starts success rate_note"
-).split()
-
 RESERVED = {
     "solver": {
-        **dict.fromkeys(_COLUMNS, "a column of every result"),
+        **dict.fromkeys(TAKEN, "a column of every result"),
         **dict.fromkeys(("self", "oracle", "x", "state"), "an argument of every step"),
     },
     "surface": {
@@ -102,7 +96,7 @@ RESERVED = {
 def refuse_reserved(kind: str, thing: str, names: Iterable[str]) -> None:
     """Raise `UsageError` if a setting of the solver or surface `thing` has a name that means something else here."""
     for name in names:
-        why = "a column of every result" if name.startswith("steps_at_") else RESERVED[kind].get(name)
+        why = "a column of every result" if name.startswith(AT) else RESERVED[kind].get(name)
         if why is not None:
             raise UsageError(f"{kind} '{thing}': its setting '{name}' needs another name; '{name}' is {why}")
 

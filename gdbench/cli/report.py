@@ -51,7 +51,7 @@ def report(frames: Frames, plan: Plan | None = None, *, json: bool) -> None:
         console.show(f".. and {len(frames.table) - MOST_ROWS} more rows in table.csv")
     console.show("")
     scores = frames.summaries.get("scores")
-    if scores is not None and len(scores) > 1 and len(frames.table["surface"].unique()) > 1:
+    if scores is not None and len(scores) > 1 and len(frames.table["problem"].unique()) > 1:
         console.show(tables.scores_table(scores))
         console.show("")
     tell_findings(frames.table)
@@ -72,10 +72,10 @@ def tell_findings(table: pd.DataFrame) -> None:
     """Print what the table shows, in one line for each of a few surfaces."""
     from gdbench.results.findings import finding
 
-    if len(table) < 2 or table["solver"].nunique() < 2 or table["surface"].nunique() > MOST_FINDINGS:
+    if len(table) < 2 or table["solver"].nunique() < 2 or table["problem"].nunique() > MOST_FINDINGS:
         return
-    for surface, rows in table.groupby("surface", observed=True, sort=False):
-        console.show(f"{surface}: {finding(rows)}.")
+    for problem, rows in table.groupby("problem", observed=True, sort=False):
+        console.show(f"{problem}: {finding(rows)}.")
     console.show("")
 
 

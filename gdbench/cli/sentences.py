@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import number, whole
 from gdbench.results.selection import rule
 
@@ -17,19 +18,19 @@ MOST_EDGES = 12
 
 
 def condition_sentences(table: pd.DataFrame) -> list[str]:
-    """The condition numbers, which are why one surface takes longer than another; in one line."""
-    known = table.drop_duplicates("surface").dropna(subset=["condition_number"])
+    """List the condition numbers, which are why one surface takes longer than another, in one line."""
+    known = table.drop_duplicates(PROBLEM).dropna(subset=["condition_number"])
     if not len(known):
         return []
     if len(known) > MOST_CONDITIONS:
         low, high = known["condition_number"].min(), known["condition_number"].max()
         return [f"Condition number at the minimum: {number(low)} to {number(high)} on {len(known)} surfaces."]
-    pairs = [f"{row.surface} {number(row.condition_number)}" for row in known.itertuples()]
+    pairs = [f"{row.problem} {number(row.condition_number)}" for row in known.itertuples()]
     return [f"Condition number at the minimum: {', '.join(pairs)}."]
 
 
 def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps: Sequence[object]) -> str:
-    """The target in words; where it is swept, the values."""
+    """Say the target; where it is swept, its values."""
     if len(rtol) == len(atol) == len(steps) == 1:
         return target_sentence(float(rtol[0]), float(atol[0]), int(steps[0]))  # type: ignore[arg-type, call-overload]
     swept = [
@@ -39,13 +40,13 @@ def sweep_target_sentence(rtol: Sequence[object], atol: Sequence[object], steps:
 
 
 def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> list[str]:
-    """What `reached` means where no lowest loss says it; `goals` in words by surface, whose name problems begin with.
+    """Say what `reached` means where no lowest loss says it; `goals` in words by surface.
 
     Where neither a goal nor the minimum is known, that nothing there can be reached.
     """
     said = [f"On {name} `reached` means: {goal}." for name, goal in goals.items() if goal]
-    ran = table[(table["status"] != "error") & ~table["surface"].astype(str).str.partition(" ")[0].isin(goals)]
-    without = ran.groupby("surface", observed=True, sort=False)["gap"].agg(lambda gaps: bool(gaps.isna().all()))
+    ran = table[(table["status"] != "error") & ~table["surface"].isin(goals)]
+    without = ran.groupby(PROBLEM, observed=True, sort=False)["gap"].agg(lambda gaps: bool(gaps.isna().all()))
     names = [str(name) for name, unknown in without.items() if unknown]
     if names:
         shown = ", ".join(names[:MOST_CONDITIONS]) + (" .." if len(names) > MOST_CONDITIONS else "")
@@ -56,7 +57,7 @@ def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> lis
 def budget_sentence(
     table: pd.DataFrame, metric: str = "steps_to_target", trial: str = "learning rate", each: str = "start"
 ) -> str:
-    """What tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
+    """Say what tuning cost, how the winner was chosen, and whether it sits on the edge of its grid.
 
     `trial` is what was tried, `each` what it was tried on.
     """
@@ -67,7 +68,7 @@ def budget_sentence(
     owner = f"every solver but {', '.join(dict.fromkeys(fixed['solver']))}" if len(fixed) else "every solver"
     held_out = "tuning_starts" in table.columns
     trials, runs = tuned["trials"], tuned["tuning_runs"]
-    unequal = tuned.groupby("surface", observed=True)[["trials", "tuning_runs"]].nunique().gt(1).to_numpy().any()
+    unequal = tuned.groupby(PROBLEM, observed=True)[["trials", "tuning_runs"]].nunique().gt(1).to_numpy().any()
     if unequal:
         words = f"Tuning budget of {owner}, NOT equal: {whole(runs.min())} to {whole(runs.max())} runs on a surface"
     elif trials.min() == trials.max() and runs.min() == runs.max():
@@ -83,7 +84,7 @@ def budget_sentence(
     words += f" Steps computed in all: {whole(table['tuning_steps'].sum())}."
     edges = tuned[tuned["tuning_edge"].fillna("") != ""]
     if len(edges):
-        pairs = [f"{row.solver} on {row.surface}" for row in edges.itertuples()]
+        pairs = [f"{row.solver} on {row.problem}" for row in edges.itertuples()]
         names = ", ".join(pairs[:MOST_EDGES]) + (f" and {len(pairs) - MOST_EDGES} more" * (len(pairs) > MOST_EDGES))
         words += f" The best rate sits on the edge of the grid (marked < or >) for {names}: widen the grid"
         words += " (--rates, `rates` in a file)."
@@ -91,7 +92,7 @@ def budget_sentence(
 
 
 def target_sentence(rtol: float, atol: float, steps: int) -> str:
-    """The target in words."""
+    """Say the target in words."""
     parts = [f"{rtol:g} × the gap at the start"] if rtol else []
     parts += [f"{atol:g}"] if atol or not rtol else []
     return f"Target: loss - f* <= {' + '.join(parts)}, within {number(steps)} steps."

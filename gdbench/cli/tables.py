@@ -12,13 +12,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from gdbench.columns import PROBLEM, SCHEDULE
 from gdbench.formatting import number
 from gdbench.results.verdicts import APART, BETTER, DIFFERS, SAME, UNKNOWN, WORSE
 from gdbench.spec.schedules import KINDS
 from gdbench.theory.drift import DRIFTS
-
-# the end of a column that holds the kind of a hyperparameter's schedule
-SCHEDULE = ".schedule"
 
 SCORE_NAMES = {"test_r2": "test R²", "test_accuracy": "test accuracy"}
 
@@ -33,7 +31,7 @@ STATUS_STYLES = {
 
 
 def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None = None) -> Table:
-    """The table of a result: a heading for every surface, then each solver's rate, outcome and convergence.
+    """Lay out the table of a result: a heading for every problem, then each solver's rate, outcome and convergence.
 
     `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown, and
     every schedule. A sign behind rates that differ leads to the reason under the table.
@@ -49,17 +47,17 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     names += [SCORE_NAMES[name] for name in scores]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
-        # of a row that is too wide the settings take a second line, rather than cut a number
+        # the settings of a row that is too wide take a second line, rather than cut a number
         shown.add_column(name, justify="left" if left else "right", no_wrap=name != "settings")
     signs = _signs(table)
     if signs:
         shown.add_column("", no_wrap=True)
         lines = ["", "Why the rates differ, or one is missing:", *(f"  {signs[text]} {text}" for text in signs)]
         shown.caption, shown.caption_justify, shown.caption_style = "\n".join(lines), "left", "none"
-    for index, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
+    for index, (problem, rows) in enumerate(table.groupby(PROBLEM, sort=False)):
         if index:
             shown.add_row()
-        shown.add_row(Text(str(surface), style="bold"))
+        shown.add_row(Text(str(problem), style="bold"))
         for _, row in rows.iterrows():
             edge = {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), "")
             steps = row["steps_to_target"]
@@ -81,7 +79,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
 
 
 def _signs(table: pd.DataFrame) -> dict[str, str]:
-    """A raised number for every note on the rates, in the order of the rows; a table of old has none."""
+    """Give a raised number to every note on the rates, in the order of the rows; a table of old has none."""
     if "rate_note" not in table.columns:
         return {}
     notes = dict.fromkeys(str(text) for text in table["rate_note"].fillna("") if text)
@@ -90,7 +88,7 @@ def _signs(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _tuning(row: pd.Series) -> str:
-    """Steps and share of success on the starts that the settings were chosen on."""
+    """Write steps and share of success on the starts that the settings were chosen on."""
     steps = row["tuning_steps_to_target"]
     if pd.isna(steps):
         return ""
@@ -99,7 +97,7 @@ def _tuning(row: pd.Series) -> str:
 
 
 def _settings(row: pd.Series, names: Sequence[str]) -> str:
-    """Schedules, then other hyperparameters with their values: `momentum 0.5 linear, end_value 0.9, eps 1e-08`."""
+    """List schedules, then other hyperparameters with values: `momentum 0.5 linear, end_value 0.9, eps 1e-08`."""
     kinds = [name for name in row.index if name.endswith(SCHEDULE) and not pd.isna(row[name])]
     scheduled = sorted((name.removesuffix(SCHEDULE) for name in kinds), key=lambda name: name != "learning_rate")
     shown = [words for name in scheduled for words in _schedule(row, name, names)]
@@ -113,7 +111,7 @@ def _settings(row: pd.Series, names: Sequence[str]) -> str:
 
 
 def _schedule(row: pd.Series, name: str, swept: Sequence[str]) -> list[str]:
-    """A hyperparameter's schedule, its base unless a column of its own has it, and the numbers that were chosen."""
+    """List a hyperparameter's schedule, its base unless a column of its own has it, and the numbers chosen."""
     kind = str(row[f"{name}{SCHEDULE}"])
     shown = [f"{name} {kind}" if name == "learning_rate" else f"{name} {number(row[name])} {kind}"]
     usual = KINDS.get(kind, {})
@@ -136,7 +134,7 @@ def _outcome(status: str, minimum: object, message: str) -> Text:
 
 
 def scores_table(scores: pd.DataFrame) -> Table:
-    """Solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
+    """Lay out solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     reference = str(scores["reference"].iloc[0])
     names = ("solver", "solved", "score", f"speed against {reference}, where both arrive")
@@ -153,7 +151,7 @@ def scores_table(scores: pd.DataFrame) -> Table:
 
 
 def _with_band(value: float, low: float, high: float) -> str:
-    """A statistic with its bootstrap band."""
+    """Write a statistic with its bootstrap band."""
     if math.isnan(value):
         return ""
     band = f" ({number(low, 3)} to {number(high, 3)})" if not (math.isnan(low) or low == high) else ""
@@ -164,7 +162,7 @@ VERDICT_STYLES = {WORSE: "bold red", BETTER: "green", DIFFERS: "yellow", UNKNOWN
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
-    """The rows, a heading for every surface: both sides' figures, the ratio of steps with its interval, the verdict.
+    """Lay out a comparison, a heading for every problem: both sides' figures, the ratio of steps, the verdict.
 
     The final gaps stand in the verdict, where the median run of a side did not reach the target.
     """
@@ -172,10 +170,10 @@ def comparison_table(frame: pd.DataFrame) -> Table:
     for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
         shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
     shown.add_column("verdict on b", min_width=12)
-    for index, (surface, rows) in enumerate(frame.groupby("surface", sort=False)):
+    for index, (problem, rows) in enumerate(frame.groupby(PROBLEM, sort=False)):
         if index:
             shown.add_row()
-        shown.add_row(Text(str(surface), style="bold"))
+        shown.add_row(Text(str(problem), style="bold"))
         for row in rows.to_dict("records"):
             interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
             shown.add_row(
@@ -210,7 +208,7 @@ def _verdict_cell(row: Mapping[Hashable, Any]) -> Text:
 
 
 def influence_table(influence: Mapping[str, Any]) -> Table:
-    """`influence_of` for the terminal."""
+    """Lay out what `influence_of` returns."""
     inputs, targets = (", ".join(f"{value:g}" for value in values) for values in influence["example"].values())
     title = f"How {influence['weight']} moves E at the start, on the example {inputs} → {targets}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")

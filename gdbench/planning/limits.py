@@ -19,7 +19,7 @@ from gdbench.engine.carry import DRAWN
 from gdbench.engine.lane_count import lane_count
 from gdbench.engine.step import Step
 from gdbench.errors import SpecError, UsageError
-from gdbench.formatting import many
+from gdbench.formatting import whole
 from gdbench.planning.axis_values import Setting
 from gdbench.planning.conditions import CONDITIONS
 from gdbench.planning.run_grid import RunGrid
@@ -74,7 +74,7 @@ def require_few(
         problems *= math.prod(len(axis) for axis in (spec.noise, spec.noise_decay) if axis is not None)
         if problems > MOST_PROBLEMS:
             raise UsageError(
-                f"surface '{surface.name}' at {many(problems)} settings is more than {many(MOST_PROBLEMS)}: shorten "
+                f"surface '{surface.name}' at {whole(problems)} settings is more than {whole(MOST_PROBLEMS)}: shorten "
                 "an axis of its parameters, or of noise"
             )
         starts = count_starts(surface, spec)
@@ -82,8 +82,8 @@ def require_few(
         numbers += starts * weights
         if numbers > MOST_NUMBERS:
             raise SpecError(
-                f"surface '{surface.name}': {many(starts)} start{'s' if starts > 1 else ''} of {most:g} "
-                f"weights; all starts together may have {many(MOST_NUMBERS)} numbers",
+                f"surface '{surface.name}': {whole(starts)} start{'s' if starts > 1 else ''} of {most:g} "
+                f"weights; all starts together may have {whole(MOST_NUMBERS)} numbers",
                 _path_of_starts(spec, surface, settings),
             )
         block = spec.surface.get(surface.name, {})
@@ -93,11 +93,11 @@ def require_few(
         runs += variants * problems * points * starts * len(spec.seed_list)
     if programs > MOST_PROGRAMS:
         raise UsageError(
-            f"{many(programs)} programs to compile are more than {many(MOST_PROGRAMS)}: shorten an axis of steps, "
+            f"{whole(programs)} programs to compile are more than {whole(MOST_PROGRAMS)}: shorten an axis of steps, "
             "rtol, atol, gtol, batch_size, a dimension or another option that is compiled in"
         )
     if runs > MOST_RUNS:
-        raise UsageError(f"{many(runs)} runs are more than {many(MOST_RUNS)}: shorten an axis")
+        raise UsageError(f"{whole(runs)} runs are more than {whole(MOST_RUNS)}: shorten an axis")
 
 
 def _combinations(settings: Settings, names: Collection[str]) -> int:
@@ -154,10 +154,10 @@ def require_memory(grids: Sequence[RunGrid]) -> None:
             continue
         paths = path_bytes(grid)
         if paths > LIMIT:
-            drawn = f"{many(min(DRAWN, len(grid.starts)))} paths" if len(grid.starts) > 1 else "a path"
+            drawn = f"{whole(min(DRAWN, len(grid.starts)))} paths" if len(grid.starts) > 1 else "a path"
             raise UsageError(
-                f"surface '{surface.name}': {drawn} of {many(grid.conditions.steps)} steps of "
-                f"{many(surface.dimension)} weights would take about {_gibibytes(paths)} of memory, and "
+                f"surface '{surface.name}': {drawn} of {whole(grid.conditions.steps)} steps of "
+                f"{whole(surface.dimension)} weights would take about {_gibibytes(paths)} of memory, and "
                 f"{_gibibytes(LIMIT)} is the most: give fewer steps, starts or weights"
             )
         if surface not in loss_numbers:
@@ -172,8 +172,8 @@ def require_memory(grids: Sequence[RunGrid]) -> None:
             if step > 2 * 8 * loss_numbers[surface]:
                 fewer = f"another solver, for this one passes over all examples many times at once, or {fewer}"
             raise UsageError(
-                f"surface '{surface.name}': a step of solver '{grid.solver.name}' on {many(len(surface.data[0]))} "
-                f"examples with {many(surface.dimension)} weights would take about {_gibibytes(step)} of memory, and "
+                f"surface '{surface.name}': a step of solver '{grid.solver.name}' on {whole(len(surface.data[0]))} "
+                f"examples with {whole(surface.dimension)} weights would take about {_gibibytes(step)} of memory, and "
                 f"{_gibibytes(LIMIT)} is the most: give {fewer}"
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,27 +26,11 @@ from gdbench.plots import (
 )
 from gdbench.plots.files import save
 from gdbench.plots.style import look
-
-
-class Frames(Protocol):
-    """What the pictures are drawn from; the frames are those that a result folder holds.
-
-    `contours` maps a surface to its frame: `dimension`, `kind` (plane, line, pca or none), `u` `[gu]`, `v` `[gv]`,
-    `loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
-    `eigenvalues` `[n]` of the Hessian at the first minimiser (empty where unknown), and for pca `origin` `[n]`,
-    `axes` `[2, n]`, `share` `[2]`; of more than two weights the same of a random plane, as `random_NAME`. Keys that
-    begin with `regions.` are those of `gdbench.surfaces.decision_regions.regions_of`.
-    """
-
-    runs: pd.DataFrame
-    table: pd.DataFrame
-    trajectory: pd.DataFrame
-    curves: pd.DataFrame
-    contours: dict[str, dict[str, Any]]
+from gdbench.results.folder import Frames
 
 
 def figures(frames: Frames) -> dict[str, Figure]:
-    """The pictures by file name, as `draw` writes them."""
+    """Draw the pictures by file name, as `draw` writes them."""
     with look(), np.errstate(all="ignore"):
         return dict(_figures(frames))
 
@@ -80,9 +64,9 @@ def draw_surface(
 
 
 def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tuple[str, Figure]]:
-    """One figure at a time: dozens of surfaces would otherwise wait in memory together."""
+    """Yield one figure at a time: dozens of surfaces would otherwise wait in memory together."""
     # an unfinished sweep has no paths yet: empty pictures would say that there is nothing to see
-    if len(frames.trajectory) or not getattr(frames, "summaries", {}):
+    if len(frames.trajectory) or not frames.summaries:
         yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from plane.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from convergence.figures(frames.runs, frames.table, frames.curves)
@@ -92,7 +76,6 @@ def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tu
     yield from sensitivity.figures(frames.runs, frames.table, frames.contours)
     yield from heatmap.figures(frames.runs, frames.table, frames.contours, axes)
     yield from grid.figures(frames.table)
-    summaries = getattr(frames, "summaries", {})
-    yield from profile.figures(frames.table, summaries)
-    yield from ecdf.figures(frames.table, summaries)
-    yield from tuning.figures(summaries.get("expected_best", pd.DataFrame()))
+    yield from profile.figures(frames.table, frames.summaries)
+    yield from ecdf.figures(frames.table, frames.summaries)
+    yield from tuning.figures(frames.summaries.get("expected_best", pd.DataFrame()))

@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from gdbench.columns import PROBLEM
 from gdbench.errors import UsageError, unknown
 from gdbench.formatting import human
 from gdbench.plots.contours import Ground, draw_ground
 from gdbench.plots.paths import CROWD, Track, exit_of, inside, leaves, pulled_in, scenes_of, solvers_of
 from gdbench.plots.style import INK, handle, in_order, look, names, page, style_of
 from gdbench.plots.trajectory import signs
+from gdbench.results.folder import Frames
 
 MOST_PANELS = 12  # more side by side are too small to follow
 DPI = 80  # of a picture that moves: half the pixels of a still, and a quarter of its bytes
@@ -30,7 +32,7 @@ SLOW = 12  # up to so many steps all go by at one speed
 
 
 def pace(last: float, frames: int) -> np.ndarray:
-    """The step, with its fraction, that each of `frames` shows, from 0 to `last`.
+    """Return the step, with its fraction, that each of `frames` shows, from 0 to `last`.
 
     Up to SLOW steps evenly, else log-spaced from the first step on, `(1 + last)^t - 1` for t from 0 to 1: the first ten
     steps take as long as the last nine tenths.
@@ -55,7 +57,7 @@ class Walker:
 
     @staticmethod
     def of(track: Track, ground: Ground) -> Walker:
-        """The walker of a track in a frame."""
+        """Return the walker of a track in a frame."""
         out = leaves(track, ground)
         held = np.flatnonzero(inside(track.points, ground))
         gone = float(track.steps[held[-1]]) if out and len(held) else np.inf
@@ -63,11 +65,11 @@ class Walker:
         return Walker(track, pulled_in(track.points, ground), ground.high - ground.low, gone, place)
 
     def at(self, steps: np.ndarray) -> np.ndarray:
-        """The points `[k, 2]` at steps `[k]`: between two iterates on the straight line, after the last one there."""
+        """Return the points `[k, 2]` at steps `[k]`: between iterates on a straight line, after the last one there."""
         return np.column_stack([np.interp(steps, self.track.steps, self.points[:, i]) for i in range(2)])
 
     def tail(self, first: float, last: float) -> np.ndarray:
-        """The way from one step to another, with a corner at every iterate or, of very many, at evenly spaced ones.
+        """Return the way from one step to another, with a corner at every iterate, or at evenly spaced ones of many.
 
         `[k, 2]`; `[0, 2]` where it is too short to be seen.
         """
@@ -79,7 +81,7 @@ class Walker:
         return corners if spread > SHORT else corners[:0]
 
     def arrived(self, step: float) -> bool:
-        """Whether it has met its target by then."""
+        """Decide whether it has met its target by then."""
         return self.track.status == "reached" and step >= self.track.steps[-1]
 
 
@@ -181,7 +183,7 @@ class Film:
         self.begins = np.concatenate([np.zeros(min(behind, len(self.steps))), self.steps[:-behind]])
 
     def frames(self, which: Sequence[int] | np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """The pictures one after the other, RGBA bytes `[height, width, 4]`, overwritten by the next one.
+        """Yield the pictures one after the other, RGBA bytes `[height, width, 4]`, overwritten by the next one.
 
         All of them, or those numbered `which`. The ground is drawn once; each frame draws over it what moves.
         """
@@ -203,16 +205,16 @@ class Film:
 
 
 def film(
-    frames: Any, surfaces: Sequence[str] = (), solvers: Sequence[str] = (), *, seconds: float = 10.0, fps: int = 20
+    frames: Frames, surfaces: Sequence[str] = (), solvers: Sequence[str] = (), *, seconds: float = 10.0, fps: int = 20
 ) -> Film:
     """Set up the animation of a result's drawn runs: all, or those of the named surfaces and solvers.
 
-    `frames` is what `plots.Frames` describes. Raises `UsageError` for a name that the result lacks, with the nearest
-    one, and where nothing can be animated.
+    Raises `UsageError` for a name that the result lacks, with the nearest one, and where nothing can be animated.
     """
-    known = in_order(names(frames.table, "surface"), names(frames.runs, "surface"), frames.contours)
-    shown = _chosen("surface", surfaces, known)
-    order = _chosen("solver", solvers, names(frames.runs, "solver"))
+    known = in_order(names(frames.table, PROBLEM), names(frames.runs, PROBLEM), frames.contours)
+    pairs = frames.runs[[PROBLEM, "surface"]].drop_duplicates().astype(str)
+    shown = _chosen("surface", surfaces, known, dict(zip(pairs[PROBLEM], pairs["surface"], strict=True)))
+    order = _chosen("solver", solvers, names(frames.runs, "solver"), {})
     runs = frames.runs[frames.runs["solver"].astype(str).isin(order)]
     found = scenes_of(runs, frames.table, frames.trajectory, frames.contours, shown)
     scenes = {name: (ground, tracks) for name, (ground, tracks, _) in found.items() if tracks}
@@ -254,11 +256,11 @@ def _film(
     return Film(figure, counter, panels, pace(last, frames))
 
 
-def _chosen(kind: str, asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The names asked for, all without any; a surface's name stands for all its problems."""
+def _chosen(kind: str, asked: Sequence[str], known: Sequence[str], surfaces: Mapping[str, str]) -> list[str]:
+    """Return the known names that were asked for, all without any; a name in `surfaces` stands for all its problems."""
     found = []
     for name in asked:
-        own = [label for label in known if label == name or (kind == "surface" and label.split(" ")[0] == name)]
+        own = [label for label in known if name in (label, surfaces.get(label))]
         if not own:
             raise unknown(kind, name, known, "in this result")
         found += own

@@ -12,12 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import BATCH, PROBLEM
 from gdbench.formatting import count, human
 from gdbench.plots.style import COLOURS, GRID, INK, MUTED, names, note, page, scale_steps, set_ticks, sheets
+from gdbench.results.labels import problem_labels
 from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
-BATCH = "surface.batch_size"
 # more lines hide each other; of more sizes so many are drawn, from the smallest to the largest
 LINES = 6
 # the smallest batch is black and the largest vermilion, which tell apart where the lines cross
@@ -49,30 +50,29 @@ class Line:
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`batches.png` if runs on a surface of one weight differ in their batch size; a panel per surface and solver."""
+    """Draw `batches.png` if runs on a surface of one weight differ in their batch size; a panel for each solver."""
     if BATCH not in runs.columns or "run" not in trajectory.columns:
         return
-    single = [name for name in names(runs, "surface") if contours.get(name, {}).get("dimension") == 1]
-    drawn = runs[runs["run"].isin(trajectory["run"]) & runs["surface"].isin(single) & runs[BATCH].notna()]
-    if {"surface", "solver"} <= {*table.columns}:
+    single = [name for name in names(runs, PROBLEM) if contours.get(name, {}).get("dimension") == 1]
+    drawn = runs[runs["run"].isin(trajectory["run"]) & runs[PROBLEM].isin(single) & runs[BATCH].notna()]
+    if {PROBLEM, "solver"} <= {*table.columns}:
         drawn = chosen_runs(drawn, table)
+    alike = runs[runs["surface"].isin(drawn["surface"])]
+    # runs that differ in their batch size share a panel
+    names_of = problem_labels(alike, without=[BATCH])
     by_run = dict(iter(trajectory.groupby("run", sort=False)))
     panels: dict[str, tuple[str, list[Line]]] = {}
-    for (surface, solver), own in drawn.groupby(["surface", "solver"], sort=False, observed=True):
+    for (problem, solver), own in drawn.groupby([PROBLEM, "solver"], sort=False, observed=True):
         first = own.iloc[0]
         path = by_run[first["run"]]
-        name = f"{_without_batch(str(surface))}, {solver}"
+        name = f"{names_of[own.index[0]]}, {solver}"
         rate = float(first.get("learning_rate", np.nan))
         line = Line(float(first[BATCH]), rate, str(first.get("status")), floats(path, "step"), floats(path, "x0"))
-        panels.setdefault(name, (str(surface), []))[1].append(line)
+        panels.setdefault(name, (str(problem), []))[1].append(line)
     shown = {name: (surface, sorted(lines, key=lambda line: line.batch)) for name, (surface, lines) in panels.items()}
     shown = {name: item for name, item in shown.items() if len({line.batch for line in item[1]}) > 1}
     for file, several, remark in sheets("batches", list(shown)) if shown else ():
         yield file, _sheet({name: shown[name] for name in several}, contours, remark)
-
-
-def _without_batch(label: str) -> str:
-    return " ".join(word for word in label.split(" ") if not word.startswith("batch_size="))
 
 
 def _sheet(
@@ -109,7 +109,7 @@ def _sheet(
 def _panel(
     axes: Axes, surface: Mapping[str, Any], lines: Sequence[Line], colours: Mapping[float, str], single: bool
 ) -> None:
-    """The lines of one surface and solver, and its minimisers."""
+    """Draw the lines of one surface and solver, and its minimisers."""
     axes.set(xlabel="step (updates)", ylabel=f"weight {next(iter(surface.get('labels', [])), '')}")
     axes.grid(**GRID)
     known = np.asarray(surface.get("minimisers", []), dtype=float).ravel()

@@ -37,7 +37,7 @@ class Shades:
 
     @staticmethod
     def of(numbers: Any, least: float = 2.0, most: float = np.inf) -> Shades:
-        """The shades for the finite ones of `numbers`, over a factor of `least` to `most` from the smallest."""
+        """Return the shades for the finite ones of `numbers`, over a factor of `least` to `most` from the smallest."""
         finite = np.maximum(np.asarray(numbers, dtype=float), 1.0)
         finite = finite[np.isfinite(finite)]
         if not len(finite):
@@ -46,7 +46,7 @@ class Shades:
         return Shades(low, float(np.clip(finite.max(), least * low, most * low)))
 
     def colours(self, numbers: np.ndarray, failures: np.ndarray) -> np.ndarray:
-        """RGBA bytes `[k, 4]` of numbers `[k]`; where one is infinite, the grey of its failure."""
+        """Return RGBA bytes `[k, 4]` of numbers `[k]`; where one is infinite, the grey of its failure."""
         place = np.log(np.clip(numbers, self.low, self.high) / self.low) / np.log(self.high / self.low)
         shown = _viridis(place)
         failed = ~np.isfinite(numbers)
@@ -56,25 +56,25 @@ class Shades:
 
 
 def _viridis(place: np.ndarray) -> np.ndarray:
-    """Bright at 0, dark at 1, without the darkest end: text and marks would vanish in it."""
+    """Return a colour map, bright at 0, dark at 1, without the darkest end: text and marks would vanish in it."""
     return np.asarray(matplotlib.colormaps["viridis"](1 - 0.92 * place, bytes=True))
 
 
 def ink_on(colours: np.ndarray) -> np.ndarray:
-    """Which of the RGBA bytes `[k, 4]` need white text: those darker than a middle grey (WCAG's luminance)."""
+    """Find which of the RGBA bytes `[k, 4]` need white text: those darker than a middle grey (WCAG's luminance)."""
     linear = (colours[:, :3] / 255.0) ** 2.2
     return np.where(linear @ np.array([0.2126, 0.7152, 0.0722]) < 0.22, "white", INK)
 
 
 def failure_sign(kind: str) -> Line2D:
-    """The legend entry of a failure's colour, with an outline for the palest."""
+    """Return the legend entry of a failure's colour, with an outline for the palest."""
     found = sign("s", MUTED, FAILURE_COLOURS[kind], 9)
     found.set_markeredgewidth(0.5)
     return found
 
 
 def colour_bar(figure: Figure, shades: Shades, label: str, more: bool = False) -> Axes:
-    """A scale under the legend of a `page`, where `page` left room `below`; `more` says that its end means more."""
+    """Draw a scale where a `page` left room `below` its legend; `more` says that its end means more."""
     width, height = figure.get_size_inches()
     box = figure.legends[0].get_window_extent().transformed(figure.transFigure.inverted())
     long, gap = 1.8, 0.3 if figure.legends[0].get_texts() else 0.0

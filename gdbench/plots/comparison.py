@@ -12,19 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
 from gdbench.plots.style import GRID, INK, MUTED, log_ticks, look, names, only, page, set_ticks, sign, style_of
 from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
 
 # inches
 ROW, PLOT, WORDS = 0.21, 4.3, 2.3
-# of more rows than these, those without a difference are left to comparison.csv
+# Beyond so many rows, those without a difference are left to comparison.csv.
 MOST = 120
 VERDICT_COLOURS = {WORSE: "#b33c00", BETTER: "#00704f"}
 
 
 def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
-    """A forest plot of the ratio of steps, b over a, on a log axis, with its interval, grouped by surface.
+    """Draw a forest plot of the ratio of steps, b over a, on a log axis, with its interval, grouped by surface.
 
     `frame` as `compare_results` gives it. A filled marker is a difference, an open one none that could be shown; a
     ratio of 0 or infinity, where one side fails, stands at the edge as an arrow.
@@ -32,7 +33,7 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
     counts = frame["verdict"].value_counts()
     found = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     shown = _most_telling(frame)
-    surfaces = names(shown, "surface")
+    surfaces = names(shown, PROBLEM)
     lines = len(shown) + len(surfaces)
     subtitle = "median ratio of the steps of two runs from the same start; a failed run counts as infinite"
     if len(shown) < len(frame):
@@ -68,7 +69,7 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
                 color=INK,
                 bbox=patch,
             )
-            for row in only(shown, "surface", surface).to_dict("records"):
+            for row in only(shown, PROBLEM, surface).to_dict("records"):
                 line += 1
                 _draw_row(axes, line, row)
             line += 1
@@ -76,7 +77,7 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
 
 
 def _most_telling(frame: pd.DataFrame) -> pd.DataFrame:
-    """All rows, or of many at most `MOST`: differences before others, identical and one-sided ones not at all."""
+    """Return all rows, or of many at most `MOST`: differences before others, identical and one-sided ones never."""
     if len(frame) <= MOST:
         return frame
     rank = frame["verdict"].map({WORSE: 0, BETTER: 0, SAME: 2, APART: 3}).fillna(1)
@@ -85,7 +86,7 @@ def _most_telling(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scale(axes: Axes, frame: pd.DataFrame, lines: int) -> None:
-    """A log axis with room for every finite ratio and interval, and for an arrow at either edge."""
+    """Draw a log axis with room for every finite ratio and interval, and for an arrow at either edge."""
     values = frame[["ratio", "ratio_low", "ratio_high"]].to_numpy(dtype=float).ravel()
     values = np.append(values[np.isfinite(values) & (values > 0)], [0.5, 2.0])
     low, high = values.min(), values.max()
@@ -102,7 +103,7 @@ def _scale(axes: Axes, frame: pd.DataFrame, lines: int) -> None:
 
 
 def _directions(axes: Axes, lines: int) -> None:
-    """Which side of 1 is which, above the rows; where they are many, the ticks there too."""
+    """Say which side of 1 is which, above the rows; where they are many, the ticks there too."""
     many = lines > 25
     if many:
         axes.tick_params(axis="x", top=True, labeltop=True)
@@ -145,7 +146,7 @@ def _draw_row(axes: Axes, line: int, row: Mapping[Any, Any]) -> None:
 
 
 def _words(row: Mapping[Any, Any]) -> str:
-    """The verdict, and the figures that it rests on."""
+    """Write the verdict, and the figures that it rests on."""
     verdict, ratio = str(row["verdict"]), float(row["ratio"])
     if verdict == APART:
         return str(row["reason"])
@@ -160,7 +161,7 @@ def _words(row: Mapping[Any, Any]) -> str:
 
 
 def _legend(frame: pd.DataFrame, a_name: str, b_name: str) -> list[tuple[Line2D, str]]:
-    """What the signs mean, as far as they occur."""
+    """Explain the signs, as far as they occur."""
     differs = frame["verdict"].isin([*VERDICT_COLOURS])
     entries = []
     if differs.any():

@@ -1,4 +1,11 @@
-"""The ground that paths are drawn on: contours or, in one dimension, the curve; the frame; the minimisers."""
+"""The ground that paths are drawn on: contours or, in one dimension, the curve; the frame; the minimisers.
+
+The record of a problem in `Frames.contours` has `dimension`, `kind` (plane, line, pca or none), `u` `[gu]`, `v` `[gv]`,
+`loss` `[gv, gu]` (`[gu]` on a line), `minimisers` `[m, n]`, `minimum_loss` `[m]`, `f_star`, `loss_start`, `labels`,
+`eigenvalues` `[n]` of the Hessian at the first minimiser (empty where unknown), and for pca `origin` `[n]`, `axes`
+`[2, n]`, `share` `[2]`; of more than two weights the same of a random plane, as `random_NAME`. Keys that begin with
+`regions.` are those of `gdbench.surfaces.decision_regions.regions_of`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +42,7 @@ class Ground:
     share: float = np.nan  # of the paths' variance, what lies in a random plane
 
     def place(self, x: np.ndarray, loss: np.ndarray) -> np.ndarray:
-        """Weights `[k, n]` with their losses `[k]` as points of the frame `[k, 2]`: of many, the nearest ones in it."""
+        """Place weights `[k, n]` with losses `[k]` in the frame, `[k, 2]`: of many weights the nearest points."""
         if self.origin is not None and self.dual is not None:
             return (x - self.origin) @ self.dual.T
         if self.kind == "line" or x.shape[1] == 1:
@@ -55,7 +62,7 @@ class Ground:
 
 
 def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray) -> Ground:
-    """The frame of a surface, from its contours or, where there are none, from the drawn weights `[k, n]`."""
+    """Return the frame of a surface, from its contours or, where there are none, from the drawn weights `[k, n]`."""
     kind = str(surface.get("kind", "none"))
     dimension = int(surface.get("dimension", points.shape[1]) or 1)
     names = [str(label) for label in surface.get("labels", [])] or [f"x{i}" for i in range(max(dimension, 2))]
@@ -114,7 +121,7 @@ def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray
 
 
 def _corners(low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The corners of a frame, moved apart where they coincide: a frame without width cannot be drawn."""
+    """Return the corners of a frame, moved apart where they coincide: a frame without width cannot be drawn."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     flat = ~(high - low > 1e-12 * (np.abs(low) + np.abs(high)))
     pad = np.where(flat, 0.5 * (1 + np.abs(low) * 1e-3), 0.0)
@@ -122,7 +129,7 @@ def _corners(low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _heights(surface: Mapping[str, Any], losses: np.ndarray) -> tuple[float, float]:
-    """The range of losses that a curve is shown in: from its bottom to somewhat above the start."""
+    """Return the range of losses that a curve is shown in: from its bottom to somewhat above the start."""
     curve = np.asarray(surface.get("loss", losses), dtype=float).ravel()
     curve = curve[np.isfinite(curve)]
     if not len(curve):
@@ -160,7 +167,7 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
 
 
 def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
-    """Contours from the lowest height of the frame to the start's and beyond.
+    """Draw contours from the lowest height of the frame to the start's and beyond.
 
     They are log-spaced above the minimum. Without one, heights that are all positive are taken for errors, log-spaced
     above 0 where they differ much; else no height is the zero of a logarithm, and they are even.
@@ -197,7 +204,7 @@ def _contours(axes: Axes, surface: Mapping[str, Any], loss: np.ndarray) -> str:
 
 
 def _log_levels(heights: np.ndarray, start: float) -> tuple[np.ndarray, float]:
-    """Levels as logarithms, and the step between them, for `heights` above the minimum and that of the start."""
+    """Return levels as logarithms, and the step between them, for `heights` above the minimum and that of the start."""
     heights = heights[heights > 0]
     top = float(heights.max())
     # A start at the bottom or outside the frame would leave no room for levels: then the frame's median serves.
@@ -212,7 +219,7 @@ def _log_levels(heights: np.ndarray, start: float) -> tuple[np.ndarray, float]:
 
 
 def _even_levels(losses: np.ndarray, start: float) -> tuple[np.ndarray, float]:
-    """Levels and the step between them, from the lowest loss to twice the start's height above it, or to the top."""
+    """Return levels and their distance, from the lowest loss to twice the start's height above it, or to the top."""
     low, top = float(losses.min()), float(losses.max())
     if low < start < top:
         top = min(top, start + (start - low))

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM, RANGE
 from gdbench.plots.style import (
     GRID,
     MUTED,
@@ -30,9 +31,7 @@ from gdbench.plots.style import (
 )
 from gdbench.results.statistics import floats
 
-# columns of `curves`: of random steps, the losses since the step in the row before
-SPREAD = ("loss_low", "loss_median", "loss_high")
-RANGE = "lowest to highest of all\nsteps since the point before,\nwhose median is the line"
+SPREAD = "lowest to highest of all\nsteps since the point before,\nwhose median is the line"
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ class Curve:
 
 
 def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`convergence.png`: `loss - f*`, or the loss itself where no minimum is known, of every drawn run.
+    """Draw `convergence.png`: `loss - f*`, or the loss itself where no minimum is known, of every drawn run.
 
     Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
     """
-    surfaces = in_order(names(table, "surface"), names(curves, "surface"))
+    surfaces = in_order(names(table, PROBLEM), names(curves, PROBLEM))
     if not surfaces:
         return
     drawn = runs[runs["run"].isin(curves["run"])] if "run" in runs.columns and "run" in curves.columns else runs
@@ -77,7 +76,7 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
 def _sheet(
     runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, surfaces: Sequence[str], remark: str
 ) -> Figure:
-    """A page with a panel per surface."""
+    """Draw a page with a panel per surface."""
     single = len(surfaces) == 1
     title = f"Convergence on {surfaces[0]}" if single else f"Convergence on every surface{remark}"
     subtitle = "how far the loss is above its minimum after each step; steeper is faster"
@@ -87,22 +86,22 @@ def _sheet(
     figure, panels = page(len(surfaces), (5.2, 3.9) if single else (2.9, 2.4), entries, title, subtitle, grows=True)
     status = dict(zip(runs["run"], runs["status"].astype(str), strict=True)) if {"run", "status"} <= {*runs} else {}
     for axes, surface in zip(panels, surfaces, strict=True):
-        rows = only(table, "surface", surface)
+        rows = only(table, PROBLEM, surface)
         rates = dict(zip(rows["solver"].astype(str), _rates(rows), strict=True)) if len(rows) else {}
-        _panel(axes, only(curves, "surface", surface), rates, status, 1.7 if single else 1.3)
+        _panel(axes, only(curves, PROBLEM, surface), rates, status, 1.7 if single else 1.3)
         if not single:
             axes.set_title(surface)
     return figure
 
 
 def _rates(table: pd.DataFrame) -> np.ndarray:
-    """The predicted contraction of the distance per step; NaN where theory says nothing or predicts no convergence."""
+    """Return the predicted contraction of the distance per step; NaN where theory predicts no convergence."""
     rates = floats(table, "rate_predicted")
     return np.where((rates > 0) & (rates < 1), rates, np.nan)
 
 
 def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[Line2D, str]]:
-    """The legend: the solvers, then the marks that occur."""
+    """Return the legend: the solvers, then the marks that occur."""
     solvers = in_order(names(table, "solver"), names(curves, "solver"))
     entries = [(handle(solver), solver) for solver in solvers]
     ends = set(names(runs, "status"))
@@ -112,8 +111,8 @@ def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> l
         entries.append((sign("o", MUTED, "white", 7), "target not met"))
     if "diverged" in ends:
         entries.append((sign("X", MUTED, size=7), "diverged"))
-    if np.isfinite(floats(curves, SPREAD[0])).any():
-        entries.append((Line2D([], [], color=MUTED, alpha=0.3, linewidth=9, solid_capstyle="butt"), RANGE))
+    if np.isfinite(floats(curves, RANGE[0])).any():
+        entries.append((Line2D([], [], color=MUTED, alpha=0.3, linewidth=9, solid_capstyle="butt"), SPREAD))
     if np.isfinite(_rates(table)).any() and np.isfinite(floats(curves, "gap")).any():
         entries.append((Line2D([], [], color=MUTED, linestyle=":", linewidth=1.3), "predicted rate (slope)"))
     return entries
@@ -122,7 +121,7 @@ def _entries(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> l
 def _panel(
     axes: Axes, curves: pd.DataFrame, rates: Mapping[str, float], status: Mapping[Any, str], width: float
 ) -> None:
-    """The curves of one surface."""
+    """Draw the curves of one surface."""
     known = bool(np.isfinite(floats(curves, "gap")).any())
     axes.set(xlabel="step (updates)", ylabel="loss − f*" if known else "loss (minimum unknown)")
     heights, steps = floats(curves, "gap" if known else "loss"), floats(curves, "step")
@@ -161,15 +160,15 @@ def _panel(
 
 
 def _spread(curve: pd.DataFrame, known: bool) -> np.ndarray | None:
-    """The spread of one run's heights (see `Curve`), above its minimum where that is `known`."""
-    found = np.array([floats(curve, name) for name in SPREAD])
+    """Return the spread of one run's heights (see `Curve`), above its minimum where that is `known`."""
+    found = np.array([floats(curve, name) for name in RANGE])
     if not np.isfinite(found).all(axis=0).any():
         return None
     return found - (floats(curve, "loss") - floats(curve, "gap")) if known else found
 
 
 def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, width: float) -> None:
-    """One curve, with a mark at its end; that of a diverged run stands where it leaves the panel."""
+    """Draw one curve, with a mark at its end; that of a diverged run stands where it leaves the panel."""
     style, (low, high) = style_of(curve.solver), limits
     look: dict[str, Any] = {"color": style.colour, "markeredgewidth": 0.5, "markeredgecolor": "white"}
     # Markers of neighbouring curves would coincide if all stood at the same steps.
@@ -205,7 +204,7 @@ def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, wid
 
 
 def _limits(curves: Sequence[Curve], logarithmic: bool) -> tuple[float, float]:
-    """The visible heights: all of them, but a diverged run, 1e6 times the start or more, leaves at the top."""
+    """Return the visible heights: all of them, but a diverged run, 1e6 times the start or more, leaves at the top."""
     every = np.concatenate([curve.reach for curve in curves])
     kept = [curve.reach for curve in curves if curve.status != "diverged"]
     start = max(float(curve.heights[0]) for curve in curves)
@@ -228,7 +227,7 @@ def _limits(curves: Sequence[Curve], logarithmic: bool) -> tuple[float, float]:
 
 
 def _guide(axes: Axes, curve: Curve, rate: float, last: float, low: float) -> None:
-    """The gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
+    """Return the gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
     slope, start = 2 * np.log(rate), np.log(curve.heights[0])
     end = min(last, (np.log(low) - start) / slope)
     steps = np.unique(np.append(np.linspace(0, end, 40), np.geomspace(max(end * 1e-4, 0.1), max(end, 0.2), 60)))

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
 from gdbench.plots.share_curves import noun, share_figure
 from gdbench.plots.style import names
 
 
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-    """`ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.results.statistics.summaries`)."""
+    """Draw `ecdf.png`, if there is a summary's frame `ecdf` (see `gdbench.results.statistics.summaries`)."""
     ecdf = summaries.get("ecdf", pd.DataFrame())
     if ecdf.empty:
         return
-    problems, name = names(table, "surface"), noun(table)
+    problems, name = names(table, PROBLEM), noun(table)
     # the steps are log-spaced: the mean is the area on the axis that is drawn
     areas = ecdf.groupby("solver", sort=False)["share"].mean()
     ranked = [str(solver) for solver in areas.sort_values(ascending=False, kind="stable").index]

@@ -12,12 +12,12 @@ from gdbench.plots.style import DPI
 
 
 def file_name(*parts: str) -> str:
-    """The name of a picture, of words that may hold anything: `trajectory-my-surface.png`."""
+    """Name a picture by words that may hold anything: `trajectory-my-surface.png`."""
     return words_in_name(*parts) + ".png"
 
 
 def words_in_name(*parts: str) -> str:
-    """Words that may hold anything as a part of a file name."""
+    """Make words that may hold anything a part of a file name."""
     return "-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts)
 
 

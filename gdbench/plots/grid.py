@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from gdbench.formatting import human
+from gdbench.columns import PROBLEM
+from gdbench.formatting import human, short
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_on
 from gdbench.plots.style import INK, names, only, page, sheets
 from gdbench.results.statistics import floats
@@ -28,13 +29,13 @@ WORDS = {
 
 
 def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`grid.png`, if there are at least two surfaces and two solvers; more pages for more than 40 surfaces.
+    """Draw `grid.png`, if there are at least two surfaces and two solvers; more pages for more than 40 surfaces.
 
     A cell gives the median steps to the target over the starts, its colour how many times the steps of the row's
     fastest solver that is; where most starts failed, a grey says how. Below stands the share of starts that reached
     the target, unless all did or none.
     """
-    surfaces, solvers = names(table, "surface"), names(table, "solver")
+    surfaces, solvers = names(table, PROBLEM), names(table, "solver")
     if len(surfaces) < 2 or len(solvers) < 2 or "steps_to_target" not in table.columns:
         return
     for file, shown, remark in sheets("grid", surfaces, ROWS):
@@ -42,8 +43,8 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str], remark: str) -> Figure:
-    """A page with a row per surface."""
-    rows = [only(table, "surface", name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
+    """Draw a page with a row per surface."""
+    rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
     rows = [row.set_index("solver").reindex(pd.Index(solvers)) for row in rows]
     steps = np.stack([floats(row, "steps_to_target") for row in rows])  # NaN where a combination did not run
     status = np.array([row.get("status", pd.Series(np.nan, row.index)).to_numpy(dtype=object) for row in rows])
@@ -91,7 +92,7 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
 
 
 def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted: bool) -> None:
-    """Names at the left and on top, white lines between the cells."""
+    """Draw names at the left and on top, white lines between the cells."""
     axes.xaxis.tick_top()
     for axis, labels in ((axes.xaxis, solvers), (axes.yaxis, surfaces)):
         axis.set_major_locator(FixedLocator([i + 0.5 for i in range(len(labels))]))
@@ -108,19 +109,10 @@ def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted:
 
 
 def _failure(status: object) -> str:
-    """The most frequent failure in the words of a status: `diverged`, or `9 reached, 5 budget, 2 diverged`."""
+    """Return the most frequent failure in the words of a status: `diverged`, or `9 reached, 5 budget, 2 diverged`."""
     counts: dict[str, float] = {}
     for part in str(status).split(", "):
         number, _, kind = part.rpartition(" ")
         counts[kind] = float(number) if number.isdigit() else 1.0
     found = {kind: counts[kind] for kind in FAILED if kind in counts}
     return max(found, key=lambda kind: found[kind]) if found else "budget"
-
-
-def short(steps: float) -> str:
-    """Steps in at most five signs: 137, 2 310, 41.5k, 137k, 2.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if steps >= size:
-            unit = size if letter != "k" else 1e3
-            return f"{human(float(f'{steps / unit:.3g}'))}{letter}"
-    return human(round(steps, 1) if steps < 100 else round(steps))

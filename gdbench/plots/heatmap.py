@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Stroke
 
+from gdbench.columns import NAMES, PARAMETER, PROBLEM
+from gdbench.columns import parameters as parameters_of
 from gdbench.formatting import human
 from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign
 from gdbench.plots.files import file_name
@@ -26,14 +28,13 @@ from gdbench.theory.closed_forms import FORMULAS, best_setting, extremes, stabil
 FEWEST = 4  # values that make an axis
 FILES = 12
 FIRST = ("learning_rate", "momentum")  # what an axis shows by preference
-OUTLINE = [Stroke(linewidth=3.4, foreground="white")]
 
 
 @dataclass(frozen=True)
 class Map:
     """The settings of one solver over two axes."""
 
-    name: str  # the surface, or the family of surfaces of which a parameter is an axis
+    name: str  # the problem, or the surface of which a parameter is an axis
     solver: str
     axes: tuple[str, str]
     settings: pd.DataFrame  # as `by_setting` gives them
@@ -45,7 +46,7 @@ class Map:
         return best_of(self.settings[usable], self.axes)
 
     def values(self, which: int) -> np.ndarray:
-        """The distinct values of an axis, ascending."""
+        """Return the distinct values of an axis, ascending."""
         return np.unique(floats(self.points, self.axes[which]))
 
     @property
@@ -60,13 +61,13 @@ def figures(
     contours: Mapping[str, Mapping[str, Any]],
     axes: tuple[str, str] | None = None,
 ) -> Iterator[tuple[str, Figure]]:
-    """A map for every surface and solver that ran at four values or more of each of two settings.
+    """Draw a map for every surface and solver that ran at four values or more of each of two settings.
 
     The settings are `axes`, or learning_rate, momentum and the other hyperparameters by preference; a parameter of a
     surface (`surface.NAME`) joins the surfaces that differ in it alone. Up to 12 maps have a file each, named
     `heatmap-SURFACE-SOLVER.png`; several share pages `heatmap.png`.
     """
-    if not {"surface", "solver"} <= {*runs.columns}:
+    if not {PROBLEM, "solver"} <= {*runs.columns}:
         return
     maps = {file_name("heatmap", found.name, found.solver): found for found in maps_of(runs, axes)}
     if len(maps) > 1:
@@ -77,38 +78,37 @@ def figures(
 
 
 def maps_of(runs: pd.DataFrame, axes: tuple[str, str] | None = None) -> list[Map]:
-    """The maps that the runs allow, in the order of the runs; of the other hyperparameters the best setting counts."""
-    parameters = [name for name in runs.columns if name.startswith("surface.") and len(runs[name].unique()) > 1]
+    """Return the maps that the runs allow, in their order; of the other hyperparameters the best setting counts."""
+    parameters = [name for name in parameters_of(runs) if len(runs[name].unique()) > 1]
     usable = [name for name in (*swept(runs), *parameters) if len(numbers(runs, name)) >= FEWEST]
     usable.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     if len(usable) < 2 or (axes is not None and not {*axes} <= {*usable}):
         return []
     kinds = [name for name in schedules(runs) if name not in swept(runs)]
-    settings = by_setting(runs, ["surface", "solver", *swept(runs), *kinds, *parameters])
-    settings = settings.astype({"surface": str, "solver": str})
+    settings = by_setting(runs, [*NAMES, *swept(runs), *kinds, *parameters])
+    settings = settings.astype(dict.fromkeys(NAMES, str))
     found = []
-    for (surface, solver), own in settings.groupby(["surface", "solver"], sort=False):
+    for (problem, solver), own in settings.groupby([PROBLEM, "solver"], sort=False):
         pair = _pair(own, [name for name in usable if name not in parameters], axes)
         if pair is not None:
-            found.append(Map(str(surface), str(solver), pair, own))
+            found.append(Map(str(problem), str(solver), pair, own))
     if parameters and not found:
-        families = settings["surface"].str.split(" ").str[0].rename("family")
-        for (family, solver), own in settings.groupby([families, "solver"], sort=False):
+        for (surface, solver), own in settings.groupby(["surface", "solver"], sort=False):
             pair = _pair(own, usable, axes)
             differing = {name for name in parameters if len(own[name].unique()) > 1}
             if pair is not None and differing and differing <= {*pair}:
-                found.append(Map(str(family), str(solver), pair, own))
+                found.append(Map(str(surface), str(solver), pair, own))
     return found
 
 
 def _pair(own: pd.DataFrame, usable: Sequence[str], axes: tuple[str, str] | None) -> tuple[str, str] | None:
-    """The two axes of a map, horizontal first; None where a solver ran at too few values."""
+    """Return the two axes of a map, horizontal first; None where a solver ran at too few values."""
     able = [name for name in (axes or usable) if name in usable and len(numbers(own, name)) >= FEWEST]
     return (able[0], able[1]) if len(able) >= 2 else None
 
 
 def _single(found: Map, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """A map on a page of its own."""
+    """Draw a map on a page of its own."""
     shades = Shades.of(found.points["median"])
     starts = int(found.points["starts"].max())
     subtitle = "brighter is faster" + (f"; median over {starts} starts" if starts > 1 else "")
@@ -121,7 +121,7 @@ def _single(found: Map, table: pd.DataFrame, contours: Mapping[str, Mapping[str,
 
 
 def _sheet(maps: Sequence[Map], table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]], remark: str) -> Figure:
-    """Maps side by side, in the same colours."""
+    """Draw maps side by side, in the same colours."""
     shades = Shades.of(pd.concat([found.points["median"] for found in maps]))
     subtitle = "a panel per surface and solver; brighter is faster, the same colours throughout"
     entries = _entries(maps, table, contours)
@@ -136,7 +136,7 @@ def _sheet(maps: Sequence[Map], table: pd.DataFrame, contours: Mapping[str, Mapp
 def _entries(
     maps: Sequence[Map], table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> list[tuple[Line2D, str]]:
-    """The legend: the failures and the marks that occur."""
+    """Return the legend: the failures and the marks that occur."""
     kinds = {kind for found in maps for kind in found.points["failure"][np.isinf(found.points["median"])].unique()}
     entries = [(failure_sign(kind), FAILED[kind]) for kind in FAILED if kind in kinds]
     alone = maps[0] if len(maps) == 1 else None
@@ -159,14 +159,14 @@ def _any(maps: Sequence[Map], solver: str) -> bool:
 
 
 def _names(axes: tuple[str, str], places: np.ndarray) -> str:
-    """Where a lone mark stands, in words on a line of its own."""
+    """Say where a lone mark stands, in words on a line of its own."""
     if len(places) != 1:
         return ""
     return "\n" + ", ".join(f"{_label(name)} {human(v)}" for name, v in zip(axes, places[0], strict=True))
 
 
 def _label(name: str) -> str:
-    return name.removeprefix("surface.").replace("_", " ").replace(".", ", ")
+    return name.removeprefix(PARAMETER).replace("_", " ").replace(".", ", ")
 
 
 def _ring() -> Line2D:
@@ -182,19 +182,19 @@ def _plus() -> Line2D:
 
 
 def _chosen(found: Map, table: pd.DataFrame) -> np.ndarray:
-    """The chosen settings `[k, 2]`: one, or one for each value of a surface's parameter."""
-    places = found.points[["surface", *(name for name in found.axes if name.startswith("surface."))]].drop_duplicates()
-    if not {"surface", "solver"} <= {*table.columns}:
+    """Return the chosen settings `[k, 2]`: one, or one for each value of a surface's parameter."""
+    places = found.points[[PROBLEM, *(name for name in found.axes if name.startswith(PARAMETER))]].drop_duplicates()
+    if not {PROBLEM, "solver"} <= {*table.columns}:
         return np.empty((0, 2))
-    rows = table[table["solver"].astype(str) == found.solver].astype({"surface": str})
-    rows = rows[[name for name in rows.columns if not name.startswith("surface.")]].merge(places, on="surface")
+    rows = table[table["solver"].astype(str) == found.solver].astype({PROBLEM: str})
+    rows = rows[[name for name in rows.columns if not name.startswith(PARAMETER)]].merge(places, on=PROBLEM)
     pairs = np.column_stack([floats(rows, name) for name in found.axes])
     low, high = np.array([[found.values(i)[end] for i in (0, 1)] for end in (0, -1)])
     return pairs[((pairs >= low) & (pairs <= high)).all(axis=1)]
 
 
 def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The largest stable learning rate along the other axis; empty where theory knows none or no axis is the rate."""
+    """Return the largest stable learning rate along the other axis; empty without theory or an axis of the rate."""
     nothing = np.empty(0), np.empty(0)
     if found.solver not in FORMULAS or found.axes[0] != "learning_rate" or scheduled(found.settings).any():
         return nothing
@@ -203,21 +203,21 @@ def _edge(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.nda
     if found.axes[1] == "momentum":
         scale = scale_of(along)
         along = scale.value(np.linspace(scale.place(along[0]), scale.place(along[-1]), 200))
-        edges = stability_edge(found.solver, extremes(contours, found.points["surface"].iloc[0])[1], along)
+        edges = stability_edge(found.solver, extremes(contours, found.points[PROBLEM].iloc[0])[1], along)
     else:
-        surfaces = found.points.drop_duplicates(found.axes[1]).set_index(found.axes[1])["surface"]
-        largest = np.array([extremes(contours, surfaces[value])[1] for value in along])
-        # of several values of momentum the best counts at every point, so the one that bears most is the edge
+        problems = found.points.drop_duplicates(found.axes[1]).set_index(found.axes[1])[PROBLEM]
+        largest = np.array([extremes(contours, problems[value])[1] for value in along])
+        # the best of several values of momentum counts at every point, so the one that bears most is the edge
         edges = np.max(np.nan_to_num(stability_edge(found.solver, largest[:, None], momenta)), axis=1)
     known = (edges >= found.values(0)[0]) & (edges <= found.values(0)[-1])
     return (edges[known], along[known]) if known.any() else nothing
 
 
 def _best(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
-    """Learning rate and momentum of theory's fastest convergence, if those are the axes and it lies within them."""
+    """Return rate and momentum of theory's fastest convergence, if those are the axes and it lies within them."""
     if found.axes != FIRST or scheduled(found.settings).any():
         return np.nan, np.nan
-    best = best_setting(found.solver, *extremes(contours, found.points["surface"].iloc[0]))
+    best = best_setting(found.solver, *extremes(contours, found.points[PROBLEM].iloc[0]))
     held = [found.values(i)[0] <= best[i] <= found.values(i)[-1] for i in (0, 1)]
     return best if all(held) else (np.nan, np.nan)
 
@@ -225,7 +225,7 @@ def _best(found: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[float,
 def _panel(
     axes: Axes, found: Map, shades: Shades, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """The cells or points of a map, and over them what was chosen and what theory says."""
+    """Draw the cells or points of a map, and over them what was chosen and what theory says."""
     values = found.values(0), found.values(1)
     scales = scale_of(values[0]), scale_of(values[1])
     sides = [
@@ -263,13 +263,13 @@ def _panel(
 
 
 def _around(places: np.ndarray) -> np.ndarray:
-    """Limits that cut no point at the rim."""
+    """Return limits that cut no point at the rim."""
     margin = 0.03 * (places[-1] - places[0])
     return np.array([places[0] - margin, places[-1] + margin])
 
 
 def _mark(axes: Axes, look: Line2D, scales: tuple[Scale, Scale], places: np.ndarray) -> None:
-    """Markers that stand out from every colour."""
+    """Draw markers that stand out from every colour."""
     look.set_data(scales[0].place(places[:, 0]), scales[1].place(places[:, 1]))
     look.set(zorder=6, clip_on=False, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
     axes.add_line(look)

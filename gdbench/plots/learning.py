@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import HELD_OUT, PROBLEM
 from gdbench.plots.style import (
     GRID,
     MUTED,
@@ -29,23 +30,23 @@ from gdbench.plots.style import (
 )
 from gdbench.results.statistics import floats
 
-HELD_OUT = "held_out_loss"
+LOSS, STEP = HELD_OUT
 METRICS = {"accuracy": "accuracy (share of examples)", "r2": "R²"}
 # an R² below this, but for one that a run ends with, leaves the panel: of the first steps it may be any
 LOWEST = -0.5
-# of random steps the line is the median of so many neighbouring points
+# The line of random steps is the median of so many neighbouring points.
 NEIGHBOURS = 5
 SOLID, DASHED = "-", (0, (4, 2))
 
 
 def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`learning.png` where examples are held out or a model predicts: loss and metric side by side for each surface.
+    """Draw `learning.png` where examples are held out or a model predicts: loss and metric side by side.
 
     Without held-out examples the loss is left to `convergence.png`. Of more than 30 surfaces the first 30 are drawn,
     on pages of at most 10.
     """
-    surfaces = in_order(names(table, "surface"), names(curves, "surface"))
-    seen = {name: _first_runs(only(curves, "surface", name)) for name in surfaces}
+    surfaces = in_order(names(table, PROBLEM), names(curves, PROBLEM))
+    seen = {name: _first_runs(only(curves, PROBLEM, name)) for name in surfaces}
     kinds = {name: _kinds(own) for name, own in seen.items()}
     told = [name for name in surfaces if kinds[name]]
     for file, shown, remark in sheets("learning", told, PANELS // 2) if told else ():
@@ -53,20 +54,20 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
 
 
 def _first_runs(curves: pd.DataFrame) -> pd.DataFrame:
-    """The curves of the first drawn run of every solver: two lines of each are as many as can be followed."""
+    """Return the curves of the first drawn run of every solver: two lines of each are as many as can be followed."""
     if not {"run", "solver"} <= {*curves.columns}:
         return curves.iloc[:0]
     return curves[curves["run"].isin(curves.drop_duplicates("solver")["run"])]
 
 
 def _kinds(curves: pd.DataFrame) -> list[str]:
-    """What is drawn of a surface: the loss where there is a held-out one, and the metric that it has."""
-    loss = ["loss"] if np.isfinite(floats(curves, HELD_OUT)).any() else []
+    """Say what is drawn of a surface: the loss where there is a held-out one, and the metric that it has."""
+    loss = ["loss"] if np.isfinite(floats(curves, LOSS)).any() else []
     return loss + [name for name in METRICS if not np.isnan(floats(curves, f"train_{name}")).all()]
 
 
 def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str, list[str]], remark: str) -> Figure:
-    """A page with two panels per surface, or one where there is nothing for the other."""
+    """Draw a page with two panels per surface, or one where there is nothing for the other."""
     single = len(curves) == 1
     every = pd.concat(list(curves.values()))
     solvers = names(every, "solver")
@@ -76,8 +77,8 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
         entries.append((Line2D([], [], color=MUTED, linewidth=1.8), "solid: training examples"))
         entries.append((Line2D([], [], color=MUTED, linewidth=1.8, linestyle=DASHED), "dashed: held out"))
     lowest = runs.iloc[:0]
-    if {"run", "solver", "held_out_step", HELD_OUT} <= {*runs.columns}:
-        lowest = runs[runs["run"].isin(every["run"]) & runs[HELD_OUT].notna()]
+    if {"run", "solver", STEP, LOSS} <= {*runs.columns}:
+        lowest = runs[runs["run"].isin(every["run"]) & runs[LOSS].notna()]
     if len(lowest):
         entries.append((sign("o", MUTED, "white", 7), "lowest held-out loss"))
     panels = [(name, kind) for name, own in kinds.items() for kind in own]
@@ -107,7 +108,7 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
 
 
 def _handle(solver: str) -> Line2D:
-    """A solver's colour and marker: its dashes would be taken for the examples that are meant."""
+    """Show a solver's colour and marker alone: its dashes would be taken for the examples that are meant."""
     style = style_of(solver)
     line = Line2D([], [], color=style.colour, linewidth=1.8, marker=style.marker, markersize=style.size(5.5))
     line.set(markeredgecolor="white", markeredgewidth=0.5)
@@ -115,11 +116,11 @@ def _handle(solver: str) -> Line2D:
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, lowest: pd.DataFrame, kind: str, width: float) -> None:
-    """The loss, or the metric, of one surface's drawn runs."""
-    columns = ("loss", HELD_OUT) if kind == "loss" else (f"train_{kind}", f"test_{kind}")
+    """Draw the loss, or the metric, of one surface's drawn runs."""
+    columns = ("loss", LOSS) if kind == "loss" else (f"train_{kind}", f"test_{kind}")
     axes.set(xlabel="step (updates)", ylabel="loss (mean over the examples)" if kind == "loss" else METRICS[kind])
     lowest = lowest[lowest["run"].isin(curves["run"])] if kind == "loss" else lowest.iloc[:0]
-    heights = np.concatenate([*(floats(curves, column) for column in columns), floats(lowest, HELD_OUT)])
+    heights = np.concatenate([*(floats(curves, column) for column in columns), floats(lowest, LOSS)])
     finite = heights[np.isfinite(heights)]
     if not len(finite):
         axes.set(xticks=[], yticks=[])
@@ -145,21 +146,21 @@ def _panel(axes: Axes, curves: pd.DataFrame, lowest: pd.DataFrame, kind: str, wi
                 shown = smoothed(shown)
             axes.plot(own["step"], shown, linestyle=dashes, markevery=(2 * i % every, every), zorder=order, **look)
     for _, run in lowest.iterrows():
-        if low <= run[HELD_OUT] <= high:
+        if low <= run[LOSS] <= high:
             edge = style_of(str(run["solver"])).colour
             look = {"markeredgecolor": edge, "markerfacecolor": "white", "markeredgewidth": 1.4, "zorder": 5}
-            axes.plot(run["held_out_step"], run[HELD_OUT], "o", markersize=7, clip_on=False, **look)
+            axes.plot(run[STEP], run[LOSS], "o", markersize=7, clip_on=False, **look)
 
 
 def smoothed(heights: np.ndarray) -> np.ndarray:
-    """The median of each of `heights` `[k]` and its neighbours, fewer at the ends, where both sides have as many."""
+    """Return the median of each of `heights` `[k]` and its neighbours, at the ends of fewer, as many on both sides."""
     half = NEIGHBOURS // 2
     reach = [min(half, i, len(heights) - 1 - i) for i in range(len(heights))]
     return np.array([np.median(heights[i - near : i + near + 1]) for i, near in enumerate(reach)])
 
 
 def _frame(curves: pd.DataFrame, columns: Sequence[str], finite: np.ndarray, kind: str) -> tuple[float, float, bool]:
-    """The lowest and highest visible height and whether the axis is logarithmic.
+    """Return the lowest and highest visible height and whether the axis is logarithmic.
 
     A run that diverges leaves the frame rather than setting it, at ten times the losses at the start.
     """

@@ -47,7 +47,7 @@ def require_format(kind: str) -> None:
 
 
 def _gif(made: Film, path: Path, fps: int) -> None:
-    """One palette for all frames, and of each frame only the pixels that differ from the one before."""
+    """Return one palette for all frames, and of each frame only the pixels that differ from the one before."""
     pictures = _indexed(made, _palette(made))
     first = next(pictures)
     durations = [1000 / fps] * (len(made.steps) - 1) + [1000 * PAUSE]
@@ -65,7 +65,7 @@ def _gif(made: Film, path: Path, fps: int) -> None:
 
 
 def _palette(made: Film) -> np.ndarray:
-    """256 distinct colours `[256, 3]` for all frames: those of what stays, those of what moves, one for "unchanged"."""
+    """Return 256 colours `[256, 3]` for all frames: of what stays, of what moves, and one for "unchanged"."""
     chosen = np.unique(np.linspace(0, len(made.steps) - 1, SAMPLES).astype(int))
     samples = [frame[..., :3].copy() for frame in made.frames(chosen)]
     moved = [sample[(sample != samples[0]).any(axis=-1)] for sample in samples[1:]]
@@ -77,13 +77,13 @@ def _palette(made: Film) -> np.ndarray:
 
 
 def _packed(colours: np.ndarray) -> np.ndarray:
-    """RGB `[.., 3]` as one whole number each."""
+    """Pack RGB `[.., 3]` as one whole number each."""
     wide = colours.astype(np.int64)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 
 
 def _reduced(colours: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` colours that stand for `colours` `[k, 3]`, by median cut."""
+    """Choose at most `most` colours that stand for `colours` `[k, 3]`, by median cut."""
     if not len(colours):
         return np.empty((0, 3), np.uint8)
     reduced = Image.fromarray(colours[None]).quantize(most, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
@@ -92,7 +92,7 @@ def _reduced(colours: np.ndarray, most: int) -> np.ndarray:
 
 
 def _indexed(made: Film, palette: np.ndarray) -> Iterator[Image.Image]:
-    """The frames in the colours of the palette, UNCHANGED where a pixel is as before."""
+    """Return the frames in the colours of the palette, UNCHANGED where a pixel is as before."""
     known: dict[int, int] = {}
     pixels = before = np.empty(0)
     for frame in made.frames():
@@ -112,7 +112,7 @@ def _indexed(made: Film, palette: np.ndarray) -> Iterator[Image.Image]:
 
 
 def _places(packed: np.ndarray, palette: np.ndarray, known: dict[int, int]) -> np.ndarray:
-    """The place in the palette of the colour nearest to each of `packed`; what was looked up before is `known`."""
+    """Find the place in the palette of the colour nearest to each of `packed`; `known` are those found before."""
     colours, inverse = np.unique(packed, return_inverse=True)
     new = np.array([colour for colour in colours.tolist() if colour not in known], dtype=np.int64)
     for part in np.array_split(new, len(new) // 4096 + 1):
@@ -123,7 +123,7 @@ def _places(packed: np.ndarray, palette: np.ndarray, known: dict[int, int]) -> n
 
 
 def _mp4(made: Film, path: Path, fps: int) -> None:
-    """Every frame as an image that fills a figure, which matplotlib's writer hands to ffmpeg."""
+    """Yield every frame as an image that fills a figure, which matplotlib's writer hands to ffmpeg."""
     from matplotlib.animation import FFMpegWriter
 
     require_format("mp4")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.contours import Ground, ground_of
 from gdbench.plots.style import only
 from gdbench.results.selection import chosen_runs
@@ -39,7 +40,7 @@ class Track:
         return str(self.run.get("status", ""))
 
     def number(self, column: str) -> float:
-        """A cell of the run's row; NaN where it is empty or absent."""
+        """Return a cell of the run's row; NaN where it is empty or absent."""
         return float(pd.to_numeric(pd.Series([self.run.get(column)]), errors="coerce").astype(float).iloc[0])
 
     @property
@@ -57,21 +58,21 @@ def scenes_of(
     contours: Mapping[str, Mapping[str, Any]],
     surfaces: Sequence[str],
 ) -> dict[str, tuple[Ground, list[Track], pd.DataFrame]]:
-    """By surface its frame, the drawn runs in it, and the rows of all runs that the table speaks of.
+    """Return by problem its frame, the drawn runs in it, and the rows of all runs that the table speaks of.
 
     Those are at the chosen settings, from the starts that are reported.
     """
-    if all({"surface", "solver"} <= {*frame.columns} for frame in (runs, table)):
+    if all({PROBLEM, "solver"} <= {*frame.columns} for frame in (runs, table)):
         runs = chosen_runs(runs, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
-    parts = {name: only(runs, "surface", name) for name in surfaces}
+    parts = {name: only(runs, PROBLEM, name) for name in surfaces}
     return {name: (*scene_of(contours.get(name, {}), rows, by_run), rows) for name, rows in parts.items()}
 
 
 def scene_of(
     surface: Mapping[str, Any], rows: pd.DataFrame, by_run: Mapping[Any, pd.DataFrame]
 ) -> tuple[Ground, list[Track]]:
-    """The frame of a surface and the drawn runs in it, longest first so that short paths stay on top."""
+    """Return the frame of a surface and the drawn runs in it, longest first so that short paths stay on top."""
     raw = []
     dimension = int(surface.get("dimension", 0))
     drawn = rows[rows["run"].isin(list(by_run))] if "run" in rows.columns else rows.iloc[:0]
@@ -100,7 +101,7 @@ def scene_of(
 
 
 def stride_of(steps: float) -> int:
-    """Steps between two markers: 1, 2 or 5 times a power of ten, with at most MARKS markers on the path."""
+    """Return steps between two markers: 1, 2 or 5 times a power of ten, with at most MARKS markers on the path."""
     stride = 1
     while steps / stride > MARKS:
         stride = stride * 5 // 2 if str(stride)[0] == "2" else stride * 2
@@ -108,12 +109,12 @@ def stride_of(steps: float) -> int:
 
 
 def inside(points: np.ndarray, ground: Ground) -> np.ndarray:
-    """Which points `[k, 2]` lie in the frame; one that is not finite does not."""
+    """Find which points `[k, 2]` lie in the frame; one that is not finite does not."""
     return np.all((points >= ground.low) & (points <= ground.high), axis=-1)
 
 
 def within_reach(points: np.ndarray, ground: Ground) -> np.ndarray:
-    """The path with far points pulled near the frame and cut where both ends are far outside.
+    """Return the path with far points pulled near the frame and cut where both ends are far outside.
 
     A diverged path reaches 1e300, which overflows in the renderer; and its swings would hatch the whole panel.
     """
@@ -123,28 +124,28 @@ def within_reach(points: np.ndarray, ground: Ground) -> np.ndarray:
 
 
 def pulled_in(points: np.ndarray, ground: Ground) -> np.ndarray:
-    """The points `[k, 2]` with far ones pulled in towards the middle of the frame, to FAR half widths; NaN stays."""
+    """Pull far points of `[k, 2]` in towards the middle of the frame, to FAR half widths; NaN stays."""
     centre = (ground.low + ground.high) / 2
     shrunk = FAR / np.maximum(_reach(points, ground), FAR)
     return centre + (np.where(np.isfinite(points), points, np.nan) - centre) * shrunk[:, None]
 
 
 def _reach(points: np.ndarray, ground: Ground) -> np.ndarray:
-    """How far points `[k, 2]` are from the middle of the frame, in half widths; NaN for one that is not finite."""
+    """Measure how far points `[k, 2]` are from the frame's middle, in half widths; NaN for one that is not finite."""
     centre, half = (ground.low + ground.high) / 2, (ground.high - ground.low) / 2
     offset = (np.where(np.isfinite(points), points, np.nan) - centre) / half
     return np.abs(offset).max(axis=1)
 
 
 def calmness(points: np.ndarray, ground: Ground) -> float:
-    """How boldly a path can be drawn: 1 for up to ten widths of the frame, down to 0.3 for one that fills it."""
+    """Decide how boldly to draw a path: 1 for up to ten widths of the frame, down to 0.3 for one that fills it."""
     moves = np.diff(np.clip(points, ground.low, ground.high), axis=0) / (ground.high - ground.low)
     length = float(np.nansum(np.hypot(*moves.T)))
     return float(np.clip(np.sqrt(10 / max(length, 1e-9)), CALMEST, 1.0))
 
 
 def exit_of(points: np.ndarray, ground: Ground) -> np.ndarray | None:
-    """Where a path crosses the edge for the last time, or its last inner point when no finite one follows."""
+    """Find where a path crosses the edge for the last time, or its last inner point when no finite one follows."""
     held = np.flatnonzero(inside(points, ground))
     if not len(held):
         return None
@@ -158,10 +159,10 @@ def exit_of(points: np.ndarray, ground: Ground) -> np.ndarray | None:
 
 
 def leaves(track: Track, ground: Ground) -> bool:
-    """Whether the path ends outside the frame."""
+    """Decide whether the path ends outside the frame."""
     return not bool(inside(track.points[-1], ground))
 
 
 def solvers_of(tracks: Sequence[Track]) -> set[str]:
-    """The solvers that have a path."""
+    """Return the solvers that have a path."""
     return {track.solver for track in tracks}

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.share_curves import noun, share_figure
 from gdbench.plots.style import names, only
 from gdbench.results.statistics import performance_profile, steps_of
 
 
 def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = None) -> Iterator[tuple[str, Figure]]:
-    """`profile.png`, and with a summary `data_profile.png`, if there are at least two problems and two solvers.
+    """Draw `profile.png`, and with a summary `data_profile.png`, if there are at least two problems and two solvers.
 
     Without the summary's frame `profile` (see `results.statistics.summaries`) the profile is that of the table's
     medians, and has no bands.
     """
-    problems, name = len(names(table, "surface")), noun(table)
+    problems, name = len(names(table, PROBLEM)), noun(table)
     if problems < 2 or len(names(table, "solver")) < 2 or "steps_to_target" not in table.columns:
         return
     known = summaries or {}
@@ -59,14 +60,14 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = 
 
 
 def _of_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The profile of a table's medians: solver, ratio, share."""
-    frame = table[["surface", "solver"]].astype(str).assign(steps=steps_of(table, "steps_to_target"))
-    times = frame.pivot_table(index="surface", columns="solver", values="steps", aggfunc="min")
-    times = times.reindex(index=names(table, "surface"), columns=names(table, "solver"))
+    """Return the profile of a table's medians: solver, ratio, share."""
+    frame = table[[PROBLEM, "solver"]].astype(str).assign(steps=steps_of(table, "steps_to_target"))
+    times = frame.pivot_table(index=PROBLEM, columns="solver", values="steps", aggfunc="min")
+    times = times.reindex(index=names(table, PROBLEM), columns=names(table, "solver"))
     return performance_profile(times).reset_index().melt(id_vars="ratio", var_name="solver", value_name="share")
 
 
 def _ends(profile: pd.DataFrame, solver: str, problems: int) -> tuple[int, int]:
-    """How many problems a solver has solved where its curve begins and where it ends."""
+    """Count how many problems a solver has solved where its curve begins and where it ends."""
     shares = only(profile, "solver", solver)["share"].to_numpy()
     return round(shares[0] * problems), round(shares[-1] * problems)

@@ -17,16 +17,17 @@ from gdbench.formatting import human
 from gdbench.plots.files import words_in_name
 from gdbench.plots.style import INK, MUTED, PANELS, note, page, set_ticks, sheets, sign
 
-# what the keys of a surface's ground begin with that are about its regions
+# The keys of a surface's landscape that are about its regions begin so.
 PREFIX = "regions."
-# by class. Purple and gold stay apart in all kinds of colour vision and in grey; of all eight the closest two are 27
-# apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have others.
+# One colour for each class. Purple and gold stay apart in all kinds of colour vision and in grey; the closest two of
+# all eight are 27 apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have
+# others.
 CLASSES = ("#5b3a9e", "#c79a00", "#3aa59a", "#610505", "#ae94f9", "#67325a", "#d14747", "#2559f4")
-# of the colour of a class in its region: where the model is no surer than a guess, and where it is certain
+# The strength of a class's colour where the model is no surer than a guess, and where it is certain.
 FAINT, FULL = 0.05, 0.5
-# from a name of so many letters on, the accuracies have a line of their own
+# The accuracies have a line of their own beside a name of more letters than these.
 LONG = 17
-# of no more examples than these each is drawn large
+# Each of so few examples is drawn large.
 FEW = 30
 # more examples would cover the regions
 EXAMPLES = 1000
@@ -49,7 +50,7 @@ class Plane:
 
     @staticmethod
     def of(ground: Mapping[str, Any], solvers: Mapping[Any, str]) -> Plane:
-        """The plane among the keys of a surface's ground; `solvers` by run."""
+        """Return the plane among the keys of a surface's ground; `solvers` by run."""
         own: dict[str, Any] = {
             key.removeprefix(PREFIX): value for key, value in ground.items() if key.startswith(PREFIX)
         }
@@ -69,7 +70,7 @@ class Plane:
 
 
 def figures(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
-    """`regions.png`, of several surfaces with such a plane `regions-NAME.png` for each of the first 20.
+    """Draw `regions.png`, of several surfaces with such a plane `regions-NAME.png` for each of the first 20.
 
     Of more than 20 solvers the others are on further pages.
     """
@@ -88,7 +89,7 @@ def figures(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> It
 
 
 def _sheet(surface: str, plane: Plane, shown: Sequence[int], remark: str) -> Figure:
-    """A page with a panel per solver."""
+    """Draw a page with a panel per solver."""
     several = len(plane.classes) > 2
     entries = [(sign("o", colour, size=7), _named(name)) for colour, name in zip(CLASSES, plane.classes, strict=False)]
     entries.append((sign("o", MUTED, size=6), "trained on"))
@@ -101,7 +102,7 @@ def _sheet(surface: str, plane: Plane, shown: Sequence[int], remark: str) -> Fig
     if len(plane.inputs) > EXAMPLES:
         subtitle += f"; {human(EXAMPLES)} of the {human(len(plane.inputs))} examples are drawn"
     size = (4.6, 4.2) if len(shown) == 1 else (2.9, 2.6)
-    # of a lone panel the page expects no title; a long name takes a line of its own
+    # the page expects no title of a lone panel; a long name takes a line of its own
     above = 0.3 * (len(shown) == 1) + 0.15 * any(len(plane.solvers[run]) > LONG for run in shown)
     figure, panels = page(len(shown), size, entries, title, subtitle, above=above)
     for axes, run in zip(panels, shown, strict=True):
@@ -111,12 +112,12 @@ def _sheet(surface: str, plane: Plane, shown: Sequence[int], remark: str) -> Fig
 
 
 def _named(label: str) -> str:
-    """A class in the legend, where a bare number would say nothing."""
+    """Name a class in the legend, where a bare number would say nothing."""
     return f"class {label}" if label.lstrip("-").replace(".", "").isdecimal() else label
 
 
 def _title(axes: Axes, solver: str, accuracy: np.ndarray, long: bool) -> None:
-    """The solver at the left, its accuracies at the right, or below a name that leaves no room."""
+    """Write the solver at the left, its accuracies at the right, or below a name that leaves no room."""
     parts = [f"{name} {human(100 * share)} %" for name, share in zip(("train", "test"), accuracy, strict=True)]
     words = ", ".join(part for part, share in zip(parts, accuracy, strict=True) if np.isfinite(share))
     below = long and len(solver) > LONG
@@ -126,7 +127,7 @@ def _title(axes: Axes, solver: str, accuracy: np.ndarray, long: bool) -> None:
 
 
 def _panel(axes: Axes, plane: Plane, run: int, width: float) -> None:
-    """The regions, the boundaries between them and the examples."""
+    """Draw the regions, the boundaries between them and the examples."""
     u, v, chances = plane.u, plane.v, plane.probability[run]
     axes.set(xlabel=plane.labels[0], ylabel=plane.labels[1], xlim=(u[0], u[-1]), ylim=(v[0], v[-1]))
     set_ticks(axes.xaxis)
@@ -162,7 +163,7 @@ def _panel(axes: Axes, plane: Plane, run: int, width: float) -> None:
 
 
 def shades(chances: np.ndarray) -> np.ndarray:
-    """RGB `[gv, gu, 3]` of probabilities `[classes, gv, gu]`: the likeliest class's colour, paler towards a guess."""
+    """Colour probabilities `[classes, gv, gu]`, `[gv, gu, 3]`: the likeliest class's colour, paler towards a guess."""
     classes, colours = len(chances), np.array([to_rgb(colour) for colour in CLASSES])
     certain = (chances.max(axis=0) - 1 / classes) / (1 - 1 / classes)
     strength = (FAINT + (FULL - FAINT) * np.clip(certain, 0, 1))[..., None]
@@ -170,6 +171,6 @@ def shades(chances: np.ndarray) -> np.ndarray:
 
 
 def leads(chances: np.ndarray) -> list[np.ndarray]:
-    """By how much each class is likelier than all others, `[gv, gu]`; 0 on its boundary. Of two, one says it all."""
+    """Return how much likelier each class is than the others, `[gv, gu]`; 0 on its boundary. Of two, one is enough."""
     found = [chances[i] - np.delete(chances, i, axis=0).max(axis=0) for i in range(len(chances))]
     return found[1:] if len(found) == 2 else found

@@ -19,7 +19,7 @@ class Scale:
     kind: str
 
     def place(self, values: np.ndarray | float) -> np.ndarray:
-        """Values as places on the axis."""
+        """Return values as places on the axis."""
         values = np.asarray(values, dtype=float)
         if self.kind == "log":
             return np.log10(values)
@@ -27,14 +27,14 @@ class Scale:
         return -np.log10(1 - values) + 0.0 if self.kind == "complement" else values
 
     def value(self, places: np.ndarray | float) -> np.ndarray:
-        """What stands at places of the axis: the inverse of `place`."""
+        """Return the values at places of the axis: the inverse of `place`."""
         places = np.asarray(places, dtype=float)
         if self.kind == "log":
             return 10.0**places
         return 1 - 10.0**-places if self.kind == "complement" else places
 
     def ticks(self, low: float, high: float) -> np.ndarray:
-        """Round values between two places."""
+        """Return round values between two places."""
         if self.kind == "log":
             return log_ticks(10.0**low, 10.0**high, 6)
         if self.kind == "linear":
@@ -47,7 +47,7 @@ class Scale:
 
 
 def scale_of(values: np.ndarray) -> Scale:
-    """The scale on which distinct ascending values are spaced most evenly; of equals the simplest."""
+    """Return the scale on which distinct ascending values are spaced most evenly; of equals the simplest."""
     fits = {"linear": values, "log": values if values[0] > 0 else None}
     fits["complement"] = values if values[0] >= 0 and values[-1] < 1 else None
     spread = {}
@@ -60,7 +60,7 @@ def scale_of(values: np.ndarray) -> Scale:
 
 
 def borders(places: np.ndarray) -> np.ndarray:
-    """The edges `[n + 1]` of cells around ascending places `[n]`: halfway to the neighbours."""
+    """Return the edges `[n + 1]` of cells around ascending places `[n]`: halfway to the neighbours."""
     if len(places) == 1:
         return np.array([places[0] - 0.5, places[0] + 0.5])
     middle = (places[:-1] + places[1:]) / 2
@@ -68,7 +68,7 @@ def borders(places: np.ndarray) -> np.ndarray:
 
 
 def dress(axis: Axis, scale: Scale, low: float, high: float) -> None:
-    """Limits at two places of a scale, and ticks that name the values there."""
+    """Set limits at two places of a scale, and ticks that name the values there."""
     axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})  # type: ignore[attr-defined]
     ticks = scale.ticks(low, high)
     names = dict(zip(scale.place(ticks).tolist(), ticks.tolist(), strict=True))

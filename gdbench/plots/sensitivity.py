@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdbench.columns import PROBLEM
 from gdbench.plots.style import (
     DPI,
     GRID,
@@ -33,22 +34,22 @@ from gdbench.theory.closed_forms import FORMULAS, extremes, stability_edge
 THEORY: Any = (0, (1, 1.2))
 # More bands than this hide each other; more starts than this have quartiles.
 BANDS, STARTS = 7, 8
-# of scattered settings a line joins the best in each part of a decade
+# A line joins the best of scattered settings in each part of a decade.
 PARTS = 2
 
 
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`sensitivity.png`, unless no solver ran at more than one learning rate; more pages for more than 20 surfaces."""
-    if not {"surface", "solver", "learning_rate"} <= {*runs.columns}:
+    """Draw `sensitivity.png` where a solver ran at several learning rates; more pages for more than 20 problems."""
+    if not {PROBLEM, "solver", "learning_rate"} <= {*runs.columns}:
         return
     points = by_rate(runs)
-    if points.empty or points.groupby(["surface", "solver"])["learning_rate"].size().max() < 2:
+    if points.empty or points.groupby([PROBLEM, "solver"])["learning_rate"].size().max() < 2:
         return
     theory = _theory(runs, contours)
-    for file, surfaces, remark in sheets("sensitivity", in_order(points["surface"].unique())):
-        yield file, _sheet(points[points["surface"].isin(surfaces)], table, theory, surfaces, remark)
+    for file, surfaces, remark in sheets("sensitivity", in_order(points[PROBLEM].unique())):
+        yield file, _sheet(points[points[PROBLEM].isin(surfaces)], table, theory, surfaces, remark)
 
 
 def _sheet(
@@ -58,10 +59,10 @@ def _sheet(
     surfaces: Sequence[str],
     remark: str,
 ) -> Figure:
-    """A page with a panel per surface."""
+    """Draw a page with a panel per surface."""
     solvers = in_order(points["solver"].unique())
     single = len(surfaces) == 1
-    rows = table[table["solver"].astype(str).isin(solvers) & table["surface"].astype(str).isin(surfaces)]
+    rows = table[table["solver"].astype(str).isin(solvers) & table[PROBLEM].astype(str).isin(surfaces)]
     title = f"Sensitivity to the learning rate on {surfaces[0]}" if single else "Sensitivity to the learning rate"
     subtitle = "lower is faster, wider is easier to tune"
     banded = len(solvers) <= BANDS
@@ -77,9 +78,9 @@ def _sheet(
     entries = _entries(points, rows, solvers, known)
     figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
     for axes, surface in zip(panels, surfaces, strict=True):
-        own = points[points["surface"] == surface]
+        own = points[points[PROBLEM] == surface]
         lines = {solver: theory[surface, solver] for solver in known if (surface, solver) in theory}
-        _panel(axes, own, only(rows, "surface", surface), solvers, lines, banded, 1.6 if single else 1.2)
+        _panel(axes, own, only(rows, PROBLEM, surface), solvers, lines, banded, 1.6 if single else 1.2)
         if not single:
             axes.set_title(surface)
     return figure
@@ -88,14 +89,14 @@ def _sheet(
 def _entries(
     points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], known: Sequence[str]
 ) -> list[tuple[Line2D, str]]:
-    """The legend: the solvers, then the marks that occur."""
+    """Return the legend: the solvers, then the marks that occur."""
     entries = [(handle(solver), solver) for solver in solvers]
     edges = [on_edge(row) for _, row in table.iterrows()]
     if not all(edges):
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
         entries.append((sign("s", INK, "none", 10), "chosen, on the edge of the grid:\na better one may lie outside"))
-    groups = [own for _, own in points.groupby(["surface", "solver"], sort=False)]
+    groups = [own for _, own in points.groupby([PROBLEM, "solver"], sort=False)]
     ends = [divergence_edge(own) for own in groups]
     lines = [joined(own) for own in groups]
     apart = [line[~(line["learning_rate"] >= end)] for line, end in zip(lines, ends, strict=True)]
@@ -117,14 +118,14 @@ def _entries(
 
 
 def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], float]:
-    """The learning rate up to which a solver is stable at the minimum of a surface, where theory knows one.
+    """Return the learning rate up to which a solver is stable at the minimum of a surface, where theory knows one.
 
     Of several swept values of momentum the one that bears the largest rate counts, as it does for the line drawn.
     """
     kept = runs[runs["solver"].isin(FORMULAS) & ~scheduled(runs)]
-    columns = [name for name in ("surface", "solver", "momentum") if name in kept.columns]
+    columns = [name for name in (PROBLEM, "solver", "momentum") if name in kept.columns]
     found: dict[tuple[str, str], float] = {}
-    for (surface, solver), own in kept[columns].drop_duplicates().groupby(["surface", "solver"], sort=False):
+    for (surface, solver), own in kept[columns].drop_duplicates().groupby([PROBLEM, "solver"], sort=False):
         momenta = floats(own, "momentum") if solver != "sgd" else np.zeros(1)
         edges = stability_edge(str(solver), extremes(contours, str(surface))[1], momenta)
         if np.isfinite(edges).any():
@@ -133,30 +134,30 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
 
 
 def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
-    """Steps to the target at every learning rate: median over the runs there (a failure is infinity), and the range.
+    """Return the steps to the target at every learning rate: their median (a failure is infinity) and range.
 
-    Columns: surface, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
+    Columns: problem, solver, learning_rate, median, quartile_1, quartile_3, fastest, slowest (of the runs that reached
     it), diverged (most of the failures), lost (the share of runs that diverged), starts, scattered (of the solver's
     settings no two share a rate). Where other hyperparameters were swept too, the best setting at that rate counts.
     """
-    keys = ["surface", "solver", "learning_rate"]
+    keys = [PROBLEM, "solver", "learning_rate"]
     usable = runs[floats(runs, "learning_rate") > 0]
     others = [name for name in swept(usable) if name != "learning_rate"]
-    settings = by_setting(usable, [*keys, *others]).astype({"surface": str, "solver": str})
+    settings = by_setting(usable, [*keys, *others]).astype({PROBLEM: str, "solver": str})
     settings["learning_rate"] = floats(settings, "learning_rate")
     settings["diverged"] = settings["lost"] > settings["failed"] / 2
     best = best_of(settings, keys)
-    groups = settings.groupby(["surface", "solver"])
+    groups = settings.groupby([PROBLEM, "solver"])
     several = groups[others].nunique().gt(1).any(axis=1) if others else False
     counts = groups["learning_rate"].agg(["size", "nunique"])
     scattered = several & (counts["size"] == counts["nunique"])
-    best["scattered"] = scattered.reindex(pd.MultiIndex.from_frame(best[["surface", "solver"]])).to_numpy(dtype=bool)
+    best["scattered"] = scattered.reindex(pd.MultiIndex.from_frame(best[[PROBLEM, "solver"]])).to_numpy(dtype=bool)
     columns = ["median", "quartile_1", "quartile_3", "fastest", "slowest", "diverged", "lost", "starts", "scattered"]
     return best[[*keys, *columns]]
 
 
 def divergence_edge(points: pd.DataFrame) -> float:
-    """The smallest learning rate of one solver from which on more than half of the runs diverge; NaN if none."""
+    """Return the smallest learning rate of one solver from which on more than half of the runs diverge; NaN if none."""
     ordered = points.sort_values("learning_rate")
     lost = ordered["lost"].to_numpy() > 0.5
     calm = np.flatnonzero(~lost)
@@ -173,7 +174,7 @@ def _panel(
     banded: bool,
     width: float,
 ) -> None:
-    """The curves of one surface, and above them a band with a row per solver for the rates at which it failed."""
+    """Draw the curves of one surface, and above them a band with a row per solver for the rates at which it failed."""
     axes.set(xlabel="learning rate", ylabel="steps to the target (updates)", xscale="log", yscale="log")
     rates = points["learning_rate"].to_numpy()
     left, right = rates.min() / 1.5, rates.max() * 1.5
@@ -214,7 +215,7 @@ def _panel(
 
 
 def joined(points: pd.DataFrame) -> pd.DataFrame:
-    """The points of one solver that its line joins: all, or of scattered settings the best in each part of a decade.
+    """Return the points that a solver's line joins: all, or of scattered settings the best in each part of a decade.
 
     A line through all of those would jump up and down with the other hyperparameters.
     """
@@ -226,7 +227,7 @@ def joined(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
-    """How much the starts differ: the middle half of many, the whole range of a few."""
+    """Draw how much the starts differ: the middle half of many, the whole range of a few."""
     names = ("quartile_1", "quartile_3") if (points["starts"] > STARTS).any() else ("fastest", "slowest")
     first, last = (np.clip(points[name].to_numpy(dtype=float), 1.0, high) for name in names)
     shown = np.isfinite(points["median"].to_numpy()) & (points["starts"].to_numpy() > 1)
@@ -236,7 +237,7 @@ def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
 
 
 def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
-    """The median, broken where it is infinite."""
+    """Draw the median, broken where it is infinite."""
     style = style_of(solver)
     x, y = points["learning_rate"].to_numpy(), np.maximum(points["median"].to_numpy(), 1.0)
     good = np.isfinite(y)
@@ -259,7 +260,7 @@ def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:
 
 
 def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level: float, mark: float) -> None:
-    """The rates at which the target was not met, in the solver's row of the band; a bar where most runs diverge."""
+    """Draw the rates at which the target was not met in the solver's row of the band; a bar where most diverge."""
     x, good = points["learning_rate"].to_numpy(), np.isfinite(points["median"].to_numpy())
     lost = points["diverged"].to_numpy(dtype=bool)
     look: dict[str, Any] = {"color": style_of(solver).colour, "transform": axes.get_xaxis_transform(), "zorder": 3}
@@ -273,7 +274,7 @@ def _failures(axes: Axes, solver: str, points: pd.DataFrame, edge: float, level:
 
 
 def _ring(axes: Axes, solver: str, chosen: pd.Series) -> None:
-    """The chosen rate, at the steps that the table gives the chosen setting.
+    """Mark the chosen rate, at the steps that the table gives the chosen setting.
 
     Another may be faster at that rate but reach the target from fewer starts: the ring then stands off the line.
     """
@@ -285,7 +286,7 @@ def _ring(axes: Axes, solver: str, chosen: pd.Series) -> None:
 
 
 def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, float, float, float]:
-    """The range of steps shown, and as shares of the panel the band of failures above it and a row in that band."""
+    """Return the range of steps shown, and, as shares of the panel, the band of failures and a row in it."""
     reached = points[np.isfinite(points["median"])]
     few = points["starts"].max() <= STARTS
     low = max(float(reached["fastest" if few else "quartile_1"].min()), 1.0) if len(reached) else 1.0
@@ -296,5 +297,5 @@ def _heights(axes: Axes, points: pd.DataFrame, solvers: int) -> tuple[float, flo
 
 
 def on_edge(chosen: pd.Series) -> bool:
-    """Whether the tuned rate of a row of the table lies on the edge of its grid: a better one may lie outside."""
+    """Decide whether the tuned rate of a table's row lies on the edge of its grid: a better one may lie outside."""
     return str(chosen.get("tuning_edge", "")) in ("low", "high")

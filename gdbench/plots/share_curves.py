@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import human
-from gdbench.plots.style import GRID, MUTED, handle, log_ticks, names, only, page, set_ticks, style_of
+from gdbench.plots.style import GRID, MUTED, handle, log_ticks, only, page, set_ticks, style_of
 from gdbench.results.statistics import floats
 
 # So many solvers have a band each; of more, the best few do.
 BANDS, FEW = 6, 3
-# how opaque those beyond the best are drawn
+# Those beyond the best are drawn so opaque.
 FADED = 0.6
 # more on a line would hide it
 MARKERS = 8
@@ -32,7 +33,7 @@ def share_figure(
     subtitle: str,
     labels: tuple[str, str],
 ) -> Figure:
-    """The curves of a frame with the columns solver, `axis`, share and, where they are known, low and high.
+    """Draw the curves of a frame with the columns solver, `axis`, share and, where they are known, low and high.
 
     `ranked` are the solvers, best first; `remark` gives the second line of a legend entry; `labels` are those of the
     axes.
@@ -69,7 +70,7 @@ def share_figure(
 
 
 def _curve(axes: Axes, curve: pd.DataFrame, axis: str, last: float, width: float, alpha: float, banded: bool) -> None:
-    """One solver's curve, to the right edge of the panel."""
+    """Draw one solver's curve, to the right edge of the panel."""
     style = style_of(str(curve["solver"].iloc[0]))
     x = np.append(floats(curve, axis), last)
     share, low, high = (
@@ -98,5 +99,6 @@ def _curve(axes: Axes, curve: pd.DataFrame, axis: str, last: float, width: float
 
 
 def noun(table: pd.DataFrame) -> str:
-    """What a table's problems are: surfaces, or problems where one surface occurs with several parameters."""
-    return "problems" if any("=" in name for name in names(table, "surface")) else "surfaces"
+    """Return what to call a table's rows: surfaces, or problems where one surface occurs with several parameters."""
+    differ = {PROBLEM, "surface"} <= {*table.columns} and (table[PROBLEM] != table["surface"]).any()
+    return "problems" if differ else "surfaces"

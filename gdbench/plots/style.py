@@ -97,12 +97,12 @@ class Style:
     marker: str
 
     def size(self, points: float) -> float:
-        """The marker size at which this marker looks as large as a circle of `points`."""
+        """Return the marker size at which this marker looks as large as a circle of `points`."""
         return points * AREAS.get(self.marker, 1.0)
 
 
 def style_of(solver: str) -> Style:
-    """The fixed style of a solver; a plug-in's follows from its name alone and never equals a built-in one."""
+    """Return the fixed style of a solver; a plug-in's follows from its name alone and never equals a built-in one."""
     if solver in SOLVERS:
         i = SOLVERS.index(solver)
         dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]  # with 4, no pair of colour and dashes before 42
@@ -116,7 +116,7 @@ def style_of(solver: str) -> Style:
 
 
 def handle(solver: str, width: float = 1.8) -> Line2D:
-    """What stands for a solver in a legend."""
+    """Return what stands for a solver in a legend."""
     style = style_of(solver)
     line = Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=width)
     line.set(marker=style.marker, markersize=style.size(5.5), markeredgecolor="white", markeredgewidth=0.5)
@@ -124,24 +124,24 @@ def handle(solver: str, width: float = 1.8) -> Line2D:
 
 
 def sign(marker: str, colour: str = INK, face: str | None = None, size: float = 6.5) -> Line2D:
-    """A legend entry for a lone marker."""
+    """Return a legend entry for a lone marker."""
     line = Line2D([], [], color=colour, linestyle="none", marker=marker, markersize=size)
     line.set_markerfacecolor(colour if face is None else face)
     return line
 
 
 def in_order(*columns: Iterable[Any]) -> list[str]:
-    """The distinct names in the order in which they first appear."""
+    """Return the distinct names in the order in which they first appear."""
     return list(dict.fromkeys(str(name) for column in columns for name in column))
 
 
 def names(frame: pd.DataFrame, column: str) -> list[str]:
-    """The distinct names of a column; none when it is absent."""
+    """Return the distinct names of a column; none when it is absent."""
     return in_order(frame[column].dropna().unique()) if column in frame.columns else []
 
 
 def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
-    """The rows in which a column holds a name; none when the column is absent."""
+    """Return the rows in which a column holds a name; none when the column is absent."""
     if column not in frame.columns:
         return frame.iloc[:0]
     # a name may be a number; of a million rows only the distinct ones are turned into words
@@ -152,7 +152,7 @@ def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
 def sheets(
     kind: str, panels: Sequence[str], most: int = PANELS, rest: str = "table.csv has all"
 ) -> list[tuple[str, list[str], str]]:
-    """What is drawn on which page of a picture: its file, its panels, and a remark for its title.
+    """Return what is drawn on which page of a picture: its file, its panels, and a remark for its title.
 
     Up to `most` panels share `KIND.png`; more go on evenly filled pages `KIND-page2.png` and so on, at most `PAGES`.
     """
@@ -169,7 +169,7 @@ def sheets(
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
-    """Round ticks within `low..high` of a log axis: whole decades, or 1-2-5 within less than two of them."""
+    """Return round ticks within `low..high` of a log axis: whole decades, or 1-2-5 within less than two of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     decades = math.log10(high) - math.log10(low)
     stride = max(1, math.ceil(decades / most)) if decades >= 2 else 1
@@ -184,7 +184,7 @@ def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
 
 
 def set_ticks(axis: Axis, ticks: Sequence[float] | np.ndarray | None = None, whole: bool = False) -> None:
-    """Ticks at the given places (else a few round ones), written for people and without mathtext, which is slow."""
+    """Set ticks at the given places, else a few round ones, written for people and without mathtext, which is slow."""
     few = MaxNLocator(6, steps=[1, 2, 5, 10], integer=whole)
     axis.set_major_locator(few if ticks is None else FixedLocator(list(ticks)))
     axis.set_minor_locator(NullLocator())
@@ -211,13 +211,13 @@ def scale_steps(axis: Axis, lengths: Sequence[float]) -> float:
 
 
 def note(axes: Axes, text: str, height: float = 0.5) -> None:
-    """A remark in a panel that lacks something: in its middle, or at a height where it hides nothing."""
+    """Draw a remark in a panel that lacks something: in its middle, or at a height where it hides nothing."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2.0}
     axes.text(0.5, height, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, bbox=box, zorder=7)
 
 
 def look() -> AbstractContextManager[None]:
-    """The settings all pictures are drawn under: matplotlib's defaults and ours, nothing of the user's."""
+    """Return the settings all pictures are drawn under: matplotlib's defaults and ours, nothing of the user's."""
     # The backend stays: choosing one would load it.
     skip: set[str] = {"backend", "backend_fallback", "interactive", "toolbar", "timezone", "date.epoch", "webagg.port"}
     settings: dict[Any, Any] = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in skip}
@@ -237,7 +237,7 @@ def page(
     tiled: bool = False,
     columns: int = 0,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `panels` axes of `size` inches in a grid, title above, legend in a column of its own at the right.
+    """Return a figure with `panels` axes of `size` inches in a grid, title above, legend in a column at the right.
 
     `grows` lets a lone panel become as high as a long legend; `below`, `left` and `above` keep so many inches free
     under the legend, beside the panels and over them. `tiled` puts the legend, in two columns, in the last cell of the

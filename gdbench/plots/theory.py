@@ -21,7 +21,7 @@ from gdbench.plots.style import GRID, INK, MUTED, look, page, set_ticks, sign, s
 from gdbench.results.statistics import floats
 from gdbench.theory.closed_forms import FORMULAS, complex_between, stability_edge, steps_per_decade
 
-# of the steps that a rate needs, so many times the fewest are shown as different
+# Steps of up to so many times the fewest are shown as different.
 SLOWEST = 1000.0
 DASHED: Any = (0, (4, 2))
 DOTTED: Any = (0, (1, 1.3))
@@ -57,7 +57,7 @@ class Picture:
 
 
 def figure(grid: pd.DataFrame, shown: Picture) -> Figure:
-    """A curve over one setting, or a map over two.
+    """Draw a curve over one setting, or a map over two.
 
     `grid` has a row per point: a column per axis, rate_predicted, and at the points that were run status, steps,
     rate_observed.
@@ -71,7 +71,7 @@ def _label(name: str) -> str:
 
 
 def _holds(shown: Picture) -> str:
-    """For which runs the theory speaks."""
+    """Say for which runs the theory speaks."""
     return "exact: the loss is quadratic" if shown.is_quadratic else "theory holds close to the minimum"
 
 
@@ -92,7 +92,7 @@ def _line(dashes: Any, colour: str = INK, width: float = 1.6) -> Line2D:
 
 
 def _split(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The runs with an observed rate, those that diverged, and the others."""
+    """Return the runs with an observed rate, those that diverged, and the others."""
     runs = grid[grid["status"].notna()]
     diverged = (runs["status"] == "diverged").to_numpy()
     seen = np.isfinite(floats(runs, "rate_observed")) & ~diverged
@@ -158,7 +158,7 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
 
 
 def _borders(axes: Axes, shown: Picture, scales: tuple[Scale, Scale], momenta: np.ndarray) -> None:
-    """The edge of stability, and where the roots of the slowest and the fastest mode become complex."""
+    """Return the edge of stability, and where the roots of the slowest and the fastest mode become complex."""
     low, high = shown.extremes
     places = scales[1].place(momenta)
     m = scales[1].value(np.linspace(places[0], places[-1], 600))

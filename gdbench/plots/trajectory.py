@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gdbench.formatting import count, human
+from gdbench.columns import PROBLEM, SCHEDULE
+from gdbench.formatting import count, human, whole
 from gdbench.plots.contours import Ground, draw_ground, ground_of
 from gdbench.plots.files import file_name
 from gdbench.plots.one_weight import draw_curve
@@ -40,11 +41,11 @@ CROWDED = "marked after 1, 10, 100, .. steps"
 def figures(
     runs: pd.DataFrame, table: pd.DataFrame, trajectory: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
-    """`trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
+    """Draw `trajectory.png`; for several surfaces it is a grid, and each has a `trajectory-NAME.png` of its own.
 
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
-    surfaces = in_order(names(table, "surface"), names(runs, "surface"), contours)
+    surfaces = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
     yield from pages("trajectory", "Paths on every surface", surfaces, runs, table, trajectory, contours)
 
 
@@ -57,7 +58,7 @@ def pages(
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, Figure]]:
-    """The pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
+    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
     sheet = sheets(kind, surfaces)
     scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in sheet for name in shown])
     if len(surfaces) > 1:
@@ -70,14 +71,14 @@ def pages(
 
 
 def _title(name: str, ground: Ground) -> str:
-    """What is drawn: of many weights, in which plane."""
+    """Say what is drawn: of many weights, in which plane."""
     if ground.kind == "random":
         return f"Paths on {name}: a random plane with {percent(ground.share)} of their variance"
     return f"Paths on {name}" + (": the plane of their principal components" if ground.kind == "pca" else "")
 
 
 def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
-    """One surface on a page of its own; the legend tells how each solver fared."""
+    """Draw one surface on a page of its own; the legend tells how each solver fared."""
     ground, tracks, rows = scene
     entries = []
     for solver in names(rows, "solver"):
@@ -104,7 +105,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
 
 
 def surface_figure(name: str, formula: str, surface: Mapping[str, Any], start: np.ndarray, loss_start: float) -> Figure:
-    """A surface without paths: its contours or curve, the start `[n]` and the minimisers."""
+    """Draw a surface without paths: its contours or curve, the start `[n]` and the minimisers."""
     ground = ground_of(surface, start[None], np.array([loss_start]))
     entries = [(sign("o", INK, "white", 8.5), "start"), *signs([ground], [], False)]
     figure, (axes,) = page(1, (SIDE, SIDE), entries, name, formula if len(formula) <= 100 else " ")
@@ -122,7 +123,7 @@ def _grid(
     order: Sequence[str],
     remark: str,
 ) -> Figure:
-    """All surfaces side by side, with one legend."""
+    """Draw all surfaces side by side, with one legend."""
     tracks = [track for _, own, _ in scenes.values() for track in own]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
     entries = [(handle(solver), solver) for solver in solvers]
@@ -144,21 +145,21 @@ def _grid(
 
 
 def _short(label: str) -> str:
-    """An axis label that fits a small panel."""
+    """Shorten an axis label so that it fits a small panel."""
     if label.startswith("random direction"):
         return label.split(" (")[0]
     return label.replace("principal component", "PC").replace(" of variance", "")
 
 
 def percent(share: float) -> str:
-    """A share as people write it; a small one with its first digits, for it is not nothing."""
+    """Write a share as people do; a small one with its first digits, for it is not nothing."""
     if not np.isfinite(share):
         return "an unknown share"
     return f"{human(100 * share, 2) if share < 0.1 else f'{100 * share:.0f}'} %"
 
 
 def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> list[tuple[Line2D, str]]:
-    """The legend entries of the marks that occur."""
+    """Return the legend entries of the marks that occur."""
     entries = []
     if tracks:
         entries.append((sign("o", INK, "white", 8.5), "start"))
@@ -172,13 +173,13 @@ def signs(grounds: Sequence[Ground], tracks: Sequence[Track], outside: bool) -> 
 
 
 def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFrame) -> str:
-    """Two lines for the legend: solver and learning rate, then the outcome and the distance between markers."""
+    """Write two lines for the legend: solver and learning rate, then the outcome and the distance between markers."""
     if not tracks:
         failed = (rows["status"] == "error").any() if "status" in rows.columns else False
         return f"{solver}\n" + ("raised an error, no path" if failed else "no path drawn")
     rate, stride = tracks[0].number("learning_rate"), tracks[0].stride
     first = solver + (f" · lr {human(rate)}" if np.isfinite(rate) else "")
-    kind = tracks[0].run.get("learning_rate.schedule")
+    kind = tracks[0].run.get(f"learning_rate{SCHEDULE}")
     first += f", {kind}" if isinstance(kind, str) else ""
     if stride:
         first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
@@ -188,13 +189,13 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
     median = np.median(hits)
-    steps = ", median " + f"{median:,.0f} steps".replace(",", " ") if np.isfinite(median) else ""
+    steps = f", median {whole(median)} steps" if np.isfinite(median) else ""
     shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
     return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:
-    """How a run ended, in words."""
+    """Say how a run ended, in words."""
     steps, loss = track.number("steps"), track.number("loss_final")
     steps = float(track.steps[-1]) if np.isnan(steps) else steps
     outside = ", leaves the frame" if leaves(track, ground) else ""

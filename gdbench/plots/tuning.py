@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdbench.columns import PROBLEM
 from gdbench.formatting import count
 from gdbench.plots.share_curves import BANDS, FEW
 from gdbench.plots.style import DPI, GRID, MUTED, handle, in_order, log_ticks, only, page, set_ticks, sheets, style_of
@@ -16,19 +17,19 @@ from gdbench.results.statistics import floats
 
 
 def figures(expected_best: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """`tuning.png` from the columns surface, solver, k, median, low, high; more pages for many surfaces.
+    """Draw `tuning.png` from the columns problem, solver, k, median, low, high; more pages for many surfaces.
 
     None where no solver made more than one trial. See `gdbench.results.statistics.expected_best`.
     """
     if expected_best.empty or floats(expected_best, "k").max() < 2:
         return
-    tried = expected_best.groupby("surface", sort=False)["k"].max()
+    tried = expected_best.groupby(PROBLEM, sort=False)["k"].max()
     for file, surfaces, remark in sheets("tuning", [str(name) for name in tried[tried > 1].index]):
-        yield file, _sheet(expected_best[expected_best["surface"].isin(surfaces)], surfaces, remark)
+        yield file, _sheet(expected_best[expected_best[PROBLEM].isin(surfaces)], surfaces, remark)
 
 
 def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
-    """A page with a panel per surface."""
+    """Draw a page with a panel per surface."""
     solvers, single = in_order(best["solver"].unique()), len(surfaces) == 1
     entries = []
     for solver in solvers:
@@ -43,14 +44,14 @@ def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
     figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
     for axes, surface in zip(panels, surfaces, strict=True):
-        _panel(axes, only(best, "surface", surface), 1.6 if single else 1.2)
+        _panel(axes, only(best, PROBLEM, surface), 1.6 if single else 1.2)
         if not single:
             axes.set_title(surface)
     return figure
 
 
 def _panel(axes: Axes, best: pd.DataFrame, width: float) -> None:
-    """The curves of one surface, and above them a band with a row for every solver whose median is a failure."""
+    """Draw the curves of one surface, and above them a band with a row for every solver whose median is a failure."""
     axes.set(xlabel="trials k (settings tried)", ylabel="steps at the best of k", xscale="log", yscale="log")
     solvers = in_order(best["solver"].unique())
     last = max(float(best["k"].max()), 2.0)
@@ -103,7 +104,7 @@ def _panel(axes: Axes, best: pd.DataFrame, width: float) -> None:
 
 
 def _heights(best: pd.DataFrame) -> tuple[float, float]:
-    """The range of steps shown."""
+    """Return the range of steps shown."""
     finite = [values[np.isfinite(values)] for values in (floats(best, name) for name in ("low", "median", "high"))]
     steps = np.maximum(np.concatenate(finite), 1.0)
     low, high = (float(steps.min()), float(steps.max())) if len(steps) else (1.0, 10.0)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import PROBLEM, START
 from gdbench.errors import UsageError
-from gdbench.results.labels import label_problems
-from gdbench.results.selection import chosen_runs, median
+from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
+from gdbench.results.statistics.medians import median
 from gdbench.results.statistics.paired import (
     LEAST,
     holm,
@@ -24,7 +25,7 @@ from gdbench.results.statistics.paired import (
 )
 from gdbench.results.verdicts import MEASURES, WORSE, explain, verdict
 
-# what must be equal in both configurations, and what only deserves a warning
+# The first must be equal in both configurations, the others only deserve a warning.
 TARGET, CONDITIONS = ("rtol", "atol"), ("steps", "dtype", "gtol", "batch_size", "noise")
 
 Key = tuple[str, str]
@@ -56,22 +57,22 @@ class Comparison:
 
 
 def named_alike(a: Comparable, b: Comparable) -> Comparable:
-    """`b` with those of its problems called as in `a` that have another name there but the same fingerprint.
+    """Return `b` with those of its problems renamed as in `a` that have another name there but the same fingerprint.
 
     A parameter that is swept in one result alone is part of the problem's name in that one alone.
     """
     names, others = (
-        dict(side.runs[["surface", "fingerprint"]].astype(str).drop_duplicates().itertuples(index=False, name=None))
+        dict(side.runs[[PROBLEM, "fingerprint"]].astype(str).drop_duplicates().itertuples(index=False, name=None))
         for side in (a, b)
     )
     renamed = {}
-    for surface, fingerprint in others.items():
-        alike = [name for name, found in names.items() if found == fingerprint]
-        if surface not in names and len(alike) == 1 and list(others.values()).count(fingerprint) == 1:
-            renamed[surface] = alike[0]
+    for problem, fingerprint in others.items():
+        alike = [name for name, other in names.items() if other == fingerprint]
+        if problem not in names and len(alike) == 1 and list(others.values()).count(fingerprint) == 1:
+            renamed[problem] = alike[0]
     if not renamed:
         return b
-    runs, table = (frame.assign(surface=frame["surface"].astype(str).replace(renamed)) for frame in (b.runs, b.table))
+    runs, table = (frame.assign(problem=frame[PROBLEM].astype(str).replace(renamed)) for frame in (b.runs, b.table))
     return Comparable(b.name, runs, table, b.config)
 
 
@@ -94,18 +95,18 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
     keys = list(dict.fromkeys((*sides[0].keys, *sides[1].keys)))
     common = [key for key in keys if key in sides[0].keys and key in sides[1].keys]
     if not common:
-        listed = [", ".join(f"{solver} on {surface}" for surface, solver in [*side.keys][:3]) for side in sides]
+        listed = [", ".join(f"{solver} on {problem}" for problem, solver in [*side.keys][:3]) for side in sides]
         raise UsageError(
             f"'{names[0]}' and '{names[1]}' have no surface and solver in common: {listed[0]} against {listed[1]}"
         )
-    for surface in dict.fromkeys(surface for surface, _ in common):
-        _require_same_surface(surface, sides, names)
+    for problem in dict.fromkeys(problem for problem, _ in common):
+        _require_same_surface(problem, sides, names)
     pairs = _pairs(sides[0].chosen, sides[1].chosen)
     arrays = {name: pairs[name].to_numpy() for name in pairs.columns}
-    rows_of = pairs.groupby(["surface", "solver"], sort=False).indices
+    rows_of = pairs.groupby([PROBLEM, "solver"], sort=False).indices
     records = []
     for key in keys:
-        record: dict[str, Any] = {"surface": key[0], "solver": key[1], "verdict": "", "decided_by": "", "reason": ""}
+        record: dict[str, Any] = {PROBLEM: key[0], "solver": key[1], "verdict": "", "decided_by": "", "reason": ""}
         for letter, side in zip("ab", sides, strict=True):
             record |= {f"{name}_{letter}": value for name, value in side.summary(key).items()}
         rows = rows_of.get(key, np.array([], dtype=np.intp))
@@ -121,7 +122,7 @@ def compare_results(a: Comparable, b: Comparable, *, seed: int = 0) -> Compariso
 
 
 def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str]) -> list[str]:
-    """A warning for every condition that differs; a `UsageError` where the targets do."""
+    """Return a warning for every condition that differs; a `UsageError` where the targets do."""
     shared = [name for name in (*TARGET, *CONDITIONS) if name in a and name in b]
     differing = [name for name in shared if _single(a[name]) != _single(b[name])]
     for name in differing:
@@ -134,7 +135,7 @@ def _compare_conditions(a: Mapping[str, Any], b: Mapping[str, Any], names: tuple
 
 
 def _single(value: Any) -> Any:
-    """An axis of one value, as a sweep may write it, is that value."""
+    """Return the value of an axis of one, as a sweep may write it."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -142,28 +143,28 @@ class _Side:
     """One result: its rows, its surfaces, and its chosen runs as far as they are compared."""
 
     def __init__(self, side: Comparable) -> None:
-        runs, table = label_problems(side.runs, side.table)
+        runs, table = side.runs, side.table
         self.keys: dict[Key, None] = dict.fromkeys(
-            zip(table["surface"].astype(str), table["solver"].astype(str), strict=True)
+            zip(table[PROBLEM].astype(str), table["solver"].astype(str), strict=True)
         )
-        known = runs.reindex(columns=["surface", "fingerprint"]).drop_duplicates().dropna()
+        known = runs.reindex(columns=[PROBLEM, "fingerprint"]).drop_duplicates().dropna()
         known = known[known["fingerprint"] != ""].astype(str)
-        self.fingerprints = known.groupby("surface")["fingerprint"].agg(sorted).to_dict()
+        self.fingerprints = known.groupby(PROBLEM)["fingerprint"].agg(sorted).to_dict()
         chosen = chosen_runs(runs, table)
         # where no minimum is known the loss itself tells who came lower
         gap, loss = floats(chosen, "gap"), floats(chosen, "loss_final")
         left = np.where(np.isnan(gap), loss, gap)
         left[chosen["status"].isin(["diverged", "error"]).to_numpy() | np.isnan(left)] = np.inf
-        columns: dict[str, Any] = {name: chosen[name].astype(str) for name in ("surface", "solver", "status")}
+        columns: dict[str, Any] = {name: chosen[name].astype(str) for name in (PROBLEM, "solver", "status")}
         columns |= {name: chosen[name] for name in ("start", "seed")}
         columns |= {"steps": np.nan_to_num(floats(chosen, "steps_to_target"), nan=np.inf), "loss": loss}
         columns |= {"left": left, "is_gap": ~np.isnan(gap)}
-        columns |= {name: floats(chosen, name) for name in chosen.columns if name.startswith("start.")}
+        columns |= {name: floats(chosen, name) for name in chosen.columns if name.startswith(START)}
         self.chosen = pd.DataFrame(columns)
-        self.rows_of = self.chosen.groupby(["surface", "solver"], sort=False).indices
+        self.rows_of = self.chosen.groupby([PROBLEM, "solver"], sort=False).indices
 
     def summary(self, key: Key) -> dict[str, float]:
-        """`runs, steps, success, gap` of a row."""
+        """Return `runs, steps, success, gap` of a row."""
         if key not in self.rows_of:
             return {"runs": 0, "steps": np.nan, "success": np.nan, "gap": np.nan}
         steps, left, is_gap = (self.chosen[name].to_numpy()[self.rows_of[key]] for name in ("steps", "left", "is_gap"))
@@ -171,20 +172,20 @@ class _Side:
         return {"runs": len(steps), "steps": median(steps), "success": float(np.isfinite(steps).mean()), "gap": gap}
 
 
-def _require_same_surface(surface: str, sides: Sequence[_Side], names: tuple[str, str]) -> None:
-    a, b = (side.fingerprints.get(surface, []) for side in sides)
+def _require_same_surface(problem: str, sides: Sequence[_Side], names: tuple[str, str]) -> None:
+    a, b = (side.fingerprints.get(problem, []) for side in sides)
     if a and b and a != b:
         raise UsageError(
-            f"'{surface}' is another surface in '{names[1]}' (fingerprint {' and '.join(b)}) than in '{names[0]}' "
+            f"'{problem}' is another surface in '{names[1]}' (fingerprint {' and '.join(b)}) than in '{names[0]}' "
             f"({' and '.join(a)}): its parameters or its formula differ"
         )
 
 
 def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """The runs that both sides made from the same start with the same seed: `NAME_a` beside `NAME_b`."""
-    coordinates = list(dict.fromkeys(name for side in (a, b) for name in side.columns if name.startswith("start.")))
+    """Return the runs that both sides made from the same start with the same seed: `NAME_a` beside `NAME_b`."""
+    coordinates = list(dict.fromkeys(name for side in (a, b) for name in side.columns if name.startswith(START)))
     # a coordinate that one side lacks is empty there, and equal only to an empty one
-    by = ["surface", "solver", "start", "seed", *coordinates]
+    by = [PROBLEM, "solver", "start", "seed", *coordinates]
     sides = [
         side.reindex(columns=[*dict.fromkeys([*side.columns, *coordinates])]).drop_duplicates(by) for side in (a, b)
     ]
@@ -197,7 +198,7 @@ def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(pairs: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
-    """What the pairs of one row say."""
+    """Count and test what the pairs of one row say."""
     a, b = pairs["steps_a"], pairs["steps_b"]
     reached_a, reached_b = np.isfinite(a), np.isfinite(b)
     someone = bool((reached_a | reached_b).any())
@@ -218,7 +219,7 @@ def _tests(pairs: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
 
 
 def _gap_differences(pairs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How much further b is from the minimum, `[pairs]`: log gaps apart, losses where no minimum is known."""
+    """Measure how much further b is from the minimum, `[pairs]`: log gaps apart, losses where no minimum is known."""
     tiny = np.finfo(float).tiny  # rounding may leave a gap at or below 0
     is_gap = pairs["is_gap_a"] & pairs["is_gap_b"]
     a, b = (np.where(is_gap, np.log(np.maximum(pairs[name], tiny)), pairs[name]) for name in ("left_a", "left_b"))

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gdbench.columns import AT, hyperparameters
+from gdbench.columns import AT, CURVE, NOTED, PROBLEM, RATES, START, hyperparameters
 from gdbench.errors import ResultError
+from gdbench.results.codes import setting_codes
 from gdbench.results.files import write_frame
 from gdbench.results.folder import CSV_ROWS, Frames, read_contours
-from gdbench.results.labels import problem_labels
-from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups, setting_codes
+from gdbench.results.labels import label_curves, label_runs
+from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups
 from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.results.statistics import expected_best_by_problem, summaries
 from gdbench.results.table import numbered_groups, table_of, table_with_theory, tuning_and_reported
@@ -23,9 +24,8 @@ from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.validation import validated
 from gdbench.spec.yaml_file import read_yaml
 
-THEORY = ("rate_observed", "rate_predicted", "message")
-# what theory.csv holds of a run besides its number
-NOTED = ("rate_observed", "rate_predicted", "rate_note", "message")
+# The columns of theory.csv that runs.parquet has too.
+THEORY = (*RATES, "message")
 
 
 def has_shards(folder: Path) -> bool:
@@ -34,7 +34,7 @@ def has_shards(folder: Path) -> bool:
 
 
 def stored_runs(folder: Path) -> tuple[StoredRuns, Manifest, list[Path]]:
-    """The stored runs of a sweep, its manifest, and damaged shards, whose runs are missing."""
+    """Return the stored runs of a sweep, its manifest, and damaged shards, whose runs are missing."""
     manifest = Manifest.read(folder)
     whole, damaged = found_shards(folder, [entry.key for entry in manifest.shards])
     return StoredRuns.of(manifest, whole), manifest, damaged
@@ -47,23 +47,23 @@ def read_spec(folder: Path, kind: str) -> SweepSpec:
 
 
 def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
-    """All stored runs with `surface` as the problem's label.
+    """Return all stored runs with their problem's label.
 
     `starts` asks for the coordinates of the starts too, which take most of the memory.
     """
-    runs = stored.read([name for name in stored.schema().names if starts or not name.startswith("start.")])
+    runs = stored.read([name for name in stored.schema().names if starts or not name.startswith(START)])
     if not len(runs):
         raise ResultError("there is no finished shard yet")
-    return runs.assign(surface=problem_labels(runs).astype("category"))
+    return label_runs(runs).astype({PROBLEM: "category"})
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
-    """`runs`, in the order of their numbers, with the rates and messages of those of them that are in `theory`."""
+    """Fill in the rates and messages of those `runs`, in the order of their numbers, that are in `theory`."""
     theory = theory[theory["run"].isin(runs["run"])]  # of a sweep that lost a shard, some are missing
     if not len(theory):
         return runs
     rows = np.searchsorted(runs["run"].to_numpy(dtype=np.int64), theory["run"].to_numpy(dtype=np.int64))
-    for name in ("rate_observed", "rate_predicted"):
+    for name in RATES:
         values = runs[name].to_numpy(dtype=float, na_value=np.nan).copy()
         values[rows] = theory[name].to_numpy(dtype=float)
         runs[name] = values
@@ -76,7 +76,7 @@ def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_notes(chosen: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
-    """`chosen` runs with the notes that `theory` has on their rates."""
+    """Return `chosen` runs with the notes that `theory` has on their rates."""
     if "rate_note" not in theory.columns:  # of a sweep that was made before there were notes
         return chosen
     notes = theory.drop_duplicates("run").set_index("run")["rate_note"].reindex(chosen["run"].to_numpy(dtype=np.int64))
@@ -84,7 +84,7 @@ def with_notes(chosen: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> pd.DataFrame:
-    """The table of labelled runs."""
+    """Return the table of labelled runs."""
     return table_of(
         runs,
         metric=spec.tune.metric if spec.tune else "steps_to_target",
@@ -96,7 +96,7 @@ def table_of_sweep(runs: pd.DataFrame, spec: SweepSpec, manifest: Manifest) -> p
 def statistics_of(
     runs: pd.DataFrame, table: pd.DataFrame, spec: SweepSpec, manifest: Manifest
 ) -> dict[str, pd.DataFrame]:
-    """Profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
+    """Return profiles, ECDF, ERT and scores of the chosen runs, and what tuning was worth."""
     dimensions = {label: entry.dimension for label, entry in _entries(runs, manifest).items()}
     found = summaries(chosen_runs(runs, table), dimensions, seed=spec.seed)
     best = expected_best_by_problem(trials_of(runs, table, spec.tune.metric if spec.tune else "steps_to_target"))
@@ -104,18 +104,21 @@ def statistics_of(
 
 
 def _entries(runs: pd.DataFrame, manifest: Manifest) -> dict[str, Entry]:
-    """A shard of every problem: what it says of dimension and starts holds for all of the problem's."""
-    known = runs.drop_duplicates("surface")
-    return dict(zip(known["surface"].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
+    """Return a shard of every problem: what it says of dimension and starts holds for all of the problem's."""
+    known = runs.drop_duplicates(PROBLEM)
+    return dict(zip(known[PROBLEM].astype(str), manifest.of_runs(known["run"].to_numpy(np.int64)), strict=True))
 
 
 def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A row per setting tried: surface, solver, tuning (steps, or the loss tuning goes by), loss, reported (steps)."""
+    """Return a row per setting tried, with the columns problem, solver, tuning, loss, reported.
+
+    tuning : steps, or the loss that tuning goes by; reported : steps on the starts held out.
+    """
     groups, pairs = numbered_groups(runs)
     held_out: Mapping[tuple[str, str], float] = {}
     if "tuning_starts" in table.columns:
         counts = pd.to_numeric(table["tuning_starts"]).fillna(0)
-        held_out = dict(zip(zip(table["surface"], table["solver"], strict=True), counts, strict=True))
+        held_out = dict(zip(zip(table[PROBLEM], table["solver"], strict=True), counts, strict=True))
     bounds = np.array([held_out.get(pair, 0) for pair in pairs])
     tunes, reports = tuning_and_reported(runs, groups, bounds)
     codes = setting_codes(runs, groups, hyperparameters(runs))
@@ -123,14 +126,14 @@ def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFr
     scored = score_groups(runs[tunes], groups[tunes], codes[tunes], metric)
     reported = score_groups(runs[reports], groups[reports], codes[reports]) if bounds.any() else scored
     steps = pd.Series(reported["steps"].to_numpy(), reported["setting"]).reindex(scored["setting"])
-    surfaces, solvers = (pd.array(list(names), dtype="str") for names in zip(*pairs, strict=True))
+    problems, solvers = (pd.array(list(names), dtype="str") for names in zip(*pairs, strict=True))
     own = scored["group"].to_numpy()
-    trials = pd.DataFrame({"surface": surfaces.take(own), "solver": solvers.take(own)})
+    trials = pd.DataFrame({PROBLEM: problems.take(own), "solver": solvers.take(own)})
     trials["loss"] = scored["loss"]
     trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
     trials["reported"] = steps.to_numpy(dtype=float)
     several = np.bincount(own)[own] > 1
-    return trials[several].reset_index(drop=True)
+    return pd.DataFrame(trials[several].reset_index(drop=True))
 
 
 def finished_tables(
@@ -194,7 +197,7 @@ def read_frames_of_shards(folder: Path, *, starts: bool = False) -> Frames:
         runs=runs,
         table=table,
         trajectory=read_optional(folder, "trajectory", ["run", "step", "x0", "loss"]),
-        curves=read_optional(folder, "curves", ["run", "surface", "solver", "start", "step", "loss", "gap"]),
+        curves=label_curves(read_optional(folder, "curves", CURVE), runs),
         contours=read_contours(folder),
         summaries=summaries,
         theory=theory,
@@ -204,7 +207,7 @@ def read_frames_of_shards(folder: Path, *, starts: bool = False) -> Frames:
 
 
 def read_optional(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A table of the folder, empty where it has not been written yet."""
+    """Return a table of the folder, empty where it has not been written yet."""
     path = folder / f"{name}.csv"
     if not path.is_file():
         return pd.DataFrame(columns=list(columns))

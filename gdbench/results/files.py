@@ -15,7 +15,7 @@ from gdbench.errors import GdbenchError, ResultError
 if TYPE_CHECKING:
     import pandas as pd
 
-# how files end that have not got their names yet; pictures end so too
+# Files that have not got their names yet end so, pictures too.
 TEMPORARY = ".tmp"
 
 
@@ -24,7 +24,7 @@ class DiskFull(GdbenchError):
 
 
 def unwritable(path: Path, error: OSError) -> GdbenchError:
-    """The sentence for what cannot be written: a `DiskFull` where there is no room, else a `ResultError`."""
+    """Return the sentence for what cannot be written: a `DiskFull` where there is no room, else a `ResultError`."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return (DiskFull if full else ResultError)(f"'{path}' cannot be written: {error.strerror or error}")
 
@@ -60,7 +60,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which gets its name once all is on the disk; a crash leaves what was there before.
+    """Open a file to write into, which gets its name once all is on the disk; a crash leaves what was there before.
 
     Raises what `unwritable` makes of an `OSError`: no space, no right.
     """
@@ -81,7 +81,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file is one that a process was writing when it was killed."""
+    """Decide whether a file is one that a process was writing when it was killed."""
     return path.name.startswith(".") and path.name.endswith(TEMPORARY)
 
 

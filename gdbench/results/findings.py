@@ -11,14 +11,14 @@ from gdbench.formatting import number
 from gdbench.results.statistics import floats
 
 PLAIN = "sgd"  # what the others are compared with
-# of solvers that one line names
+# One line names at most so many solvers.
 MOST_NAMED = 3
 # one that needs at most so many times the steps of the first is about as fast
 NEARLY = 1.05
 
 
 def finding(rows: pd.DataFrame) -> str:
-    """One line on the `rows` of a table that speak of one surface.
+    """Write one line on the `rows` of a table that speak of one surface.
 
     A solver arrives where its median of steps over the starts is finite, which is where most starts reached the target.
     """
@@ -55,7 +55,7 @@ def finding(rows: pd.DataFrame) -> str:
 
 
 def change(before: pd.DataFrame, after: pd.DataFrame, what: str) -> str:
-    """What a change of the surface, in words `what`, did to the steps of plain descent, from `before` to `after`.
+    """Say what a change of the surface, in words `what`, did to the steps of plain descent, from `before` to `after`.
 
     Where that arrives neither before nor after: to those of the solver that is first after it.
     """
@@ -74,7 +74,7 @@ def _steps_by_solver(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _nobody(rows: pd.DataFrame) -> str:
-    """Where no solver arrives: who does from some starts, or whose loss is lowest."""
+    """Say who arrives from some starts where no solver does from most, or ends lowest."""
     some = rows[rows["success"] > 0]
     if len(some):
         best = some.sort_values("success", ascending=False, kind="stable").iloc[0]
@@ -89,18 +89,18 @@ def _nobody(rows: pd.DataFrame) -> str:
 
 
 def _steps(count: float) -> str:
-    """`1 step`, `274 steps`, `35.5 steps`."""
+    """Write `1 step`, `274 steps`, `35.5 steps`."""
     return f"{number(count)} step{'' if count == 1 else 's'}"
 
 
 def _span(counts: Sequence[float]) -> str:
-    """Steps of solvers that are about as fast."""
+    """Write the steps of solvers that are about as fast."""
     low, high = min(counts), max(counts)
     return _steps(low) if number(low) == number(high) else f"{number(low)} to {_steps(high)}"
 
 
 def _times(count: float, best: float) -> str:
-    """A number of steps, with how many times the fewest they are."""
+    """Write a number of steps, with how many times the fewest they are."""
     return f"{number(count)}" + (f" ({number(count / best, 2)} times as many)" if best > 0 else "")
 
 
@@ -113,7 +113,7 @@ def _verb(names: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and 4 more`."""
+    """List names: `a`, `a and b`, `a, b and 4 more`."""
     if len(names) > MOST_NAMED:
         names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdbench.columns import REQUIRED
 from gdbench.errors import ResultError
 from gdbench.results.files import unwritable, write_bytes
 
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 CSV_ROWS = 100_000
 
 FRAMES = ("runs", "table", "trajectory", "curves")
-
-# of every table the columns without which nothing can be drawn: words, and numbers
-REQUIRED = {
-    "runs": (("surface", "solver", "status"), ("run", "start", "steps", "steps_to_target", "loss_final")),
-    "table": (("surface", "solver", "status"), ("steps_to_target", "rate_predicted")),
-    "trajectory": ((), ("run", "step", "x0", "loss")),
-    "curves": (("surface", "solver"), ("run", "start", "step", "loss", "gap")),
-}
 
 
 @dataclass
@@ -60,7 +53,7 @@ class Frames:
 
 
 def create_folder(folder: Path, *, force: bool = False) -> Path:
-    """An empty folder for a result. An existing one is refused unless `force`, which replaces a result, never more."""
+    """Make an empty folder for a result; an existing one is refused unless `force`, which replaces only a result."""
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             if not force:
@@ -78,7 +71,7 @@ def create_folder(folder: Path, *, force: bool = False) -> Path:
 
 
 def free_name(parent: Path, name: str) -> str:
-    """`name`, or `name-2`, `name-3`, .. where a folder of that name is there already."""
+    """Return `name`, or `name-2`, `name-3`, .. where a folder of that name is there already."""
     if not (parent / name).exists():
         return name
     number = 2
@@ -102,8 +95,10 @@ def write_contours(folder: Path, contours: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def read_frames(folder: Path) -> Frames:
-    """The frames of a result folder; a `ResultError` says what is missing or damaged."""
+    """Return the frames of a result folder; a `ResultError` says what is missing or damaged."""
     import pandas as pd
+
+    from gdbench.results.labels import label_curves, label_runs, label_table
 
     if not folder.is_dir():
         raise ResultError(f"there is no result folder '{folder}'")
@@ -121,7 +116,9 @@ def read_frames(folder: Path) -> Frames:
         strange = set(frames[name]["run"]) - set(frames["runs"]["run"])
         if strange:
             raise ResultError(f"'{folder}' is damaged: {name}.csv has run {min(strange)}, which runs.csv lacks")
-    return Frames(frames["runs"], frames["table"], frames["trajectory"], frames["curves"], read_contours(folder))
+    runs = label_runs(frames["runs"])
+    table, curves = label_table(frames["table"], runs), label_curves(frames["curves"], runs)
+    return Frames(runs, table, frames["trajectory"], curves, read_contours(folder))
 
 
 def _require_columns(path: Path, frame: pd.DataFrame) -> None:
@@ -142,7 +139,7 @@ def _require_columns(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `write_contours` wrote; nothing where the file is absent."""
+    """Read what `write_contours` wrote; nothing where the file is absent."""
     path = folder / "contours.npz"
     contours: dict[str, dict[str, Any]] = {}
     if not path.is_file():
@@ -161,7 +158,7 @@ def read_contours(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def environment(more: Iterable[str] = ()) -> dict[str, Any]:
-    """What the numbers may depend on besides the configuration: versions (also of `more`), processor, platform."""
+    """Return what numbers depend on besides the configuration: versions (also of `more`), processor, platform."""
     from importlib.metadata import version
 
     packages = ("gdbench", "jax", "jaxlib", "numpy", "pandas", "matplotlib", "scipy", *sorted(more))

@@ -2,48 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import PARAMETER
+from gdbench.columns import PARAMETER, PROBLEM, parameters
 from gdbench.errors import ResultError
 
 
-def problem_labels(runs: pd.DataFrame) -> pd.Series:
-    """The unique name of each row's problem: `ellipse`, or `ellipse condition=10` where its rows differ in a parameter.
+def problem_labels(runs: pd.DataFrame, without: Sequence[str] = ()) -> pd.Series:
+    """Name each row's problem: `ellipse`, or `ellipse condition=10` where the surface's rows differ in a parameter.
 
-    Numbers are written with the fewest digits, six or more, that tell the surface's values apart.
+    Numbers are written with the fewest digits, six or more, that tell the surface's values apart. `without` are
+    columns of parameters that the names leave out.
     """
-    return _labels(runs, _words(runs))
+    return _labels(runs, _words(runs.drop(columns=list(without))))
 
 
-def label_problems(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both frames with `surface` replaced by the problem's label; frames that are labelled already stay as they are.
+def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return `runs` with the column `problem`; runs that have it stay as they are."""
+    if PROBLEM in runs.columns:
+        return runs
+    labelled = runs.copy(deep=False)
+    labelled.insert(list(runs.columns).index("surface"), PROBLEM, problem_labels(runs))
+    return labelled
+
+
+def unlabelled(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return `runs` as runs.csv has them: without `problem`, which follows from the other columns."""
+    return runs.drop(columns=PROBLEM, errors="ignore")
+
+
+def label_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a `table` of `runs` with the column `problem`, which those of older results lack.
 
     Raises ResultError where the table lacks a parameter by which its problems differ.
     """
+    if PROBLEM in table.columns:
+        return table
     words = _words(runs)
     for surface, columns in words.items():
         lacking = [name for name in columns if name not in table.columns]
         if lacking and (table["surface"].astype(str) == surface).any():
             raise ResultError(f"the table has no column '{lacking[0]}', in which the runs on '{surface}' differ")
-    return runs.assign(surface=_labels(runs, words)), table.assign(surface=_labels(table, words))
+    labels = _labels(table, words)
+    return pd.concat([labels, table], axis=1)
+
+
+def label_curves(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the `curves` of labelled `runs` with the column `problem`; those of older sweeps have it as `surface`."""
+    if PROBLEM in curves.columns:
+        return curves
+    names = runs.loc[runs["run"].isin(curves["run"]), ["run", PROBLEM, "surface"]].set_index("run").astype(str)
+    of_run = names.reindex(curves["run"]).set_axis(curves.index)
+    # a sweep that lost a shard has curves of runs that are gone
+    return curves.assign(**{name: of_run[name].fillna(curves["surface"]) for name in (PROBLEM, "surface")})
 
 
 def _words(runs: pd.DataFrame) -> dict[str, dict[str, dict[object, str]]]:
-    """By surface and column, how each value of a parameter that varies on this surface is written."""
+    """Return, by surface and column, how each value of a parameter that varies on this surface is written."""
     words: dict[str, dict[str, dict[object, str]]] = {}
-    for column in (name for name in runs.columns if name.startswith(PARAMETER)):
+    for column in parameters(runs):
+        if len(runs[column].unique()) < 2:
+            continue
         pairs = runs[["surface", column]].drop_duplicates().dropna(subset=[column])
         for surface, values in pairs.groupby("surface", sort=False)[column]:
-            plain = list(dict.fromkeys(_plain(value) for value in values))
-            if len(plain) > 1:
-                words.setdefault(str(surface), {})[column] = dict(zip(plain, _distinct(plain), strict=True))
+            distinct = list(dict.fromkeys(map(plain, values)))
+            if len(distinct) > 1:
+                words.setdefault(str(surface), {})[column] = dict(zip(distinct, _distinct(distinct), strict=True))
     return words
 
 
 def _distinct(values: list[object]) -> list[str]:
-    """The values as text, all different."""
+    """Write the values as text, all different."""
     for digits in range(6, 17):
         texts = [f"{value:.{digits}g}" if isinstance(value, float) else str(value) for value in values]
         if len(set(texts)) == len(values):
@@ -53,7 +85,7 @@ def _distinct(values: list[object]) -> list[str]:
 
 def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]]) -> pd.Series:
     if not words:
-        return frame["surface"]
+        return frame["surface"].rename(PROBLEM)
     columns = [name for name in frame.columns if any(name in of_surface for of_surface in words.values())]
     number = frame.groupby(["surface", *columns], dropna=False, sort=False).ngroup()
     groups, _ = pd.factorize(number)  # by first appearance
@@ -62,16 +94,16 @@ def _labels(frame: pd.DataFrame, words: dict[str, dict[str, dict[object, str]]])
     for surface, *values in frame[["surface", *columns]].iloc[first].itertuples(index=False, name=None):
         varies = words.get(str(surface), {})
         parts = [
-            f"{column.removeprefix(PARAMETER)}={varies[column].get(_plain(value), value)}"
+            f"{column.removeprefix(PARAMETER)}={varies[column].get(plain(value), value)}"
             for column, value in zip(columns, values, strict=True)
             if column in varies and not pd.isna(value)
         ]
         names.append(" ".join([str(surface), *parts]))
-    return pd.Series(pd.array(names, dtype="str").take(groups), index=frame.index, name="surface")
+    return pd.Series(pd.array(names, dtype="str").take(groups), index=frame.index, name=PROBLEM)
 
 
-def _plain(value: object) -> object:
-    """A cell as a float or as text, whichever type its column was read as: 3, 3.0 and "3" are one value."""
+def plain(value: object) -> object:
+    """Return a cell as a float or as text, whichever type its column was read as: 3, 3.0 and "3" are one value."""
     if isinstance(value, bool | np.bool_):
         return str(value)
     try:

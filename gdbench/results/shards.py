@@ -29,7 +29,7 @@ WORDS = ("surface", "solver", "status", "fingerprint", "message")
 
 
 def shard_bytes(frame: pd.DataFrame) -> bytes:
-    """Rows as Parquet. The number of a run stays out: it depends on what else is in the sweep."""
+    """Write rows as Parquet. The number of a run stays out: it depends on what else is in the sweep."""
     table = pa.Table.from_pandas(frame.drop(columns="run"), preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
@@ -44,13 +44,14 @@ def write_shard(folder: Path, key: str, content: bytes) -> Path:
 
 
 def checksum(content: bytes) -> str:
-    """What a shard's name says of its bytes: 16 hex digits of their SHA-256."""
+    """Return what a shard's name says of its bytes: 16 hex digits of their SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def found_shards(folder: Path, wanted: Collection[str]) -> tuple[dict[str, Path], list[Path]]:
-    """The stored shards among the keys `wanted`, each read and checked, and the damaged ones, which do not fit their
-    names.
+    """Find the stored shards among the keys `wanted`, each read and checked, and the damaged ones.
+
+    The bytes of a damaged shard do not fit its name.
     """
     whole: dict[str, Path] = {}
     damaged = []
@@ -100,7 +101,7 @@ class Manifest:
         return sum(entry.rows for entry in self.shards)
 
     def of_runs(self, runs: np.ndarray) -> list[Entry]:
-        """The shard in which each of `runs` stands."""
+        """Return the shard in which each of `runs` stands."""
         firsts = [entry.first_run for entry in self.shards]
         return [self.shards[place] for place in np.searchsorted(firsts, runs, side="right") - 1]
 
@@ -150,7 +151,7 @@ class StoredRuns:
 
     @staticmethod
     def of(manifest: Manifest, whole: Mapping[str, Path] | Mapping[str, bytes]) -> StoredRuns:
-        """Those runs of a manifest whose shards are there."""
+        """Return the runs of a manifest whose shards are there."""
         return StoredRuns([(entry.first_run, whole[entry.key]) for entry in manifest.shards if entry.key in whole])
 
     @property
@@ -159,7 +160,7 @@ class StoredRuns:
         return sum(pq.read_metadata(_source(shard)).num_rows for _, shard in self.files)
 
     def schema(self) -> pa.Schema:
-        """The columns of all shards together, in their order; one that has two types among surfaces becomes text."""
+        """Return the columns of all shards, in their order; one that has two types among surfaces becomes text."""
         types: dict[str, pa.DataType] = {"run": pa.int64()}
         for _, shard in self.files:
             for field in pq.read_schema(_source(shard)):
@@ -170,7 +171,7 @@ class StoredRuns:
         return pa.schema([pa.field(name, types[name]) for name in ordered(types) if name in types])
 
     def tables(self, schema: pa.Schema) -> Iterator[pa.Table]:
-        """The runs of every shard with the columns of `schema`, empty where the shard has none."""
+        """Yield the runs of every shard with the columns of `schema`, empty where the shard has none."""
         for first, shard in self.files:
             with pq.ParquetFile(_source(shard)) as file:
                 there = [name for name in schema.names if name in file.schema_arrow.names]
@@ -186,7 +187,7 @@ class StoredRuns:
             yield pa.Table.from_arrays(columns, schema=schema)
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """All runs as one frame; texts as categories, so that a million rows stay small."""
+        """Read all runs as one frame; texts as categories, so that a million rows stay small."""
         schema = self.schema()
         if columns is not None:
             schema = pa.schema([field for field in schema if field.name in columns])
@@ -207,8 +208,9 @@ def _source(shard: Path | bytes) -> Path | pa.BufferReader:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """A frame in which whole numbers stay whole beside empty cells."""
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    """Return a frame in which whole numbers stay whole beside empty cells."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def write_runs(path: Path, stored: StoredRuns, schema: pa.Schema, fill: Callable[[pa.Table], pa.Table]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import AT, FIXED, LAST, SCORES, hyperparameters
-from gdbench.results.selection import SCORED, group_edges, grouped_median, score_groups, setting_codes
+from gdbench.columns import AT, FIXED, LAST, NAMES, PROBLEM, RATES, SCORES, hyperparameters
+from gdbench.results.codes import codes_by_appearance, setting_codes
+from gdbench.results.selection import SCORED, group_edges, score_groups
+from gdbench.results.statistics.medians import grouped_median
 from gdbench.theory.observed_rate import NOT_REPLAYED, STARTS_DIFFER, needs_note
 
 
@@ -21,7 +23,7 @@ def table_of(
     searched: bool = False,
     tuning_starts: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
-    """A row per problem (`surface`) and solver of `runs`, at its best settings.
+    """Return a row per problem and solver of labelled `runs`, at its best settings.
 
     searched : the settings are points drawn over a space, so that none of them lies on the edge of a grid.
     tuning_starts : by problem, where some starts are held out: settings are chosen on the starts before that number,
@@ -31,7 +33,7 @@ def table_of(
     settings = sorted(hyperparameters(runs), key=lambda name: name != "learning_rate")
     groups, pairs = numbered_groups(runs)
     codes = setting_codes(runs, groups, settings)
-    held_out = np.array([(tuning_starts or {}).get(surface, 0) for surface, _ in pairs])
+    held_out = np.array([(tuning_starts or {}).get(problem, 0) for problem, _ in pairs])
     tunes, reports = tuning_and_reported(runs, groups, held_out)
     scored = score_groups(runs[list(SCORED)][tunes], groups[tunes], codes[tunes], metric)
     best = scored.drop_duplicates("group")
@@ -47,7 +49,7 @@ def table_of(
     tuning_steps = np.bincount(groups, runs["steps"].to_numpy(dtype=float, na_value=0.0) * tunes)
     used = {name: np.bincount(groups, runs[name].notna()) > 0 for name in settings}
     chosen, choosing = np.flatnonzero(won & reports), np.flatnonzero(won & tunes)
-    # of an unfinished sweep a problem may lack all runs that choose its settings, or all that are reported
+    # A problem of an unfinished sweep may lack all runs that choose its settings, or all that are reported
     present = np.unique(groups[chosen])
     choosing = choosing[np.isin(groups[choosing], present)]
     outcomes = _outcomes(runs.iloc[chosen], np.searchsorted(present, groups[chosen]))
@@ -57,9 +59,10 @@ def table_of(
     first = runs[settings].iloc[choosing[np.unique(own, return_index=True)[1]]]
     cells = {name: list(first[name]) for name in settings}
     rows = []
+    surfaces = runs["surface"].iloc[chosen[np.unique(groups[chosen], return_index=True)[1]]].astype(str).tolist()
     for place, group in enumerate(present.tolist()):
-        surface, solver = pairs[group]
-        row: dict[str, object] = {"surface": surface, "solver": solver}
+        problem, solver = pairs[group]
+        row: dict[str, object] = {PROBLEM: problem, "surface": surfaces[place], "solver": solver}
         row |= {name: cells[name][place] for name in settings if used[name][group]}
         row["tuned"], row["trials"] = bool(trials[group] > 1), int(trials[group])
         row["tuning_runs"], row["tuning_steps"] = int(tuning_runs[group]), int(tuning_steps[group])
@@ -72,15 +75,14 @@ def table_of(
 
 
 def numbered_groups(runs: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """The number `[runs]` of every run's problem and solver, by first appearance, and the names of both by number."""
-    codes = setting_codes(runs, np.zeros(len(runs), np.int64), ["surface", "solver"])
-    groups, _ = pd.factorize(codes)
-    first = runs[["surface", "solver"]].iloc[np.unique(groups, return_index=True)[1]].astype(str)
-    return groups, list(zip(first["surface"], first["solver"], strict=True))
+    """Number every run's problem and solver by first appearance, `[runs]`, and return the names of both by number."""
+    groups, first = codes_by_appearance(runs, [PROBLEM, "solver"])
+    names = runs[[PROBLEM, "solver"]].iloc[first].astype(str)
+    return groups, list(zip(names[PROBLEM], names["solver"], strict=True))
 
 
 def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which runs choose the settings and which are reported, both `[runs]`: all, where a group holds out no starts.
+    """Find the runs that choose settings and those that are reported, `[runs]`: all where a group holds out no starts.
 
     groups : as `numbered_groups` gives them; held_out : by group, the number of starts before those held out.
     """
@@ -90,15 +92,15 @@ def tuning_and_reported(runs: pd.DataFrame, groups: np.ndarray, held_out: np.nda
 
 
 def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
+    """Return `table` with the rates, notes and messages that its `chosen` runs have got since it was made."""
     groups, pairs = numbered_groups(chosen)
     places = {pair: place for place, pair in enumerate(pairs)}
-    rows = [places[pair] for pair in zip(table["surface"], table["solver"], strict=True)]
+    rows = [places[pair] for pair in zip(table[PROBLEM], table["solver"], strict=True)]
     return table.assign(**{name: [column[row] for row in rows] for name, column in _theory(chosen, groups).items()})
 
 
 def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables as one, the settings right after the names."""
+    """Join tables, the settings right after the names."""
     return _in_order([row for part in parts for row in part.to_dict("records")])
 
 
@@ -107,12 +109,12 @@ def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
     at = [name for name in table.columns if name.startswith(AT)]
     scores = [name for name in SCORES if name in table.columns]
     settings = [name for name in table.columns if name not in (*FIXED, *at, *scores, *LAST)]
-    between = [name for name in FIXED[2:] if name in table.columns]
-    return table[[*FIXED[:2], *settings, *between, *at, *scores, *LAST]]
+    between = [name for name in FIXED if name not in NAMES and name in table.columns]
+    return table[[*NAMES, *settings, *between, *at, *scores, *LAST]]
 
 
 def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
-    """What the runs at the chosen settings came to, a cell per group; every number of a group occurs."""
+    """Sum up the runs at the chosen settings, a cell per group; every number of a group occurs."""
     first = np.unique(groups, return_index=True)[1]
     found: dict[str, list[Any]] = {"starts": np.bincount(groups).tolist()}
     found["success"] = _shares(chosen["status"], groups).tolist()
@@ -131,16 +133,16 @@ def _outcomes(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
 
 
 def _median_score(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """By group, the median of scores, of which the larger are the better: a run without one counts as the worst."""
+    """Return the median of scores by group. The larger are the better: a run without one counts as the worst."""
     medians = grouped_median(np.where(np.isnan(scores), -np.inf, scores), groups)
     return np.where(np.bincount(groups, ~np.isnan(scores)) > 0, medians, np.nan)
 
 
 def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
-    """By group, the median of each rate over the runs that have one, a note on the rates, and the first message."""
+    """Return by group the median of each rate over the runs that have one, a note on them, and the first message."""
     count = int(groups.max()) + 1
     found: dict[str, list[Any]] = {}
-    for name in ("rate_observed", "rate_predicted"):
+    for name in RATES:
         rates = _floats(chosen[name])
         there, own = np.unique(groups[~np.isnan(rates)], return_inverse=True)
         medians = np.full(count, np.nan)
@@ -155,7 +157,7 @@ def _theory(chosen: pd.DataFrame, groups: np.ndarray) -> dict[str, list[Any]]:
 
 
 def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predicted: np.ndarray) -> list[str]:
-    """By group, the most frequent note of its runs where its rates need one; "" everywhere before runs have notes."""
+    """Return by group the most frequent note where its rates need one; "" everywhere before runs have notes."""
     count = len(observed)
     if "rate_note" not in chosen.columns:
         return [""] * count
@@ -173,12 +175,12 @@ def _notes(chosen: pd.DataFrame, groups: np.ndarray, observed: np.ndarray, predi
 
 
 def _shares(status: pd.Series, groups: np.ndarray) -> np.ndarray:
-    """The share of runs at the target, by group."""
+    """Return the share of runs at the target, by group."""
     return np.asarray(np.bincount(groups, (status == "reached").to_numpy()) / np.bincount(groups))
 
 
 def _statuses(status: pd.Series, groups: np.ndarray) -> list[str]:
-    """By group, the status of its runs, or how many have which, the most frequent one first."""
+    """Return by group the status of its runs, or how many have which, the most frequent one first."""
     counts: list[Counter[str]] = [Counter() for _ in range(int(groups.max()) + 1)]
     for group, name in zip(groups.tolist(), status.astype(str), strict=True):
         counts[group][name] += 1
@@ -189,7 +191,7 @@ def _statuses(status: pd.Series, groups: np.ndarray) -> list[str]:
 
 
 def _most_frequent(numbers: pd.Series, groups: np.ndarray) -> list[Any]:
-    """By group, the most frequent of `numbers`, the smallest of several; empty where there is none."""
+    """Return by group the most frequent of `numbers`, the smallest of several; empty where there is none."""
     pairs = pd.DataFrame({"group": groups, "number": _floats(numbers)}).value_counts(sort=False).reset_index()
     pairs = pairs.sort_values(["group", "count", "number"], ascending=[True, False, True]).drop_duplicates("group")
     found = dict(zip(pairs["group"].tolist(), pairs["number"].astype(int).tolist(), strict=True))
@@ -197,10 +199,10 @@ def _most_frequent(numbers: pd.Series, groups: np.ndarray) -> list[Any]:
 
 
 def _floats(column: pd.Series) -> np.ndarray:
-    """A column as floats `[runs]`, NaN where a cell is empty."""
+    """Return a column as floats `[runs]`, NaN where a cell is empty."""
     return column.to_numpy(dtype=float, na_value=np.nan)
 
 
 def _steps(column: pd.Series) -> np.ndarray:
-    """Steps `[runs]`, infinity where there are none."""
+    """Return steps `[runs]`, infinity where there are none."""
     return pd.to_numeric(column).to_numpy(dtype=float, na_value=np.inf)

@@ -21,7 +21,10 @@ MEASURES = ("steps", "success", "gap")
 
 
 def verdict(row: Mapping[Hashable, Any], sides: Sequence[str]) -> tuple[str, str, str]:
-    """The verdict on b, the measure that decided it ("" where none did) and the reason; `sides` that have the row."""
+    """Return the verdict on b, the measure that decided it ("" where none did) and the reason.
+
+    sides : the names of the results that have the row.
+    """
     pairs = row["pairs"]
     if len(sides) == 1:
         return APART, "", f"only in {sides[0]}"
@@ -55,7 +58,7 @@ def verdict(row: Mapping[Hashable, Any], sides: Sequence[str]) -> tuple[str, str
 
 
 def explain(frame: pd.DataFrame, a: str, b: str) -> list[str]:
-    """The count of verdicts, how to read a row, and what would make the tests say more."""
+    """Count the verdicts, and say how to read a row, and what would make the tests say more."""
     counts = frame["verdict"].value_counts()
     listed = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     found = [f"{b} against {a}: {listed}."]

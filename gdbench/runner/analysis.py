@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import NOTED, PROBLEM
 from gdbench.engine.records import Trajectory
 from gdbench.engine.stream import trace
 from gdbench.engine.threads import cores
 from gdbench.errors import one_line
 from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import Problem, RunGrid
-from gdbench.results.derive import NOTED
 from gdbench.results.selection import chosen_runs
 from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec
@@ -128,12 +128,12 @@ def _groups(plan: Plan, runs: pd.DataFrame, table: pd.DataFrame, policy: Policy)
     """Yield the runs of every problem and solver that can be looked at."""
     firsts = np.array([grid.first_run for grid in plan.blocks])
     # A slice a problem and solver: of few columns, for there may be thousands.
-    columns = ["run", "surface", "solver", "status", "minimum"]
+    columns = ["run", PROBLEM, "solver", "status", "minimum"]
     chosen = (runs if policy.starts is None else chosen_runs(runs, table))[columns]
     numbers = runs["run"].to_numpy(np.int64)
     places: dict[str, int] = {}  # of every problem among the others
     with_regions: set[str] = set()
-    for (problem_label, _), rows in chosen.groupby(["surface", "solver"], sort=False, observed=True):
+    for (problem_label, _), rows in chosen.groupby([PROBLEM, "solver"], sort=False, observed=True):
         label = str(problem_label)
         index = int(np.searchsorted(firsts, int(rows["run"].iloc[0]), side="right")) - 1
         grid = plan.blocks[index]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import COLUMNS, SCORES, ordered, target_column
+from gdbench.columns import COLUMNS, CURVE, HELD_OUT, PARAMETER, RANGE, SCHEDULE, SCORES, START, ordered, target_column
 from gdbench.engine.records import Records, Trajectory
 from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Problem, RunGrid
 from gdbench.statuses import Status
@@ -69,10 +69,10 @@ def runs_of_rows(
     for level, target in enumerate(block.conditions.targets):
         columns[target_column(target)] = records.hits[:, level] if records is not None else np.full(count, np.inf)
     columns |= {**block.settings_of(rows), **block.fixed, **block.options}
-    columns |= {f"{name}.schedule": kind for name, kind in block.schedules.items()}
-    columns |= {f"surface.{name}": value for name, value in _surface_settings(block, problem).items()}
+    columns |= {f"{name}{SCHEDULE}": kind for name, kind in block.schedules.items()}
+    columns |= {f"{PARAMETER}{name}": value for name, value in _surface_settings(block, problem).items()}
     starts = block.starts[block.start_index(rows)]
-    columns |= {f"start.{i}": starts[:, i] for i in range(starts.shape[1])}
+    columns |= {f"{START}{i}": starts[:, i] for i in range(starts.shape[1])}
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 
@@ -137,11 +137,6 @@ def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) 
 
 POINTS_PER_DECADE = 20
 
-CURVE_COLUMNS = ("run", "surface", "solver", "start", "step", "loss", "gap")
-
-# where steps are random, of the losses since the step before; where there are held-out examples; of predictions
-RANGE, HELD_OUT = ("loss_low", "loss_median", "loss_high"), "held_out_loss"
-
 
 def log_spaced(last: int) -> np.ndarray:
     """Steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
@@ -153,7 +148,7 @@ def log_spaced(last: int) -> np.ndarray:
 
 
 def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], blocks: Mapping[int, RunGrid]) -> pd.DataFrame:
-    """The drawn runs at log-spaced steps: `run, surface, solver, start, step, loss, gap`, and, where they apply:
+    """Return the drawn runs at log-spaced steps, with the columns of `CURVE` and, where they apply:
 
     `loss_low`, `loss_median`, `loss_high` over all steps since the one in the row before, of runs with noise or
     mini-batches; `held_out_loss`; `train_r2`, `test_r2`, `train_accuracy`, `test_accuracy`.
@@ -165,17 +160,17 @@ def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], blocks: Ma
         problem = block.problems[int(block.problem_index(np.array([run - block.first_run]))[0])]
         steps = log_spaced(len(path.loss) - 1)
         x, loss = path.x[steps], path.loss[steps]
-        part = {"run": run, "surface": row["surface"], "solver": row["solver"], "start": row["start"], "step": steps}
+        part = {name: row[name] for name in CURVE[:5]} | {"step": steps}
         part |= {"loss": loss, "gap": loss - (problem.facts.f_star if problem.facts else np.nan)}
         if block.is_stochastic:
             part |= dict(zip(RANGE, ranges(path.loss, steps), strict=True))
         if problem.surface.held_out:
-            part[HELD_OUT] = held_out_losses(problem.surface, x)
+            part[HELD_OUT[0]] = held_out_losses(problem.surface, x)
         parts.append(pd.DataFrame(part | scores_of(problem.surface, x)))
     if not parts:
-        return pd.DataFrame(columns=list(CURVE_COLUMNS))
+        return pd.DataFrame(columns=list(CURVE))
     joined = pd.concat(parts, ignore_index=True)
-    return joined[[name for name in (*CURVE_COLUMNS, *RANGE, HELD_OUT, *SCORES) if name in joined.columns]]
+    return joined[[name for name in (*CURVE, *RANGE, HELD_OUT[0], *SCORES) if name in joined.columns]]
 
 
 def ranges(loss: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

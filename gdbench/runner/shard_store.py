@@ -9,10 +9,11 @@ from typing import Protocol
 
 import pandas as pd
 
+from gdbench.columns import NOTED
 from gdbench.errors import GdbenchError, ResultError
 from gdbench.results import derive
 from gdbench.results.files import DiskFull, is_temporary, locked, unwritable, write_frame, write_json
-from gdbench.results.folder import Frames, write_contours
+from gdbench.results.folder import CSV_ROWS, Frames, write_contours
 from gdbench.results.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.runner.preamble import write_preamble
 from gdbench.runner.sharding import Shard
@@ -190,8 +191,8 @@ class FolderStore:
     def _write_what_is_there(self, spec: SweepSpec, manifest: Manifest) -> None:
         """Write `runs.csv` of the runs that an interrupted job has finished, where they fit one."""
         stored = StoredRuns.of(manifest, self._whole(manifest))
-        if 0 < stored.rows <= derive.CSV_ROWS:
-            nothing = pd.DataFrame(columns=["run", *derive.NOTED])
+        if 0 < stored.rows <= CSV_ROWS:
+            nothing = pd.DataFrame(columns=["run", *NOTED])
             derive.write_stored_runs(self.folder, stored, nothing, without=derive.hidden_columns(spec))
 
 

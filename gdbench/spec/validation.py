@@ -76,7 +76,7 @@ def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bo
         return f"unknown key '{dotted}'; " + (
             f"did you mean '{close}'?" if close else f"choose from: {', '.join(known)}"
         )
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] not in ("axis", "value_error"):
         for theirs, ours in WORDS.items():
             message = re.sub(theirs, ours, message)

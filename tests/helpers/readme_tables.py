@@ -50,10 +50,10 @@ def markdown(table: pd.DataFrame) -> str:
     lines.append("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
     previous = None
     for row in table.itertuples():
-        new = row.surface != previous
-        previous = row.surface
+        new = row.problem != previous
+        previous = row.problem
         steps = number(row.steps_to_target) if row.steps_to_target < float("inf") else "never"
-        cells = [row.surface if new else "", number(row.condition_number) if new else "", row.solver]
+        cells = [row.problem if new else "", number(row.condition_number) if new else "", row.solver]
         cells += [number(row.learning_rate), steps, number(row.rate_observed, 6), number(row.rate_predicted, 6)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -62,7 +62,7 @@ def markdown(table: pd.DataFrame) -> str:
 def findings() -> str:
     lines = ["| system | surface | condition number | what the runs show |", "| --- | --- | ---: | --- |"]
     for system, (result, surface, *mended) in SYSTEMS.items():
-        by_surface = dict(list(table_of(result).groupby("surface", sort=False)))
+        by_surface = dict(list(table_of(result).groupby("problem", sort=False)))
         rows = by_surface[surface]
         shown = change(by_surface[mended[0]], rows, mended[1]) if mended else finding(rows)
         name = f"`{surface.partition(' ')[0]}`"

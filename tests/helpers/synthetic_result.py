@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+
+from gdbench.results.folder import Frames
 
 RATES = 10.0 ** np.arange(-3, 2.0)
 BUDGET = 300
@@ -136,7 +137,7 @@ def benchmark(
     solvers: tuple[str, ...],
     starts: int = 1,
     rate: float | None = None,
-) -> SimpleNamespace:
+) -> Frames:
     """Tune and run every solver on every surface, and lay the results out as a result folder does."""
     runs, table, paths, curves, contours = [], [], [], [], {}
     for name in surfaces:
@@ -152,7 +153,14 @@ def benchmark(
                     loss = surface.value(path)
                     hit = len(path) - 1 if status == "reached" else np.nan
                     rows.append(
-                        {"run": len(runs) + start, "surface": name, "solver": solver, "start": start, "status": status}
+                        {
+                            "run": len(runs) + start,
+                            "problem": name,
+                            "surface": name,
+                            "solver": solver,
+                            "start": start,
+                            "status": status,
+                        }
                         | {"steps": len(path) - 1, "steps_to_target": hit, "loss_final": loss[-1], "learning_rate": lr}
                         | {"loss_start": loss[0]}
                     )
@@ -164,7 +172,15 @@ def benchmark(
             assert best is not None
             (median, _), rows, done = best
             predicted = surface.rate if solver == "sgd" else np.nan
-            table.append({"surface": name, "solver": solver, "learning_rate": rows[0]["learning_rate"], "tuned": True})
+            table.append(
+                {
+                    "problem": name,
+                    "surface": name,
+                    "solver": solver,
+                    "learning_rate": rows[0]["learning_rate"],
+                    "tuned": True,
+                }
+            )
             table[-1] |= {"steps_to_target": median, "rate_predicted": predicted}
             for row, (_, path) in zip(rows, done, strict=True):
                 drawn.append(path)
@@ -172,10 +188,17 @@ def benchmark(
                 cells = {f"x{i}": path[:, i] for i in range(path.shape[1])}
                 paths.append(pd.DataFrame({"run": row["run"], "step": np.arange(len(path))} | cells | {"loss": loss}))
                 kept = np.unique(np.append(0, np.geomspace(1, len(path) - 1, 60).astype(int)))
-                curve = {"run": row["run"], "surface": name, "solver": solver, "start": row["start"], "step": kept}
+                curve = {
+                    "run": row["run"],
+                    "problem": name,
+                    "surface": name,
+                    "solver": solver,
+                    "start": row["start"],
+                    "step": kept,
+                }
                 curves.append(pd.DataFrame(curve | {"loss": loss[kept], "gap": loss[kept] - surface.f_star}))
         contours[name] = contours_of(surface, drawn)
-    return SimpleNamespace(
+    return Frames(
         runs=pd.DataFrame(runs),
         table=pd.DataFrame(table),
         trajectory=pd.concat(paths, ignore_index=True),
@@ -184,10 +207,10 @@ def benchmark(
     )
 
 
-def part(frames: SimpleNamespace, *surfaces: str) -> SimpleNamespace:
+def part(frames: Frames, *surfaces: str) -> Frames:
     """The part of a result that belongs to some surfaces."""
     runs = frames.runs[frames.runs["surface"].isin(surfaces)]
-    return SimpleNamespace(
+    return Frames(
         runs=runs,
         table=frames.table[frames.table["surface"].isin(surfaces)],
         trajectory=frames.trajectory[frames.trajectory["run"].isin(runs["run"])],

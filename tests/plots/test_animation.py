@@ -292,7 +292,7 @@ def test_paths_of_others_are_no_paths(course):
 def test_a_surface_stands_for_its_problems(course):
     frames = copy.deepcopy(part(course, "ellipse", "rosenbrock"))
     for frame in (frames.runs, frames.table):
-        frame["surface"] = frame["surface"].replace({"ellipse": "ellipse condition=10"})
+        frame["problem"] = frame["problem"].replace({"ellipse": "ellipse condition=10"})
     frames.contours["ellipse condition=10"] = frames.contours.pop("ellipse")
     assert [panel.name for panel in film(frames, ["ellipse"]).panels] == ["ellipse condition=10"]
 

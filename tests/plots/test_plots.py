@@ -6,7 +6,6 @@ import copy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -18,12 +17,13 @@ from matplotlib.text import Text
 
 from gdbench import plots
 from gdbench.plots import files, paths, sensitivity
+from gdbench.results.folder import Frames
 
 SOLVERS = ("sgd", "momentum", "adam")
 
 
 @pytest.fixture(scope="module")
-def course() -> SimpleNamespace:
+def course() -> Frames:
     return benchmark(tuple(SURFACES), SOLVERS)
 
 
@@ -166,7 +166,7 @@ def test_the_chosen_rate_is_ringed_and_squared_on_the_edge_of_the_grid(course, f
 def test_a_rate_that_alone_reaches_the_target_is_seen(figures, tmp_path):
     rates = np.geomspace(1e-4, 1, 64)
     hits = np.where(np.arange(64) == 33, 50.0, np.nan)
-    runs = pd.DataFrame({"surface": "ellipse", "solver": "sgd", "learning_rate": rates, "steps_to_target": hits})
+    runs = pd.DataFrame({"problem": "ellipse", "solver": "sgd", "learning_rate": rates, "steps_to_target": hits})
     frames = benchmark(("ellipse",), ("sgd",), rate=0.1)
     frames.runs = runs.assign(status=np.where(hits == 50, "reached", "budget"))
     plots.draw(frames, tmp_path)
@@ -177,7 +177,7 @@ def test_a_rate_that_alone_reaches_the_target_is_seen(figures, tmp_path):
 def test_steps_at_a_rate_are_the_median_of_the_best_other_setting():
     runs = pd.DataFrame(
         {
-            "surface": "ellipse",
+            "problem": "ellipse",
             "solver": "momentum",
             "learning_rate": [0.1] * 6 + [1.0] * 3,
             "momentum": [0.5] * 3 + [0.9] * 3 + [0.5] * 3,
@@ -205,7 +205,7 @@ def nothing_drawn(frames):
 
 def no_columns(frames):
     frames.trajectory, frames.curves = pd.DataFrame(), pd.DataFrame()
-    frames.table = frames.table[["surface", "solver"]]
+    frames.table = frames.table[["problem", "solver"]]
     return "no finite loss to draw"
 
 
@@ -284,7 +284,7 @@ def test_what_can_be_drawn_is_drawn_with_a_note(course, figures, tmp_path, damag
 
 def test_an_empty_result_draws_nothing(tmp_path):
     empty = pd.DataFrame()
-    frames = SimpleNamespace(runs=empty, table=empty, trajectory=empty, curves=empty, contours={})
+    frames = Frames(runs=empty, table=empty, trajectory=empty, curves=empty, contours={})
     assert plots.draw(frames, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -302,6 +302,6 @@ def test_the_bytes_depend_on_the_data_alone(course, tmp_path):
 
 
 def test_drawing_imports_neither_jax_nor_pyplot():
-    code = "import gdbench.plots, gdbench.statistics, sys; print({'jax', 'matplotlib.pyplot'} & {*sys.modules})"
+    code = "import gdbench.plots, gdbench.results.statistics, sys; print({'jax', 'matplotlib.pyplot'} & {*sys.modules})"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,18 +11,20 @@ from matplotlib.text import Text
 
 from gdbench import plots
 from gdbench.plots import ecdf, profile, style, tuning
+from gdbench.results.folder import Frames
 from gdbench.results.statistics import expected_best_by_problem, summaries
 
 INF = np.inf
 
 
-def chosen(problems: int, solvers: int, draws: int = 8, names: str = "surface-{}") -> pd.DataFrame:
+def chosen(problems: int, solvers: int, draws: int = 8, names: str = "surface-{}", surface: str = "") -> pd.DataFrame:
     """Runs of the first solvers on some problems; the later a solver the slower, the last also fails."""
     rng = np.random.default_rng(0)
     problem, solver, draw = (index.ravel() for index in np.indices((problems, solvers, draws)))
     steps = np.ceil(10.0 * (1 + problem) * (1 + 0.6 * solver) * np.exp(0.3 * rng.normal(size=problem.size)))
     failed = (solver == solvers - 1) & (problem == 0)
-    runs = pd.DataFrame({"surface": [names.format(i) for i in problem], "solver": np.array(style.SOLVERS)[solver]})
+    runs = pd.DataFrame({"problem": [names.format(i) for i in problem], "solver": np.array(style.SOLVERS)[solver]})
+    runs["surface"] = surface or runs["problem"]
     runs = runs.assign(start=draw, seed=0, steps=steps, value_evals=steps, grad_evals=steps)
     runs["steps_to_target"] = np.where(failed, np.nan, steps)
     return runs.assign(**{"steps_at_1e-1": np.ceil(steps / 3), "steps_at_1e-6": np.where(failed, INF, steps)})
@@ -35,18 +35,20 @@ def trials(problems: int, solvers: int, number: int = 12) -> pd.DataFrame:
     problem, solver, trial = (index.ravel() for index in np.indices((problems, solvers, number)))
     steps = np.where((trial % 4 > 0) | (solver == solvers - 1), INF, 100.0 + 10 * trial * (1 + solver))
     names = [f"surface-{i}" for i in problem]
-    return pd.DataFrame({"surface": names, "solver": np.array(style.SOLVERS)[solver], "tuning": steps})
+    return pd.DataFrame({"problem": names, "solver": np.array(style.SOLVERS)[solver], "tuning": steps})
 
 
 def table_of(runs: pd.DataFrame) -> pd.DataFrame:
-    steps = runs.assign(steps_to_target=runs["steps_to_target"].fillna(INF)).groupby(["surface", "solver"], sort=False)
+    steps = runs.assign(steps_to_target=runs["steps_to_target"].fillna(INF)).groupby(
+        ["problem", "surface", "solver"], sort=False
+    )
     return steps["steps_to_target"].median().reset_index()
 
 
 def drawn(runs: pd.DataFrame, **settings: float) -> dict[str, Figure]:
     """The profiles and the ECDF."""
     table = table_of(runs)
-    found = summaries(runs, dict.fromkeys(runs["surface"], 2), resamples=40, **settings)
+    found = summaries(runs, dict.fromkeys(runs["problem"], 2), resamples=40, **settings)
     with style.look(), np.errstate(all="ignore"):
         return dict([*profile.figures(table, found), *ecdf.figures(table, found)])
 
@@ -112,7 +114,7 @@ def test_the_profile_says_who_is_fastest_where_and_who_solves_what():
 
 
 def test_a_surface_with_several_parameters_is_several_problems():
-    figure = drawn(chosen(4, 2, names="ellipse condition={}"))["profile.png"]
+    figure = drawn(chosen(4, 2, names="ellipse condition={}", surface="ellipse"))["profile.png"]
     assert "Performance profile over 4 problems" in words(figure)
     assert figure.axes[0].get_ylabel() == "share of problems solved"
 
@@ -175,9 +177,9 @@ def test_one_trial_needs_no_picture():
 
 def test_all_are_drawn_with_a_result_that_has_summaries():
     runs, empty = chosen(3, 2), pd.DataFrame()
-    found = summaries(runs, dict.fromkeys(runs["surface"], 2), resamples=10)
+    found = summaries(runs, dict.fromkeys(runs["problem"], 2), resamples=10)
     found["expected_best"] = expected_best_by_problem(trials(3, 2))
-    frames = SimpleNamespace(runs=empty, table=table_of(runs), trajectory=empty, curves=empty, contours={})
+    frames = Frames(runs=empty, table=table_of(runs), trajectory=empty, curves=empty, contours={})
     assert "ecdf.png" not in plots.figures(frames)
     frames.summaries = found
     assert {"profile.png", "data_profile.png", "ecdf.png", "tuning.png"} <= {*plots.figures(frames)}

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from gdbench.formatting import short
 from gdbench.plots import colours, files, grid, heatmap, scales, sensitivity, style
-from gdbench.results.selection import median
 from gdbench.results.statistics import by_setting
+from gdbench.results.statistics.medians import median
 from gdbench.surfaces import SURFACES
 from gdbench.surfaces.facts import facts_of
 from gdbench.surfaces.landscape import landscape_of
@@ -82,7 +83,7 @@ RATES = np.geomspace(1e-3, 10, 25)
 MOMENTA = np.linspace(0, 0.95, 12)
 
 
-def quadratic_sweep(solver, eigenvalues, rates, momenta, starts=3, surface="ellipse"):
+def quadratic_sweep(solver, eigenvalues, rates, momenta, starts=3, surface="ellipse", problem=""):
     """Runs of `solver` on a diagonal quadratic, by the recurrence, at all pairs of rate and momentum given."""
     eigenvalues = np.asarray(eigenvalues)[:, None]
     rate, m, start = (
@@ -104,7 +105,15 @@ def quadratic_sweep(solver, eigenvalues, rates, momenta, starts=3, surface="elli
             status[going & ~(loss <= 1e6 * (1 + first))] = "diverged"
             steps[going & (loss <= 1e-6 * first)] = k
             status[going & (loss <= 1e-6 * first)] = "reached"
-    runs = pd.DataFrame({"surface": surface, "solver": solver, "start": start, "status": status.astype(str)})
+    runs = pd.DataFrame(
+        {
+            "problem": problem or surface,
+            "surface": surface,
+            "solver": solver,
+            "start": start,
+            "status": status.astype(str),
+        }
+    )
     runs = runs.assign(steps_to_target=steps, learning_rate=rate)
     return runs if solver == "sgd" else runs.assign(momentum=m)
 
@@ -245,7 +254,7 @@ def test_scattered_settings_are_points(contours):
 def test_of_the_other_hyperparameters_the_best_counts():
     runs = pd.DataFrame(list(itertools.product(range(1, 5), range(1, 5), (0.5, 0.9))), columns=["a", "b", "c"])
     runs = runs.assign(
-        surface="s", solver="x", status="reached", steps_to_target=10 * runs["a"] + runs["b"] + runs["c"]
+        problem="s", surface="s", solver="x", status="reached", steps_to_target=10 * runs["a"] + runs["b"] + runs["c"]
     )
     (found,) = heatmap.maps_of(runs)
     assert found.axes == ("a", "b")
@@ -258,7 +267,7 @@ def test_of_the_other_hyperparameters_the_best_counts():
 def test_a_parameter_of_a_surface_is_an_axis_over_its_problems():
     conditions = (1.0, 3.0, 10.0, 30.0, 100.0)
     names = {k: f"ellipse condition={k:g}" for k in conditions}
-    parts = [quadratic_sweep("sgd", [1.0, k], RATES, 0 * RATES, surface=names[k]) for k in conditions]
+    parts = [quadratic_sweep("sgd", [1.0, k], RATES, 0 * RATES, problem=names[k]) for k in conditions]
     runs = pd.concat([part.assign(**{"surface.condition": k}) for part, k in zip(parts, conditions, strict=True)])
     table = pd.concat([chosen_of(part) for part in parts])
     contours = {names[k]: {"eigenvalues": np.array([1.0, k])} for k in conditions}
@@ -272,13 +281,13 @@ def test_a_parameter_of_a_surface_is_an_axis_over_its_problems():
 
 
 def test_many_maps_share_pages(momentum_map, contours):
-    few = pd.concat([momentum_map.assign(surface=f"s{i}") for i in range(3)], ignore_index=True)
+    few = pd.concat([momentum_map.assign(problem=f"s{i}", surface=f"s{i}") for i in range(3)], ignore_index=True)
     assert list(drawn(heatmap.figures(few, pd.DataFrame(), contours))) == [
         "heatmap.png",
         *(f"heatmap-s{i}-momentum.png" for i in range(3)),
     ]
     small = momentum_map[momentum_map["learning_rate"].isin(RATES[:4]) & momentum_map["momentum"].isin(MOMENTA[:4])]
-    many = pd.concat([small.assign(surface=f"s{i}") for i in range(70)], ignore_index=True)
+    many = pd.concat([small.assign(problem=f"s{i}", surface=f"s{i}") for i in range(70)], ignore_index=True)
     figures = drawn(heatmap.figures(many, pd.DataFrame(), contours))
     assert list(figures) == ["heatmap.png", "heatmap-page2.png", "heatmap-page3.png"]
     assert [len(figure.axes) for figure in figures.values()] == [21, 21, 21]
@@ -311,7 +320,7 @@ def test_an_axis_follows_the_spacing_of_its_values(values, kind):
 
 def result_table(surfaces, solvers):
     random = np.random.default_rng(3)
-    rows = [{"surface": surface, "solver": solver} for surface in surfaces for solver in solvers]
+    rows = [{"problem": surface, "solver": solver} for surface in surfaces for solver in solvers]
     table = pd.DataFrame(rows).assign(steps_to_target=random.integers(10, 90000, len(rows)).astype(float))
     return table.assign(success=1.0, status="reached")
 
@@ -350,7 +359,7 @@ def test_a_grid_with_holes_and_a_grid_without_solutions():
     holed = table.drop(index=[1]).assign(steps_to_target=[5.0, np.inf, np.inf, 0.0, 7.0])
     (figure,) = drawn(grid.figures(holed.drop(columns=["success", "status"]))).values()
     assert [text.get_text() for text in figure.axes[0].texts] == ["5", "not reached", "not reached", "0", "7"]
-    assert drawn(grid.figures(table[table["surface"] == "a"])) == {}
+    assert drawn(grid.figures(table[table["problem"] == "a"])) == {}
     assert drawn(grid.figures(table[table["solver"] == "sgd"])) == {}
     many = result_table([f"s{i}" for i in range(95)], ["sgd", "adam"])
     assert list(drawn(grid.figures(many))) == ["grid.png", "grid-page2.png", "grid-page3.png"]
@@ -360,7 +369,7 @@ def test_a_grid_with_holes_and_a_grid_without_solutions():
     ("steps", "text"), [(0, "0"), (5.5, "5.5"), (137, "137"), (2310, "2\u2009310"), (41500, "41.5k"), (2.5e6, "2.5M")]
 )
 def test_steps_are_short_in_a_cell(steps, text):
-    assert grid.short(steps) == text
+    assert short(steps) == text
 
 
 def test_the_edge_of_divergence_is_where_theory_puts_it(contours):

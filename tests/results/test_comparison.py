@@ -26,17 +26,17 @@ from gdbench.spec.yaml_file import read_yaml
 INF = math.inf
 
 
-def side(name, steps, *, gap=None, surface="ellipse", solver="sgd", fingerprint="f0", config=None, starts=None):
+def side(name, steps, *, gap=None, problem="ellipse", solver="sgd", fingerprint="f0", config=None, starts=None):
     """A result of one row: the steps of every start, infinity where the target was not reached."""
     steps = np.array(steps, dtype=float)
     starts = np.arange(len(steps)) if starts is None else np.array(starts)
     reached = np.isfinite(steps)
-    runs = pd.DataFrame({"surface": surface, "solver": solver, "start": starts, "seed": 0})
+    runs = pd.DataFrame({"problem": problem, "solver": solver, "start": starts, "seed": 0})
     runs["status"] = np.where(reached, "reached", "budget")
     runs["steps_to_target"] = pd.array(np.where(reached, steps, np.nan), dtype="Float64").astype("Int64")
     runs["loss_final"] = runs["gap"] = np.where(reached, 1e-7, 1.0) if gap is None else np.array(gap, dtype=float)
     runs["fingerprint"], runs["learning_rate"], runs["start.0"] = fingerprint, 0.1, starts * 1.5
-    table = pd.DataFrame({"surface": [surface], "solver": [solver], "learning_rate": [0.1]})
+    table = pd.DataFrame({"problem": [problem], "solver": [solver], "learning_rate": [0.1]})
     return Comparable(name, runs, table, config or {})
 
 
@@ -66,7 +66,7 @@ def test_twice_the_steps_is_a_ratio_of_exactly_two():
 
 
 def test_identical_results_are_identical_everywhere():
-    a = joined("a", side("a", [5, INF, 7]), side("a", [INF] * 8, solver="adam"), side("a", [9], surface="rosenbrock"))
+    a = joined("a", side("a", [5, INF, 7]), side("a", [INF] * 8, solver="adam"), side("a", [9], problem="rosenbrock"))
     found = compare_results(a, Comparable("b", a.runs, a.table))
     assert found.frame["verdict"].tolist() == ["identical"] * 3
     assert found.sentences == ["b against a: 3 identical."]
@@ -157,8 +157,8 @@ def test_pairs_have_the_same_start():
 def test_rows_of_one_side_are_listed():
     shared = side("a", [1, 2])
     a = joined("a", shared, side("a", [3], solver="adam"))
-    b = joined("b", shared, side("b", [4], surface="rosenbrock"))
-    frame = compare_results(a, b).frame.set_index(["surface", "solver"])
+    b = joined("b", shared, side("b", [4], problem="rosenbrock"))
+    frame = compare_results(a, b).frame.set_index(["problem", "solver"])
     assert frame["reason"].to_dict() == {
         ("ellipse", "sgd"): "the same steps, status and loss in all 2 pairs",
         ("ellipse", "adam"): "only in a",
@@ -201,12 +201,9 @@ def test_problems_are_told_apart_by_their_parameters():
     parts = [[], []]
     for factor, sides in zip((1, 3), parts, strict=True):
         for condition in (10, 100):
-            one = side(
-                "x", np.arange(1, 9) * condition * (factor if condition == 100 else 1), fingerprint=str(condition)
-            )
-            one.runs["surface.condition"] = one.table["surface.condition"] = condition
-            sides.append(one)
-    frame = compare_results(joined("a", *parts[0]), joined("b", *parts[1])).frame.set_index("surface")
+            steps = np.arange(1, 9) * condition * (factor if condition == 100 else 1)
+            sides.append(side("x", steps, problem=f"ellipse condition={condition}", fingerprint=str(condition)))
+    frame = compare_results(joined("a", *parts[0]), joined("b", *parts[1])).frame.set_index("problem")
     assert frame["verdict"].to_dict() == {"ellipse condition=10": "identical", "ellipse condition=100": "worse"}
     assert frame["ratio"].tolist() == [1, 3]
 
@@ -276,7 +273,7 @@ def test_the_table_fits_a_terminal_of_eighty_columns():
 
 
 def test_the_table_shows_every_row():
-    a = joined("a", side("a", [100] * 8), side("a", [INF] * 8, solver="adam"), side("a", [3], surface="rosenbrock"))
+    a = joined("a", side("a", [100] * 8), side("a", [INF] * 8, solver="adam"), side("a", [3], problem="rosenbrock"))
     b = joined("b", side("b", [250] * 8), side("b", [INF] * 8, solver="adam"), side("b", [3], solver="lion"))
     frame = compare_results(a, b).frame
     out = io.StringIO()
@@ -300,7 +297,7 @@ def pictured(count=60):
     for i in range(count):
         for one, name, given in zip(sides, "ab", kinds[i % 8], strict=True):
             if given is not None:
-                one.append(side(name, given, surface=f"problem {i // 10}", solver=f"solver-{i % 10}"))
+                one.append(side(name, given, problem=f"problem {i // 10}", solver=f"solver-{i % 10}"))
     return compare_results(joined("main", *sides[0]), joined("branch", *sides[1])).frame
 
 
@@ -387,12 +384,12 @@ def test_real_results(tmp_path):
     assert set(compare_results(base, again).frame["verdict"]) == {"identical"}
     worse = written(tmp_path / "worse", starts=16, learning_rate=0.003)
     found = compare_results(base, worse)
-    rows = found.frame.set_index("surface").loc["ellipse"].set_index("solver")
+    rows = found.frame.set_index("problem").loc["ellipse"].set_index("solver")
     assert rows["verdict"].to_dict() == {"sgd": "worse", "adam": "worse"}
     assert rows["pairs"].tolist() == [16, 16]
     # sgd's rate on a quadratic: at 0.003 instead of 0.01 about 3.3 times the steps, where they suffice at all
     assert rows.loc["sgd", "ratio"] > 3
-    medians = [side.table.set_index(["surface", "solver"])["steps_to_target"]["ellipse"] for side in (base, worse)]
+    medians = [side.table.set_index(["problem", "solver"])["steps_to_target"]["ellipse"] for side in (base, worse)]
     for letter, steps in zip("ab", medians, strict=True):
         assert rows[f"steps_{letter}"].to_dict() == steps.to_dict()
     assert set(found.regressions["solver"]) == {"sgd", "adam"}

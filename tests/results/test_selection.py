@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,6 @@ import pytest
 
 import gdbench
 from gdbench.columns import COLUMNS, CONTRACT, WATCHED, hyperparameters
-from gdbench.errors import ResultError
-from gdbench.results.labels import label_problems, problem_labels
 from gdbench.results.selection import chosen_runs
 
 
@@ -28,7 +25,7 @@ def slow_search(runs, table):
     found = []
     for place, run in enumerate(runs.to_dict("records")):
         for row in table.to_dict("records"):
-            equal = all(cells_equal(run[name], row[name]) for name in ("surface", "solver", *shared))
+            equal = all(cells_equal(run[name], row[name]) for name in ("problem", "solver", *shared))
             if equal and run["start"] >= np.nan_to_num(row.get("tuning_starts", 0)):
                 found.append(place)
     return found
@@ -37,7 +34,7 @@ def slow_search(runs, table):
 def example():
     """Runs with floats, whole numbers, flags, words and empties among their hyperparameters."""
     rows = []
-    for surface in ("ellipse", "rosenbrock"):
+    for problem in ("ellipse", "rosenbrock"):
         for start in range(3):
             for rate in (0.1, np.nextafter(0.1, 1), 1 / 3, 1e-300):
                 rows.append({"solver": "sgd", "learning_rate": rate})
@@ -45,7 +42,7 @@ def example():
                 rows += [{"solver": "lbfgs", "memory": m, "nesterov": n} for m in (3, 10) for n in (True, False)]
                 rows += [{"solver": "mixed", "option": o} for o in ("a", "3", "True", "")]
             for row in rows[-44:]:
-                row |= {"surface": surface, "start": start}
+                row |= {"problem": problem, "surface": problem, "start": start}
     runs = pd.DataFrame(rows).assign(status="reached", seed=0)
     runs["memory"] = runs["memory"].astype("Int64")
     return runs.assign(**{"surface.condition": 10.0, "start.0": runs["start"] * 1.0, "steps_at_1e-1": 3.0})
@@ -57,18 +54,18 @@ def as_csv(frame):
 
 TABLE = pd.DataFrame(
     [
-        {"surface": "ellipse", "solver": "sgd", "learning_rate": 0.1},
-        {"surface": "ellipse", "solver": "momentum", "learning_rate": 1 / 3, "momentum": 0.0},
-        {"surface": "ellipse", "solver": "lbfgs", "memory": 10, "nesterov": True},
-        {"surface": "rosenbrock", "solver": "lbfgs", "memory": 3, "nesterov": False},
-        {"surface": "rosenbrock", "solver": "mixed", "option": "a"},
-        {"surface": "rosenbrock", "solver": "sgd", "learning_rate": 0.2},  # nobody ran this
+        {"problem": "ellipse", "solver": "sgd", "learning_rate": 0.1},
+        {"problem": "ellipse", "solver": "momentum", "learning_rate": 1 / 3, "momentum": 0.0},
+        {"problem": "ellipse", "solver": "lbfgs", "memory": 10, "nesterov": True},
+        {"problem": "rosenbrock", "solver": "lbfgs", "memory": 3, "nesterov": False},
+        {"problem": "rosenbrock", "solver": "mixed", "option": "a"},
+        {"problem": "rosenbrock", "solver": "sgd", "learning_rate": 0.2},  # nobody ran this
     ]
 ).astype({"memory": "Int64"})
 
 
 def test_hyperparameters_are_what_no_contract_names():
-    assert {*COLUMNS, *WATCHED} == CONTRACT
+    assert {"problem", *COLUMNS, *WATCHED} == CONTRACT
     assert hyperparameters(example()) == ["learning_rate", "momentum", "memory", "nesterov", "option"]
 
 
@@ -109,7 +106,7 @@ def test_only_held_out_starts_count():
     runs, table = example(), TABLE.assign(tuning_starts=[2, np.nan, 0, 1, 3, 0])
     found = chosen_runs(runs, table)
     assert found.index.tolist() == slow_search(runs, table)
-    starts = found.groupby(["surface", "solver"])["start"].agg(set).to_dict()
+    starts = found.groupby(["problem", "solver"])["start"].agg(set).to_dict()
     assert starts[("ellipse", "sgd")] == {2}
     assert starts[("ellipse", "momentum")] == {0, 1, 2}
     assert starts[("rosenbrock", "lbfgs")] == {1, 2}
@@ -118,8 +115,8 @@ def test_only_held_out_starts_count():
 
 def test_a_table_without_settings_takes_every_run():
     runs = example()
-    found = chosen_runs(runs, TABLE[["surface", "solver"]].iloc[:1])
-    assert found.index.tolist() == runs.index[(runs["surface"] == "ellipse") & (runs["solver"] == "sgd")].tolist()
+    found = chosen_runs(runs, TABLE[["problem", "solver"]].iloc[:1])
+    assert found.index.tolist() == runs.index[(runs["problem"] == "ellipse") & (runs["solver"] == "sgd")].tolist()
 
 
 @pytest.mark.parametrize("empty", ["runs", "table"])
@@ -134,12 +131,12 @@ def test_nothing_gives_nothing(empty):
 def test_a_million_rows():
     rng = np.random.default_rng(0)
     count = 1_000_000
-    runs = pd.DataFrame({"surface": "ellipse", "solver": rng.choice(["sgd", "adam"], count), "start": np.arange(count)})
+    runs = pd.DataFrame({"problem": "ellipse", "solver": rng.choice(["sgd", "adam"], count), "start": np.arange(count)})
     runs["learning_rate"] = rng.choice(np.geomspace(1e-6, 10, 64), count)
     runs["momentum"] = np.where(runs["solver"] == "sgd", np.nan, rng.random(count))
     rate, momentum = runs["learning_rate"].iloc[0], runs.loc[runs["solver"] == "adam", "momentum"].iloc[-1]
     rate_of_adam = runs.loc[runs["momentum"] == momentum, "learning_rate"].iloc[0]
-    table = pd.DataFrame({"surface": "ellipse", "solver": ["sgd", "adam"], "learning_rate": [rate, rate_of_adam]})
+    table = pd.DataFrame({"problem": "ellipse", "solver": ["sgd", "adam"], "learning_rate": [rate, rate_of_adam]})
     table["momentum"], table["tuning_starts"] = [np.nan, momentum], [1000, 0]
     wanted = (runs["solver"] == "sgd") & (runs["learning_rate"] == rate) & (runs["start"] >= 1000)
     wanted |= (runs["solver"] == "adam") & (runs["momentum"] == momentum)
@@ -150,62 +147,7 @@ def test_a_million_rows():
 def test_the_rows_of_a_real_result():
     result = gdbench.run(["ellipse", "rosenbrock"], ["sgd", "adam"], starts=3, steps=200, rates={"num": 5})
     found = chosen_runs(result.runs, result.table)
-    assert found.groupby(["surface", "solver"]).size().tolist() == [3, 3, 3, 3]
-    success = found.assign(reached=found["status"] == "reached").groupby(["surface", "solver"])["reached"].mean()
-    told = result.table.set_index(["surface", "solver"])["success"].sort_index()
+    assert found.groupby(["problem", "solver"]).size().tolist() == [3, 3, 3, 3]
+    success = found.assign(reached=found["status"] == "reached").groupby(["problem", "solver"])["reached"].mean()
+    told = result.table.set_index(["problem", "solver"])["success"].sort_index()
     assert success.tolist() == told.tolist()
-
-
-def test_labels_name_what_varies_and_nothing_else():
-    runs = pd.DataFrame(
-        {
-            "surface": ["ellipse", "ellipse", "ellipse", "rosenbrock", "sphere", "sphere"],
-            "surface.condition": [10.0, 100.0, 1e6, math.nan, math.nan, math.nan],
-            "surface.angle": [0.5, 0.5, 0.5, math.nan, math.nan, math.nan],
-            "surface.a": [math.nan] * 3 + [1.0] + [math.nan] * 2,
-            "surface.dimension": [math.nan] * 4 + [2, 30],
-            "surface.kind": [None] * 4 + ["round", "flat"],
-        },
-        index=[5, 4, 3, 2, 1, 0],
-    )
-    labels = problem_labels(runs)
-    assert labels.tolist() == [
-        "ellipse condition=10",
-        "ellipse condition=100",
-        "ellipse condition=1e+06",
-        "rosenbrock",
-        "sphere dimension=2 kind=round",
-        "sphere dimension=30 kind=flat",
-    ]
-    assert labels.index.tolist() == runs.index.tolist()
-
-
-def test_labels_have_the_digits_that_tell_values_apart():
-    values = [1.0, 1 + 2**-30, 2.5]
-    labels = problem_labels(pd.DataFrame({"surface": "ellipse", "surface.condition": values}))
-    assert labels.nunique() == 3
-    assert labels.tolist() == [f"ellipse condition={value:.10g}" for value in values]
-    neighbours = [0.1, np.nextafter(0.1, 1)]
-    assert problem_labels(pd.DataFrame({"surface": "e", "surface.c": neighbours})).nunique() == 2
-
-
-@pytest.mark.parametrize("read", [lambda frame: frame, as_csv])
-def test_both_frames_get_the_same_labels_and_only_once(read):
-    runs = pd.DataFrame({"surface": "ellipse", "surface.condition": [1, 10, 10, 1], "solver": "sgd", "start": 0})
-    table = pd.DataFrame({"surface": ["ellipse", "ellipse"], "surface.condition": [10.0, 1.0], "solver": "sgd"})
-    labelled = label_problems(runs, read(table))
-    names = ["ellipse condition=1", "ellipse condition=10", "ellipse condition=10", "ellipse condition=1"]
-    assert labelled[0]["surface"].tolist() == names
-    assert labelled[1]["surface"].tolist() == ["ellipse condition=10", "ellipse condition=1"]
-    again = label_problems(*labelled)
-    for once, twice in zip(labelled, again, strict=True):
-        pd.testing.assert_frame_equal(once, twice)
-    assert runs["surface"].tolist() == ["ellipse"] * 4
-
-
-def test_a_table_needs_the_parameters_that_differ_and_no_others():
-    runs = pd.DataFrame({"surface": ["ellipse", "ellipse"], "surface.condition": [1.0, 10.0], "surface.angle": 0.5})
-    with pytest.raises(ResultError, match=r"no column 'surface\.condition', in which the runs on 'ellipse' differ"):
-        label_problems(runs, pd.DataFrame({"surface": ["ellipse"]}))
-    same = label_problems(runs.iloc[:1], pd.DataFrame({"surface": ["ellipse"]}))
-    assert [frame["surface"].tolist() for frame in same] == [["ellipse"], ["ellipse"]]

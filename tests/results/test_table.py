@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gdbench.engine.program import Conditions
 from gdbench.planning.run_grid import RunGrid, problem_of
 from gdbench.results.derive import trials_of
-from gdbench.results.selection import METRICS, chosen_runs, median
+from gdbench.results.selection import METRICS, chosen_runs
+from gdbench.results.statistics.medians import median
 from gdbench.results.table import table_of, table_with_theory
 from gdbench.solvers import SOLVERS
 from gdbench.surfaces import SURFACES
@@ -23,16 +24,16 @@ def random_runs(seed, starts=5):
     """Runs of three solvers on three problems in no order, with ties, failures and cells that are empty."""
     rng = np.random.default_rng(seed)
     rows = []
-    for surface in ("p", "q", "r"):
+    for problem in ("p", "q", "r"):
         for solver in ("a", "b", "c"):
-            if (surface, solver) == ("q", "c"):
+            if (problem, solver) == ("q", "c"):
                 continue
             rates = [np.nan] if solver == "c" else [0.3, 0.1, 0.2][: rng.integers(1, 4)]
             for rate in rates:
                 for momentum in [0.9, 0.5] if solver == "b" else [np.nan]:
                     for variant in ["y", "x"] if solver != "c" else [None]:
-                        rows += [(surface, solver, rate, momentum, variant, start) for start in range(starts)]
-    names = ["surface", "solver", "learning_rate", "momentum", "variant", "start"]
+                        rows += [(problem, solver, rate, momentum, variant, start) for start in range(starts)]
+    names = ["problem", "solver", "learning_rate", "momentum", "variant", "start"]
     runs = pd.DataFrame(rows, columns=names).sample(frac=1, random_state=seed, ignore_index=True)
     count = len(runs)
 
@@ -40,6 +41,7 @@ def random_runs(seed, starts=5):
         drawn = rng.choice(np.array(values, dtype=float), count)
         return np.where(rng.random(count) < empty, np.nan, drawn)
 
+    runs["surface"] = runs["problem"].str.upper()
     runs["run"], runs["seed"] = np.arange(count), 0
     runs["status"] = pd.Categorical(rng.choice(STATUSES[: rng.integers(1, 6)], count), STATUSES)
     runs["steps"] = pd.array(some([3, 8], 0.1), dtype="Int64")
@@ -70,13 +72,14 @@ def steps_of(column):
 def one_by_one(runs, metric="steps_to_target", searched=False, tuning_starts=None):
     """What `table_of` gives, problem by problem and solver by solver."""
     rows = []
-    for (surface, solver), own in runs.groupby(["surface", "solver"], sort=False, observed=True):
+    for (problem, solver), own in runs.groupby(["problem", "solver"], sort=False, observed=True):
         used = [name for name in ("learning_rate", "momentum", "variant") if own[name].notna().any()]
-        held_out = (tuning_starts or {}).get(surface, 0)
+        held_out = (tuning_starts or {}).get(problem, 0)
         tuning = own[own["start"] < held_out] if held_out else own
         chosen, edge = choose(tuning, used, metric)
         trials = len(own[used].drop_duplicates()) if used else 1
-        row = {"surface": surface, "solver": solver} | {name: chosen[name].iloc[0] for name in used}
+        row = {"problem": problem, "surface": problem.upper(), "solver": solver}
+        row |= {name: chosen[name].iloc[0] for name in used}
         row |= {"tuned": trials > 1, "trials": trials, "tuning_runs": len(tuning)}
         row |= {"tuning_steps": int(tuning["steps"].fillna(0).sum()), "tuning_edge": "" if searched else edge}
         if held_out:
@@ -116,13 +119,13 @@ def note_one_by_one(chosen, observed, predicted):
 
 def trials_one_by_one(runs, metric, held_out):
     parts = []
-    for (surface, solver), own in runs.groupby(["surface", "solver"], sort=False, observed=True):
+    for (problem, solver), own in runs.groupby(["problem", "solver"], sort=False, observed=True):
         used = [name for name in ("learning_rate", "momentum", "variant") if own[name].notna().any()]
-        first = held_out.get(surface, 0)
+        first = held_out.get(problem, 0)
         scored = score_settings(own[own["start"] < first] if first else own, used, metric)
         if len(scored) < 2:
             continue
-        trials = pd.DataFrame({"surface": surface, "solver": solver, "loss": scored["loss"]})
+        trials = pd.DataFrame({"problem": problem, "solver": solver, "loss": scored["loss"]})
         trials["tuning"] = scored["steps" if METRICS[metric] == "steps" else "loss"]
         reported = score_settings(own[own["start"] >= first], used) if first else scored
         trials["reported"] = scored[used].merge(reported[[*used, "steps"]], on=used, how="left")["steps"]
@@ -188,11 +191,11 @@ def test_theory_that_comes_later_gives_the_same_table(seed, held_out):
 
 def test_a_problem_without_runs_to_choose_by_or_to_report_has_no_row():
     runs = random_runs(0)
-    lacking = runs[~((runs["surface"] == "p") & (runs["start"] < 2) | (runs["surface"] == "r") & (runs["start"] >= 3))]
+    lacking = runs[~((runs["problem"] == "p") & (runs["start"] < 2) | (runs["problem"] == "r") & (runs["start"] >= 3))]
     table = table_of(lacking, tuning_starts={"p": 2, "r": 3})
-    assert set(table["surface"]) == {"q"}
+    assert set(table["problem"]) == {"q"}
     whole = table_of(runs, tuning_starts={"p": 2, "r": 3})
-    whole = whole[whole["surface"] == "q"].reset_index(drop=True)
+    whole = whole[whole["problem"] == "q"].reset_index(drop=True)
     assert table.to_csv() == whole[table.columns].to_csv()
 
 

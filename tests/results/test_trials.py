@@ -94,17 +94,17 @@ def test_the_chance_of_success_is_hypergeometric():
 
 
 def test_the_best_of_k_of_every_problem():
-    trials = pd.DataFrame({"surface": "p", "solver": "a", "tuning": np.arange(400.0), "loss": 0.0})
-    trials = pd.concat([trials, pd.DataFrame({"surface": ["q"] * 2, "solver": "b", "tuning": [np.nan, 4.0]})])
+    trials = pd.DataFrame({"problem": "p", "solver": "a", "tuning": np.arange(400.0), "loss": 0.0})
+    trials = pd.concat([trials, pd.DataFrame({"problem": ["q"] * 2, "solver": "b", "tuning": [np.nan, 4.0]})])
     best = expected_best_by_problem(trials, most=20)
-    first = best[best["surface"] == "p"]
+    first = best[best["problem"] == "p"]
     assert first["k"].iloc[[0, -1]].tolist() == [1, 400]
     assert len(first) <= 20
-    assert best[best["surface"] == "q"].to_numpy().tolist() == [
+    assert best[best["problem"] == "q"].to_numpy().tolist() == [
         ["q", "b", 1, 4, 4, INF, 0.5],
         ["q", "b", 2, 4, 4, 4, 1],
     ]
-    columns = ["surface", "solver", "k", "median", "low", "high", "success"]
+    columns = ["problem", "solver", "k", "median", "low", "high", "success"]
     assert expected_best_by_problem(trials.iloc[:0]).columns.tolist() == best.columns.tolist() == columns
 
 

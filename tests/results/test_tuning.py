@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdbench.results.selection import group_edges, median, score_groups, setting_codes
+from gdbench.results.codes import setting_codes
+from gdbench.results.selection import group_edges, score_groups
+from gdbench.results.statistics.medians import median
 
 
 def runs(rows):

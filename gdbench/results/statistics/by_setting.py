@@ -7,63 +7,54 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdbench.columns import hyperparameters
-from gdbench.results.statistics import floats
+from gdbench.columns import SCHEDULE, hyperparameters
+from gdbench.results.codes import codes_by_appearance
+from gdbench.results.statistics.columns import floats
+from gdbench.results.statistics.medians import quantile, sorted_groups
 
-# how a run can fail, in the order in which a tie is decided
+# The ways in which a run can fail, in the order in which a tie is decided.
 FAILURES = ("diverged", "stationary", "budget", "error", "stopped")
 
 
 def swept(runs: pd.DataFrame) -> list[str]:
-    """The hyperparameters that differ between runs."""
+    """Return the hyperparameters that differ between runs."""
     return [name for name in hyperparameters(runs) if len(runs[name].unique()) > 1]
 
 
 def schedules(runs: pd.DataFrame) -> list[str]:
-    """The columns that hold the kind of a hyperparameter's schedule."""
-    return [name for name in hyperparameters(runs) if name.endswith(".schedule")]
+    """Return the columns that hold the kind of a hyperparameter's schedule."""
+    return [name for name in hyperparameters(runs) if name.endswith(SCHEDULE)]
 
 
 def scheduled(runs: pd.DataFrame) -> np.ndarray:
-    """Which rows have a hyperparameter that changes from step to step, where theory of fixed ones says nothing."""
+    """Find which rows have a hyperparameter that changes from step to step, where theory of fixed ones says nothing."""
     changing = [runs[name].notna() & (runs[name] != "constant") for name in schedules(runs)]
     return np.any(changing, axis=0) if changing else np.zeros(len(runs), dtype=bool)
 
 
 def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
-    """The distinct finite numbers of a column, ascending; none where it holds words or truth values."""
+    """Return the distinct finite numbers of a column, ascending; none where it holds words or truth values."""
     distinct = runs[column].dropna().unique()
     if any(isinstance(value, str | bool | np.bool_) for value in distinct[:1]):
         return np.empty(0)
     found = np.sort(pd.to_numeric(pd.Series(distinct), errors="coerce").to_numpy(dtype=float, na_value=np.nan))
-    return found[np.isfinite(found)]
+    return np.asarray(found[np.isfinite(found)])
 
 
 def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """A row for each combination of `keys` that occurs, in the order of its first run; a failed run is infinite.
+    """Return a row for each combination of `keys` that occurs, in the order of its first run; a failed run is infinite.
 
     Beside the keys: median, quartile_1, quartile_3 of the steps to the target over all runs there; fastest, slowest of
     those that reached it (NaN where none did); starts, the number of runs; failed, the share of failures, and how most
     of them failed: `failure` ("" where none did), `lost`, the share that diverged.
     """
     hits = floats(runs, "steps_to_target")
-    codes, first = _codes(runs, keys)
-    order = np.lexsort((hits, codes))  # NaN last, as infinity would be
-    sizes = np.bincount(codes, minlength=len(first))
-    begin = np.cumsum(sizes) - sizes
-    ordered = np.where(np.isnan(hits), np.inf, hits)[order]
-    reached = np.bincount(codes, ~np.isnan(hits), minlength=len(first)).astype(int)
-
-    def quantile(share: float) -> np.ndarray:
-        place = share * (sizes - 1)
-        low, high = (ordered[begin + round_(place).astype(int)] for round_ in (np.floor, np.ceil))
-        # between a finite and an infinite one lies infinity
-        between = np.subtract(high, low, out=np.where(high > low, high, 0.0), where=np.isfinite(high))
-        return low + np.where(between > 0, (place - np.floor(place)) * between, 0.0)
-
+    codes, first = codes_by_appearance(runs, keys)
+    ordered, begin, sizes = groups = sorted_groups(np.where(np.isnan(hits), np.inf, hits), codes)
+    reached = np.bincount(codes, ~np.isnan(hits)).astype(int)
     points = runs.iloc[first][list(keys)].reset_index(drop=True)
-    points["median"] = quantile(0.5)
-    points["quartile_1"], points["quartile_3"] = quantile(0.25), quantile(0.75)
+    points["median"] = quantile(*groups, 0.5)
+    points["quartile_1"], points["quartile_3"] = quantile(*groups, 0.25), quantile(*groups, 0.75)
     points["fastest"] = np.where(reached > 0, ordered[begin], np.nan)
     points["slowest"] = np.where(reached > 0, ordered[begin + np.maximum(reached - 1, 0)], np.nan)
     points["starts"], points["failed"] = sizes, 1 - reached / np.maximum(sizes, 1)
@@ -79,18 +70,6 @@ def by_setting(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def best_of(points: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Of the settings that share `keys`, the one with the lowest median, then the fewest failures and divergences."""
+    """Choose, of settings that share `keys`, the one of lowest median, then of fewest failures and divergences."""
     ranked = points.sort_values(["median", "failed", "lost"], kind="stable").drop_duplicates(list(keys))
     return ranked.sort_index().reset_index(drop=True)
-
-
-def _codes(runs: pd.DataFrame, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The number of every run's combination of `keys` `[runs]`, and the first run of each combination."""
-    codes = np.zeros(len(runs), dtype=np.int64)
-    for key in keys:
-        # an empty cell is a setting too: that of a solver without this hyperparameter
-        found, distinct = pd.factorize(runs[key], use_na_sentinel=False)
-        # numbered again each time, so that no product of many columns overflows
-        codes = pd.factorize(codes * max(len(distinct), 1) + found)[0]
-    first = np.unique(codes, return_index=True)[1]
-    return codes, first

@@ -16,13 +16,18 @@ NUMBERS_AT_ONCE = 4_000_000
 
 
 def pair_ratios(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`b / a` of every pair's steps `[pairs]`: 1 where both failed, infinity or 0 where one did; 0 steps count as 1."""
+    """Divide the steps of every pair, `b / a` `[pairs]`: 1 where both failed, infinity or 0 where one did.
+
+    0 steps count as 1.
+    """
     a, b = np.maximum(a, 1.0), np.maximum(b, 1.0)
-    return np.divide(b, a, out=np.ones(len(a)), where=np.isfinite(a) | np.isfinite(b))
+    ratios = np.ones(len(a))
+    np.divide(b, a, out=ratios, where=np.isfinite(a) | np.isfinite(b))
+    return ratios
 
 
 def median_ratio(ratios: np.ndarray) -> float:
-    """The median of `[pairs]`; of two middle ratios their geometric mean, so that b / a and a / b agree.
+    """Return the median of `[pairs]`; of two middle ratios their geometric mean, so that b / a and a / b agree.
 
     The median, because a mean over pairs is infinite as soon as one run failed. Between 0 and infinity nobody is
     ahead: 1.
@@ -38,7 +43,7 @@ def _between(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def ratio_interval(ratios: np.ndarray, seed: int = 0, level: float = LEVEL) -> tuple[float, float]:
-    """The bootstrap interval of `median_ratio`, resampling pairs; its ends are medians that occurred.
+    """Return the bootstrap interval of `median_ratio`, resampling pairs; its ends are medians that occurred.
 
     The percentile interval, expanded for small samples: it alone covers as little as 89 % where 95 % are meant.
     Source: Hesterberg 2015, section 3.3, doi:10.1080/00031305.2015.1089789.
@@ -54,7 +59,7 @@ def ratio_interval(ratios: np.ndarray, seed: int = 0, level: float = LEVEL) -> t
 
 @lru_cache(maxsize=32)
 def _resampled_middles(count: int, seed: int) -> np.ndarray:
-    """Which of `count` ordered numbers are the two middle ones of each resample, `[2, resamples]`."""
+    """Find which of `count` ordered numbers are the two middle ones of each resample, `[2, resamples]`."""
     generator = np.random.default_rng(seed)
     middle = [(count - 1) // 2, count // 2]
     at_once = max(1, NUMBERS_AT_ONCE // count)
@@ -64,7 +69,7 @@ def _resampled_middles(count: int, seed: int) -> np.ndarray:
 
 
 def signed_rank(differences: np.ndarray) -> tuple[float, int]:
-    """Wilcoxon's signed-rank test that differences `[pairs]` lie around 0: its two-sided p-value and their direction.
+    """Test by Wilcoxon's signed ranks that differences `[pairs]` lie around 0: two-sided p-value and direction.
 
     Zeros are left out and infinities ranked, tied, beyond everything. p is NaN where fewer than six pairs differ.
     Exact, ties included, as the distribution over all signs of the ranks: scipy's falls back on the normal one there.
@@ -92,9 +97,10 @@ def signed_rank(differences: np.ndarray) -> tuple[float, int]:
 
 
 def mcnemar(lost: int, won: int) -> tuple[float, int]:
-    """McNemar's exact test that as many pairs lose success as win it: two-sided p, and 1 where more lose it, -1 fewer.
+    """Test, by McNemar's exact test, that as many pairs lose success as win it.
 
-    p is NaN where fewer than six pairs differ. Source: McNemar 1947, doi:10.1007/BF02295996.
+    Returns the two-sided p, and 1 where more lose it, -1 where fewer do. p is NaN where fewer than six
+    pairs differ. Source: McNemar 1947, doi:10.1007/BF02295996.
     """
     from scipy import stats
 
@@ -104,7 +110,7 @@ def mcnemar(lost: int, won: int) -> tuple[float, int]:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p-values of any shape corrected over all of them; NaN is no test and stays.
+    """Correct p-values of any shape over all of them; NaN is no test and stays.
 
     `max over j <= i of min(1, (m - j) p_(j))`, j from 0 in rising order. Source: Holm 1979, jstor.org/stable/4615733.
     """

@@ -7,11 +7,11 @@ import zlib
 
 import numpy as np
 
-from gdbench.results.statistics.runtimes import midpoints
+from gdbench.results.statistics.medians import between
 
 
 def resampled_counts(runs: int, resamples: int, seed: int, problem: str) -> np.ndarray:
-    """How often each run of a problem is drawn, `[runs, 1 + resamples]`; every column sums to `runs`.
+    """Count how often each run of a problem is drawn, `[runs, 1 + resamples]`; every column sums to `runs`.
 
     Column 0 draws every run once: what is computed there is the estimate. The draws follow from `seed` and the
     problem's name alone, so that a further problem or solver changes no other's.
@@ -25,7 +25,7 @@ def resampled_counts(runs: int, resamples: int, seed: int, problem: str) -> np.n
 
 
 def resampled_medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The median of `values` `[solvers, runs]` in every resample of `counts` `[runs, resamples]`.
+    """Return the median of `values` `[solvers, runs]` in every resample of `counts` `[runs, resamples]`.
 
     Returns `[resamples, solvers]`; infinities are ordinary large numbers.
     """
@@ -40,12 +40,12 @@ def resampled_medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         passed += counts[run]
         low += passed <= (runs - 1) // 2
         high += passed <= runs // 2
-    middle = [np.take_along_axis(ordered, place.astype(np.intp), axis=1) for place in (low, high)]
-    return midpoints(*middle).T
+    below, above = (np.take_along_axis(ordered, place.astype(np.intp), axis=1) for place in (low, high))
+    return between(below, above).T
 
 
 def band(samples: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of an estimate from `[1 + resamples, ...]`, row 0 the estimate: low and high, `[...]`.
+    """Return an estimate's percentile interval, low and high `[...]`, from `[1 + resamples, ...]`, row 0 the estimate.
 
     The bounds are sample values, the outer one of the two next to a percentile. An interval that misses the estimate
     is widened to it: the share of problems on which a solver is fastest, for one, is biased in a resample. NaN where

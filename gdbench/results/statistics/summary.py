@@ -8,20 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import AT, PROBLEM
 from gdbench.errors import UsageError
 from gdbench.results.statistics.columns import floats, steps_of
 from gdbench.results.statistics.profiles import (
-    ratios_of,
+    algoperf_scores,
+    performance_ratios,
     reference_of,
-    scores_of,
     shares_at,
     simplex_gradients,
-    speedups_of,
+    speedups,
 )
 from gdbench.results.statistics.resampling import band, resampled_counts, resampled_medians
-from gdbench.results.statistics.runtimes import hit_counts, running_times
+from gdbench.results.statistics.runtimes import expected_running_times, hit_counts
 
-# of one solver's curve: break points where there are few, and as many log-spaced places, where bands change too
+# A curve has its break points where there are few, and as many log-spaced places, where bands change too.
 MOST_POINTS = 120
 # draws of which the ladder is summed up together: 1,024 x 17 solvers x 120 steps are 8 MB
 RUNS_AT_ONCE = 1024
@@ -53,12 +54,14 @@ def summaries(
     confidence: float = 0.95,
     reference: str | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Profiles, ECDF, ERT and scores of the runs at each solver's chosen settings; an empty dict where there are none.
+    """Return profiles, ECDF, ERT and scores of the runs at each solver's chosen settings; nothing where there are none.
 
     profile : solver, ratio, share, low, high. A problem's time is the median of steps to the target over its runs.
-    data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[surface] + 1`.
-    ecdf : solver, steps, share, low, high, where `chosen` has `steps_at_*`: see `runtime_ecdf`.
-    ert : surface, solver, successes, runs, ert (evaluations of values and gradients; Hessians are not counted), low,
+    data_profile : solver, budget, share, low, high. The median of evaluations, over `dimensions[problem] + 1`.
+    ecdf : solver, steps, share, low, high, where `chosen` has `steps_at_*`: the share of (run,
+    target) pairs hit within so many steps, every problem of the same weight (Hansen et al. 2022,
+    doi:10.1109/TEVC.2022.3210897).
+    ert : problem, solver, successes, runs, ert (evaluations of values and gradients; Hessians are not counted), low,
     high (of ert), ert_steps; a row per problem and solver that ran there.
     scores : solver, solved (share of problems with a finite median), algoperf, algoperf_low, algoperf_high, speedup,
     speedup_low, speedup_high, speedup_problems, reference; see `algoperf_scores` and `speedups`.
@@ -78,10 +81,10 @@ def summaries(
         resampled_counts(int(draws), resamples if runs.draws.max() > 1 else 0, seed, str(name))
         for name, draws in zip(runs.problems, runs.draws, strict=True)
     ]
-    # from here on: axis 0 holds the estimate and then the resamples
+    # Axis 0 holds the estimate and then the resamples.
     times = _times(runs.hits, runs, counts)
     costs = _times(np.where(np.isfinite(runs.hits), runs.evaluations, np.inf), runs, counts)
-    ratios, budgets = ratios_of(times), np.maximum(costs, 1.0) / units[:, None]
+    ratios, budgets = performance_ratios(times), np.maximum(costs, 1.0) / units[:, None]
     frames = {}
     for name, axis, values, first in (("profile", "ratio", ratios, [1.0]), ("data_profile", "budget", budgets, [])):
         at = abscissae(np.append(values[0], first))
@@ -96,8 +99,8 @@ def summaries(
 
 
 def outcomes(chosen: pd.DataFrame) -> Outcomes:
-    """The rows of `chosen` as arrays, problems and solvers in the order in which they first appear."""
-    problem, problems = pd.factorize(chosen["surface"])
+    """Lay out the rows of `chosen` as arrays, problems and solvers in the order in which they first appear."""
+    problem, problems = pd.factorize(chosen[PROBLEM])
     solver, solvers = pd.factorize(chosen["solver"])
     keys = pd.DataFrame({"problem": problem, "start": floats(chosen, "start"), "seed": floats(chosen, "seed")}).fillna(
         -1
@@ -115,9 +118,9 @@ def outcomes(chosen: pd.DataFrame) -> Outcomes:
         return array
 
     evaluations = np.nan_to_num(floats(chosen, "value_evals")) + np.nan_to_num(floats(chosen, "grad_evals"))
-    targets = [steps_of(chosen, name) for name in chosen.columns if str(name).startswith("steps_at_")]
+    targets = [steps_of(chosen, name) for name in chosen.columns if str(name).startswith(AT)]
     return Outcomes(
-        pd.Index(problems, name="surface"),
+        pd.Index(problems, name=PROBLEM),
         pd.Index(solvers, name="solver"),
         sizes,
         present=lay_out(np.ones(len(chosen), dtype=bool), False),
@@ -129,7 +132,7 @@ def outcomes(chosen: pd.DataFrame) -> Outcomes:
 
 
 def abscissae(values: np.ndarray) -> np.ndarray:
-    """Where a curve that jumps at `values` is given: at the finite ones, or log-spaced among them, and in between."""
+    """Choose where to give a curve that jumps at `values`: at the finite ones or log-spaced ones, and in between."""
     breaks = np.unique(values[np.isfinite(values)])
     if len(breaks) < 2:
         return breaks
@@ -140,13 +143,13 @@ def abscissae(values: np.ndarray) -> np.ndarray:
 
 
 def _times(values: np.ndarray, runs: Outcomes, counts: list[np.ndarray]) -> np.ndarray:
-    """The median over a problem's draws in every resample, `[resamples, problems, solvers]`."""
+    """Return the median over a problem's draws in every resample, `[resamples, problems, solvers]`."""
     each = zip(values, runs.draws, counts, strict=True)
     return np.stack([resampled_medians(own[:, :draws], drawn) for own, draws, drawn in each], axis=1)
 
 
 def _ladder_shares(runs: Outcomes, counts: list[np.ndarray], at: np.ndarray) -> np.ndarray:
-    """The runtime ECDF in every resample, `[resamples, steps, solvers]`."""
+    """Return the runtime ECDF in every resample, `[resamples, steps, solvers]`."""
     solvers, targets = len(runs.solvers), runs.ladder.shape[-1]
     total = np.zeros((counts[0].shape[1], solvers * len(at)))
     for draws in np.unique(runs.draws):
@@ -161,7 +164,7 @@ def _ladder_shares(runs: Outcomes, counts: list[np.ndarray], at: np.ndarray) -> 
 
 
 def _curves(solvers: pd.Index, axis: str, at: np.ndarray, shares: np.ndarray, confidence: float) -> pd.DataFrame:
-    """Shares `[resamples, a, solvers]` as rows: solver, `axis`, share, low, high."""
+    """Return shares `[resamples, a, solvers]` as rows: solver, `axis`, share, low, high."""
     low, high = band(shares, confidence)
     columns = {"solver": np.repeat(solvers.to_numpy(), len(at)), axis: np.tile(at, len(solvers))}
     frame = pd.DataFrame(columns | {"share": shares[0].T.ravel(), "low": low.T.ravel(), "high": high.T.ravel()})
@@ -170,7 +173,7 @@ def _curves(solvers: pd.Index, axis: str, at: np.ndarray, shares: np.ndarray, co
 
 
 def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) -> pd.DataFrame:
-    """The frame `ert`."""
+    """Return the frame `ert`."""
     reached = np.isfinite(runs.hits)
     parts = []
     for i, (draws, drawn) in enumerate(zip(runs.draws, counts, strict=True)):
@@ -178,9 +181,9 @@ def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) 
         spent = np.concatenate([values[i, :, own] for values in (reached, runs.evaluations, runs.steps)])
         # For products as small as these einsum is quicker than the threads of a matrix product.
         successes, cost, steps = np.split(np.einsum("rb,sr->bs", drawn.astype(float), spent), 3, axis=1)
-        cost, steps = running_times(cost, successes), running_times(steps, successes)
+        cost, steps = expected_running_times(cost, successes), expected_running_times(steps, successes)
         low, high = band(cost, confidence) if draws > 1 else (np.full(len(runs.solvers), np.nan),) * 2
-        frame = pd.DataFrame({"surface": runs.problems[i], "solver": runs.solvers})
+        frame = pd.DataFrame({PROBLEM: runs.problems[i], "solver": runs.solvers})
         frame["successes"] = successes[0].astype(int)
         frame["runs"] = runs.present[i].sum(axis=1)
         frame = frame.assign(ert=cost[0], low=low, high=high, ert_steps=steps[0])
@@ -191,10 +194,10 @@ def _running_times(runs: Outcomes, counts: list[np.ndarray], confidence: float) 
 def _scores(
     solvers: pd.Index, times: np.ndarray, ratios: np.ndarray, confidence: float, reference: str | None
 ) -> pd.DataFrame:
-    """The frame `scores`."""
-    scores = scores_of(ratios)
+    """Return the frame `scores`."""
+    scores = algoperf_scores(ratios)
     chosen = reference_of([str(name) for name in solvers], scores[0], reference)
-    speed, problems = speedups_of(times, chosen)
+    speed, problems = speedups(times, chosen)
     frame = pd.DataFrame({"solver": solvers, "solved": np.isfinite(times[0]).mean(axis=0), "algoperf": scores[0]})
     frame["algoperf_low"], frame["algoperf_high"] = band(scores, confidence)
     frame["speedup"] = speed[0]

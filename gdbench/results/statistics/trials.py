@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from gdbench.columns import PROBLEM
 from gdbench.errors import UsageError
 from gdbench.results.statistics.columns import floats, steps_of
 
@@ -22,7 +23,7 @@ def expected_best(
     losses: np.ndarray | None = None,
     trials: Sequence[int] | np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """The outcome of the best of k trials drawn from the n that were made: columns k, median, low, high, success.
+    """Return the outcome of the best of k trials drawn from the n made: columns k, median, low, high, success.
 
     Trials are scored by `tuning` `[n]`, where ties go to the lower of `losses` and then to either with equal chance;
     the winner's `reported` (else `tuning` again) counts: steps, infinity if failed. k are drawn without replacement, so
@@ -60,17 +61,17 @@ def expected_best(
 
 
 def expected_best_by_problem(trials: pd.DataFrame, most: int = 100) -> pd.DataFrame:
-    """`expected_best` of every problem and solver: columns surface, solver, k, median, low, high, success.
+    """Return `expected_best` of every problem and solver: columns problem, solver, k, median, low, high, success.
 
-    `trials` has a row per trial: surface, solver, `tuning` (steps on the tuning starts, infinity or empty if failed)
+    `trials` has a row per trial: problem, solver, `tuning` (steps on the tuning starts, infinity or empty if failed)
     and, where they are known, `reported` (steps on held-out starts) and `loss`. Of many k some `most` are given,
     log-spaced.
     """
-    names = ["surface", "solver", "k", "median", "low", "high", "success"]
+    names = [PROBLEM, "solver", "k", "median", "low", "high", "success"]
     tuning, losses = steps_of(trials, "tuning"), floats(trials, "loss")
     reported = steps_of(trials, "reported") if "reported" in trials.columns else None
     pairs, parts = [], []
-    for pair, rows in trials.groupby(["surface", "solver"], sort=False).indices.items():
+    for pair, rows in trials.groupby([PROBLEM, "solver"], sort=False).indices.items():
         n = len(rows)
         sizes = np.unique(np.round(np.geomspace(1, n, most)).astype(int)) if n > most else None
         pairs.append(pair)
@@ -85,7 +86,7 @@ def expected_best_by_problem(trials: pd.DataFrame, most: int = 100) -> pd.DataFr
 
 
 def _survivals(n: int, edges: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
-    """For each k of `sizes`, rising: the chance that none of k drawn of n is among the first `edges`."""
+    """Yield, for each k of rising `sizes`, the chance that none of k drawn of n is among the first `edges`."""
     survival = np.ones(len(edges))
     before = 0
     for k in sizes.tolist():
@@ -102,6 +103,6 @@ def _survivals(n: int, edges: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndar
 
 
 def _failures_last(numbers: np.ndarray) -> np.ndarray:
-    """As floats, infinity for NaN."""
+    """Return numbers as floats, infinity for NaN."""
     values = np.asarray(numbers, dtype=float)
     return np.where(np.isnan(values), np.inf, values)
