@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gdbench.api import run, sweep
     from gdbench.errors import GdbenchError
-    from gdbench.runner.result import Result
+    from gdbench.runner.result import Result, read_result
     from gdbench.solvers import SOLVERS, Solver, solver
     from gdbench.solvers.from_optax import from_optax
     from gdbench.solvers.oracle import Oracle
@@ -19,12 +19,13 @@ __version__ = "0.1.0"
 _HOME = {
     "GdbenchError": "gdbench.errors",
     "Oracle": "gdbench.solvers.oracle",
-    "Result": "gdbench.runner.benchmark",
+    "Result": "gdbench.runner.result",
     "SOLVERS": "gdbench.solvers",
     "SURFACES": "gdbench.surfaces",
     "Solver": "gdbench.solvers",
     "Surface": "gdbench.surfaces",
     "from_optax": "gdbench.solvers.from_optax",
+    "read_result": "gdbench.runner.result",
     "run": "gdbench.api",
     "solver": "gdbench.solvers.base",
     "surface": "gdbench.surfaces.base",
@@ -41,6 +42,7 @@ __all__ = [
     "Surface",
     "__version__",
     "from_optax",
+    "read_result",
     "run",
     "solver",
     "surface",

@@ -5,28 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from inspect import Parameter, Signature, cleandoc, signature
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from gdbench import plugins
-from gdbench.errors import SpecError
-from gdbench.planning.plan import make_plan
-from gdbench.results.folder import create_folder
+from gdbench.planning.plan import Plan
+from gdbench.planning.request import request
 from gdbench.runner.benchmark import benchmark
+from gdbench.runner.local_threads import compute_here
+from gdbench.runner.progress import Listener, shown
 from gdbench.runner.result import Result
-from gdbench.runner.sweeping import Progress, compute_here, sweep_into
-from gdbench.solvers import SOLVERS, Solver
-from gdbench.spec.run import make_spec
-from gdbench.spec.sweep import SweepSpec, listed
-from gdbench.spec.validation import validated
+from gdbench.runner.shard_store import FolderStore
+from gdbench.solvers import Solver
+from gdbench.spec.run import RunSpec
+from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.yaml_file import Document, read_yaml
-from gdbench.surfaces import SURFACES, Surface
+from gdbench.surfaces import Surface
 
 
 def run(
-    surfaces: str | Sequence[str | Surface] = (),
-    solvers: str | Sequence[str | Solver] = (),
+    surfaces: str | Surface | Sequence[str | Surface] = (),
+    solvers: str | Solver | Sequence[str | Solver] = (),
     *,
     out: str | Path | None = None,
     force: bool = False,
@@ -36,25 +35,16 @@ def run(
 ) -> Result:
     """Tune and run `solvers` on `surfaces`, by name or as objects; write a result folder where `out` names one.
 
-    `options` are the long options of `gdbench run` with `_` for `-`: `data`, `target`, `model`, `hidden`, `activation`,
-    `task`, `weight_decay`, `preprocess`, `holdout`, `learning_rate`, `rates` (`{"low": .., "high": .., "num": ..}`),
-    `set`, `param`, `start`, `starts`, `seed`, `steps`, `rtol`, `atol`, `gtol`, `dtype`, `noise`, `batch_size` and
-    `plugin`. Raises `GdbenchError` where the request is wrong. The caller's JAX configuration is left alone.
+    With `out`, calling again goes on where it stopped; `force` replaces another result there. Raises `GdbenchError`
+    where the request is wrong. The caller's JAX configuration is left alone.
+
+    The other options are those of `gdbench run`:
+
     """
-    for file in listed(options.get("plugin") or ()):
-        plugins.load_file(file)
-    surfaces = [surfaces] if isinstance(surfaces, str) else surfaces
-    solvers = [solvers] if isinstance(solvers, str) else solvers
-    chosen_surfaces = [SURFACES[item] if isinstance(item, str) else item for item in surfaces]
-    chosen_solvers = [SOLVERS[item] if isinstance(item, str) else item for item in solvers]
-    names = {"surface": [item.name for item in chosen_surfaces], "solver": [item.name for item in chosen_solvers]}
-    spec = make_spec({**names, **options})
-    plan = make_plan(spec, chosen_surfaces, chosen_solvers)
-    folder = None if out is None else create_folder(Path(out), force=force)
-    result = benchmark(plan, threads=threads)
-    if folder is not None:
-        result.save(folder, plots=plots)
-    return result
+    values = {"surface": surfaces, "solver": solvers, **options}
+    named = {key: _by_name(values, key, kind) for key, kind in (("surface", Surface), ("solver", Solver))}
+    plan = request(RunSpec, values, surfaces=named["surface"], solvers=named["solver"])
+    return _carry_out(plan, out, force=force, plots=plots, threads=threads, scheduler=None, progress=False)
 
 
 def sweep(
@@ -78,40 +68,61 @@ def sweep(
     """
     document = read_yaml(spec) if isinstance(spec, str | Path) else Document("the specification", dict(spec))
     values = {**document.values, **overrides}
-    surfaces, solvers = _by_name(values, "surface", Surface), _by_name(values, "solver", Solver)
-    chosen = validated(SweepSpec, values, document, overrides)
-    for file in chosen.plugin:
-        plugins.load_file(file)
-    try:
-        plan = make_plan(chosen, surfaces, solvers)
-    except SpecError as error:
-        raise document.error(error, error.path, overrides) from None
-    compute: Any = compute_here(threads)
+    named = {key: _by_name(values, key, kind) for key, kind in (("surface", Surface), ("solver", Solver))}
+    plan = request(SweepSpec, values, document, overrides, surfaces=named["surface"], solvers=named["solver"])
+    return _carry_out(plan, out, force=force, plots=plots, threads=threads, scheduler=scheduler, progress=progress)
+
+
+def _carry_out(
+    plan: Plan,
+    out: str | Path | None,
+    *,
+    force: bool,
+    plots: bool,
+    threads: int | None,
+    scheduler: str | None,
+    progress: bool,
+) -> Result:
+    compute = compute_here(threads)
     if scheduler is not None:
         from gdbench.runner.dask_cluster import compute_on_dask
 
         compute = compute_on_dask(scheduler)
+    store = None if out is None else FolderStore(Path(out), force=force)
     with ExitStack() as stack:
-        folder = Path(out) if out is not None else Path(stack.enter_context(TemporaryDirectory()))
-        told = Progress()
+        listener = Listener()
         if progress:
-            from gdbench.runner.progress import shown
+            listener = stack.enter_context(shown(plan.runs, lambda text: print(text, file=sys.stderr)))
+        result = benchmark(plan, store, compute=compute, listener=listener)
+    if out is not None and plots:
+        from gdbench import plots as drawing
 
-            told = stack.enter_context(shown(plan.runs, lambda text: print(text, file=sys.stderr)))
-        result = sweep_into(plan, folder, compute=compute, progress=told, force=force, starts=True)
-        if out is not None and plots:
-            from gdbench import plots as drawing
-
-            drawing.draw(result, folder)
+        drawing.draw(result, Path(out))
     return result
 
 
-def _by_name(values: dict[str, Any], key: str, of: type) -> list[Any]:
-    """The objects that a specification's `values` hold at `key`, where their names stand from now on."""
+def _by_name(values: dict[str, Any], key: str, kind: type) -> list[Any]:
+    """Return the objects that a specification's `values` hold at `key`, where their names stand from now on."""
     given = values.get(key)
-    if isinstance(given, of):
+    if isinstance(given, kind):
         given = [given]
     if not isinstance(given, list | tuple):
         return []
-    values[key] = [item.name if isinstance(item, of) else item for item in given]  # type: ignore[attr-defined]
-    return [item for item in given if isinstance(item, of)]
+    values[key] = [item.name if isinstance(item, kind) else item for item in given]  # type: ignore[attr-defined]
+    return [item for item in given if isinstance(item, kind)]
+
+
+def _tell_options() -> None:
+    """Give `run` the options of the specification: in its signature, and with their descriptions in its help."""
+    own = list(signature(run).parameters.values())[:-1]
+    fields = {name: field for name, field in RunSpec.model_fields.items() if name not in ("surface", "solver")}
+    made = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=field.get_default(call_default_factory=True), annotation=Any)
+        for name, field in fields.items()
+    ]
+    run.__signature__ = Signature([*own, *made], return_annotation=Result)  # type: ignore[attr-defined]
+    lines = [f"{name} : {field.description}" for name, field in fields.items()]
+    run.__doc__ = "\n".join([cleandoc(str(run.__doc__)), "", *lines])
+
+
+_tell_options()

@@ -1,4 +1,4 @@
-"""What the command line does around the main job: plug-ins, compiled programs kept, progress, tables, pictures."""
+"""Printing, drawing, plug-ins and the cache of compiled programs, for all commands."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gdbench.errors import GdbenchError, UsageError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from gdbench.planning.plan import Plan
-    from gdbench.runner.result import Result
-
 WIDE = 200
-# surfaces of which each gets a line
-MOST_FINDINGS = 24
 
 
 def load_plugins(files: list[str]) -> None:
@@ -51,77 +43,6 @@ def plain_name(name: str) -> str:
     if Path(name).name != name or name in ("", ".", ".."):
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
     return name
-
-
-def default_name(plan: Plan) -> str:
-    """A folder name that says what was asked: `ellipse-sgd+adam`, `ellipse+3more-sgd+5more`."""
-    parts = [[item.name for item in plan.surfaces], [item.name for item in plan.solvers]]
-    words = ["+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}more" for names in parts]
-    return "-".join(words).replace("/", "_").replace(":", "-")
-
-
-def execute(plan: Plan, folder: Path) -> Result:
-    """Run the plan under a progress line; tables are on disk before anything is drawn, also after Ctrl-C."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from gdbench.results.files import write_frame
-    from gdbench.runner.benchmark import benchmark
-    from gdbench.runner.result import write_preamble, write_tables
-
-    write_preamble(folder, plan.spec)
-    console = Console(stderr=True)
-    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("runs", total=plan.runs)
-        result = benchmark(
-            plan,
-            on_advance=lambda count: progress.update(task, advance=count),
-            on_partial=lambda runs: write_frame(folder, "runs", runs),
-        )
-    write_tables(folder, result)
-    return result
-
-
-def report(result: Result, plan: Plan, *, json: bool) -> None:
-    """Print the table and, in words, condition numbers, target, tuning budget and what is to be said of the data."""
-    from gdbench.cli import sentences, tables
-
-    if json:
-        print_json([{name: plain(value) for name, value in row.items()} for row in result.table.to_dict("records")])
-        return
-    spec = plan.spec
-    show(tables.results_table(result.table), wide=True)
-    show("")
-    tell_findings(result.table)
-    for sentence in sentences.condition_sentences(result.table):
-        show(sentence)
-    show(sentences.target_sentence(spec.rtol, spec.atol, spec.steps))
-    show(sentences.budget_sentence(result.table))
-    tell_surfaces(result.table, plan)
-
-
-def tell_findings(table: pd.DataFrame) -> None:
-    """Print what the table shows, in one line for each of a few surfaces."""
-    from gdbench.results.findings import finding
-
-    if len(table) < 2 or table["solver"].nunique() < 2 or table["surface"].nunique() > MOST_FINDINGS:
-        return
-    for surface, rows in table.groupby("surface", observed=True, sort=False):
-        show(f"{surface}: {finding(rows)}.")
-    show("")
-
-
-def tell_surfaces(table: pd.DataFrame, plan: Plan) -> None:
-    """Print what `reached` means where no lowest loss says it, and what is to be said of a user's own data."""
-    from gdbench.cli import sentences
-
-    goals = {one.name: one.goal_text or "its goal is met" for one in plan.surfaces if one.goal is not None}
-    for sentence in sentences.other_target_sentences(table, goals):
-        show(sentence)
-    for surface in plan.surfaces:
-        if surface.note and surface.metric is not None:
-            show(f"{surface.name}: {surface.note}")
 
 
 def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None:

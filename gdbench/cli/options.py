@@ -1,14 +1,20 @@
-"""Options that several commands have."""
+"""Options of the commands: made from the specification, and how their texts are read."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gdbench.errors import UsageError
 from gdbench.spec.yaml_file import parse_value
+
+if TYPE_CHECKING:
+    from gdbench.spec.sweep import SweepSpec
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 
@@ -16,8 +22,65 @@ PluginOption = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with surfaces or solvers (repeat).")
 ]
 
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace another result of that name.")]
+NoPlotsOption = Annotated[bool, typer.Option("--no-plots", help="Write tables only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
 # the ends of a key that name a part of an axis or a range, and no hyperparameter
 RANGES = ("log", "linear", "random", "one_minus_log")
+
+
+def with_options(function: Callable[..., Any], model: type[SweepSpec], keys: Collection[str] | None = None) -> None:
+    """Give a command that takes `**options` an option for every key of the specification `model`, or for `keys`.
+
+    Name, type, help and default all come from the model. It is done when a command is called and not when this file is
+    imported, for the models take longer to import than `--help` may.
+    """
+    from gdbench.spec.sweep import default_text, flags
+
+    made = []
+    for name, flag in flags(model).items():
+        if keys is not None and name not in keys:
+            continue
+        field = model.model_fields[name]
+        words = str(field.description)
+        default = default_text(field.get_default(call_default_factory=True))
+        words = (
+            (words[0].upper() if words[0].isascii() else words[0])
+            + words[1:]
+            + (f" [{default}]" if default else "")
+            + "."
+        )
+        several = flag.form in ("repeat", "pairs")
+        kind: Any = list[flag.type] if several else flag.type  # type: ignore[name-defined]
+        option = typer.Option(*(flag.names or (f"--{name.replace('_', '-')}",)), metavar=flag.metavar, help=words)
+        annotation = Annotated[kind | None, option]
+        made.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    parameters = signature(function, eval_str=True).parameters.values()
+    own = [item for item in parameters if item.kind is not Parameter.VAR_KEYWORD and item.name not in flags(model)]
+    function.__signature__ = Signature([*made, *own])  # type: ignore[attr-defined]
+
+
+def read_options(options: Mapping[str, Any], model: type[SweepSpec]) -> dict[str, Any]:
+    """Return the values of those options of the specification that were given, read as their keys want them."""
+    from gdbench.spec.sweep import flags
+
+    given = {}
+    for name, flag in flags(model).items():
+        value, option = options.get(name), f"--{name.replace('_', '-')}"
+        if value is None or value == []:
+            continue
+        if flag.form == "list":
+            value = [part.strip() for part in value.split(",")]
+        elif flag.form == "numbers":
+            value = numbers(value, option)
+        elif flag.form == "pairs":
+            value = pairs(value, option)
+        elif flag.form == "rates":
+            value = rates(value)
+        given[name] = value
+    return given
 
 
 def rates(text: str) -> dict[str, Any]:

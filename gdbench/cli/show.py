@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -80,6 +80,3 @@ def show(
     if png is not None:
         sheets.contour_png(surface, png)
         console.say(f"Written to {png}")
-
-
-COMMANDS: dict[str, Any] = {"list": list_, "show": show}

@@ -1,19 +1,34 @@
-"""The commands around sweeps and results: `sweep`, `schema`, `table`, `plot`, `compare`; `animate` has its own file."""
+"""The commands `sweep` and `schema`, and the dry run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdbench.cli import console, options, report
-from gdbench.cli.animate import animate
-from gdbench.cli.options import JsonOption, PluginOption
-from gdbench.errors import GdbenchError, Regression, SpecError, UsageError, unknown
+from gdbench.cli import console
+from gdbench.cli.options import (
+    ForceOption,
+    JsonOption,
+    NoPlotsOption,
+    OutOption,
+    PluginOption,
+    QuietOption,
+    add_plugins,
+    override,
+)
+from gdbench.cli.report import MOST_ROWS, finish
+from gdbench.cli.request import plan_of_values
+from gdbench.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from gdbench.planning.plan import Plan
 
 EXECUTORS = ("local", "dask")
-ResultArgument = Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder.")]
+# Bytes of a run in a shard and in runs.parquet, measured on two weights; each further weight adds a number to both.
+BYTES, BYTES_OF_WEIGHT = 80, 16
 
 
 def sweep(
@@ -23,7 +38,7 @@ def sweep(
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file, such as steps=500 (repeat)."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: QuietOption = False,
     executor: Annotated[str, typer.Option(help="local, or dask for many machines.")] = "local",
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT; a local cluster without.")
@@ -31,10 +46,10 @@ def sweep(
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes of the local Dask cluster.")] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads; one a core without it.")] = None,
     plugin: PluginOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")] = Path("results"),
+    out: OutOption = Path("results"),
     name: Annotated[str | None, typer.Option(help="The result folder's name; the file's if absent.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace another result of that name.")] = False,
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
+    force: ForceOption = False,
+    no_plots: NoPlotsOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run every combination in a YAML file; resumable.
@@ -50,40 +65,24 @@ def sweep(
             raise UsageError(f"{option} must be at least 1, not {count}")
     folder = Path(out) / _folder_name(config, name)
 
-    from gdbench import plugins
     from gdbench.spec.sweep import SweepSpec
-    from gdbench.spec.validation import validated
     from gdbench.spec.yaml_file import read_yaml
 
     document = read_yaml(config)
-    touched = options.override(document.values, set_) | options.add_plugins(document.values, plugin)
-    spec = validated(SweepSpec, document.values, document, touched)
-    console.load_plugins([])
-    for index, file in enumerate(spec.plugin):
-        try:
-            plugins.load_file(file)
-        except UsageError as error:
-            raise document.error(error, ("plugin", index), touched) from None
-    console.use_compilation_cache()
+    touched = override(document.values, set_) | add_plugins(document.values, plugin)
+    plan = plan_of_values(SweepSpec, document.values, document, touched)
 
-    from gdbench.cli import plan_table
-    from gdbench.planning.plan import make_plan
-    from gdbench.runner import progress
-    from gdbench.runner.sweeping import SweepFolder, compute_here, sweep_into
+    from gdbench.runner.benchmark import benchmark
+    from gdbench.runner.local_threads import compute_here
+    from gdbench.runner.progress import shown
+    from gdbench.runner.shard_store import FolderStore
 
-    try:
-        plan = make_plan(spec)
-    except SpecError as error:
-        raise document.error(error, error.path, touched) from None
-    except UsageError as error:
-        raise document.error(error) from None
     if dry_run:
-        work = SweepFolder(plan, folder)
-        facts, rows = plan_table.plan_facts(work), plan_table.plan_rows(work)
+        facts, rows = plan_facts(plan, folder), plan_rows(plan)
         if json:
             console.print_json({**facts, "blocks": rows})
         else:
-            report.show_plan(facts, rows)
+            show_plan(facts, rows)
         return
     if executor == "dask":
         from gdbench.runner.dask_cluster import compute_on_dask
@@ -91,14 +90,9 @@ def sweep(
         compute = compute_on_dask(scheduler, workers)
     else:
         compute = compute_here(threads)
-    with progress.shown(plan.runs, console.say, quiet=quiet) as told:
-        result = sweep_into(plan, folder, compute=compute, progress=told, force=force)
-    if not no_plots:
-        console.draw(result, folder)
-    report.report_sweep(result, plan, as_json=json)
-    console.say(f"Written to {folder}")
-    if result.failure:
-        raise GdbenchError(result.failure)
+    with shown(plan.runs, console.say, quiet=quiet) as listener:
+        result = benchmark(plan, FolderStore(folder, force=force), compute=compute, listener=listener, starts=False)
+    finish(result, plan, folder, plots=not no_plots, json=json)
 
 
 def _folder_name(config: str, name: str | None) -> str:
@@ -118,47 +112,74 @@ def schema() -> None:
     console.print_json(json_schema())
 
 
-def table(result: ResultArgument, json: JsonOption = False) -> None:
-    """Derive a result's tables again from its stored runs and print them.
-
-    Nothing is computed; an unfinished sweep shows what its shards give.
-    """
-    report.retabulate(result, as_json=json)
-
-
-def plot(
-    result: ResultArgument,
-    axes: Annotated[
-        str | None, typer.Option(metavar="X,Y", help="The two settings of the heat maps, such as learning_rate,b1.")
-    ] = None,
-) -> None:
-    """Draw a result again from its files.
-
-    Nothing is computed.
-    """
-    report.draw_again(result, axes)
-
-
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A result folder: what is compared with.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="A result folder: what is judged.")],
-    fail_on_regression: Annotated[
-        bool, typer.Option("--fail-on-regression", help="Exit with 3 where B is worse than A.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write comparison.csv and comparison.png there.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Compare two results, surface by surface and solver by solver.
-
-    Steps, success and final gap side by side, with ratio, interval, test and verdict; paired by start and seed.
-    """
-    comparison = report.compare(a, b, out, as_json=json)
-    if fail_on_regression and len(comparison.regressions):
-        worse = ", ".join(f"{row.solver} on {row.surface}" for row in comparison.regressions.itertuples())
-        raise Regression(f"'{b}' is worse than '{a}' for {worse}")
+def plan_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Return a row for every grid: surface and solver with what is compiled in, and how long each axis is."""
+    rows = []
+    for block in plan.blocks:
+        problems, *axes, starts, seeds = block.shape
+        lengths = [f"{length} {' × '.join(axis)}" for axis, length in zip(block.axes, axes, strict=True) if length > 1]
+        if problems > 1:
+            lengths.insert(0, f"{problems} {' × '.join(block.parameters)}")
+        lengths += [f"{starts} starts"] if starts > 1 else []
+        lengths += [f"{seeds} seeds"] if seeds > 1 else []
+        dimension = {"dimension": block.surface.dimension} if block.surface.any_dimension else {}
+        of_surface = {**dimension, **block.surface.options, **block.swept_conditions}
+        rows.append(
+            {
+                "surface": _with(block.surface.name, of_surface),
+                "solver": _with(block.solver.name, {**block.options, **block.schedules}),
+                "axes": ", ".join(lengths),
+                "runs": len(block),
+                "steps": len(block) * block.conditions.steps,
+            }
+        )
+    return rows
 
 
-COMMANDS: dict[str, Any] = {"sweep": sweep, "schema": schema, "table": table, "plot": plot, "animate": animate}
-COMMANDS |= {"compare": compare}
+def _with(name: str, settings: Mapping[str, Any]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in settings.items())])
+
+
+def plan_facts(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Return the plan in numbers: runs, programs, shards and how many are stored, at most how many steps, bytes."""
+    from gdbench.results.shards import found_shards
+    from gdbench.runner.sharding import shards_of
+
+    grids, shards = plan.blocks, shards_of(plan.blocks)
+    stored, damaged = found_shards(folder, {shard.key for shard in shards}) if folder.is_dir() else ({}, [])
+    return {
+        "runs": plan.runs,
+        "programs": len({grid.group for grid in grids if not grid.failure}),
+        "shards": len(shards),
+        "shards_stored": len(stored),
+        "shards_damaged": len(damaged),
+        "most_steps": sum(len(grid) * grid.conditions.steps for grid in grids),
+        "bytes": sum(len(grid) * (BYTES + BYTES_OF_WEIGHT * grid.starts.shape[1]) for grid in grids),
+        "folder": str(folder),
+    }
+
+
+def show_plan(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Print what a sweep would do."""
+    from rich.table import Table
+
+    from gdbench.formatting import whole
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("surface", "solver", "axes", "runs"):
+        shown.add_column(name, justify="right" if name == "runs" else "left")
+    for row in rows[:MOST_ROWS]:
+        shown.add_row(row["surface"], row["solver"], row["axes"], whole(row["runs"]))
+    console.show(shown, wide=True)
+    if len(rows) > MOST_ROWS:
+        console.show(f".. and {len(rows) - MOST_ROWS} more rows")
+    console.show("")
+    damaged = f", {facts['shards_damaged']} damaged" if facts["shards_damaged"] else ""
+    console.show(
+        f"{whole(facts['runs'])} runs in {facts['programs']} compiled programs, at most "
+        f"{whole(facts['most_steps'])} steps."
+    )
+    console.show(
+        f"{facts['shards']} shards, {facts['shards_stored']} of them stored already{damaged}; about "
+        f"{facts['bytes'] / 1e6:.3g} MB on disk in {facts['folder']}."
+    )

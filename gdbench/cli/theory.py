@@ -8,52 +8,43 @@ from typing import Annotated, Any
 
 import typer
 
-from gdbench.cli import console, options
-from gdbench.cli.options import JsonOption, PluginOption
+from gdbench.cli import console
+from gdbench.cli.options import ForceOption, JsonOption, NoPlotsOption, OutOption, read_options
+from gdbench.cli.request import plan_of_options
 from gdbench.errors import UsageError
+
+# The keys of a specification that are options of this command.
+KEYS = ("surface", "solver", "set", "param", "steps", "plugin")
 
 
 def theory(
-    surface: Annotated[list[str] | None, typer.Option("--surface", "-f", help="An error surface.")] = None,
-    solver: Annotated[list[str] | None, typer.Option("--solver", "-s", help="A solver.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter that is not to be chosen (repeat)."),
-    ] = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A surface parameter (repeat).")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="The budget of steps of one run [10000].")] = None,
-    plugin: PluginOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where result folders go.")] = Path("results"),
+    *,
+    out: OutOption = Path("results"),
     name: Annotated[str | None, typer.Option(help="The result folder's name [theory-SURFACE-SOLVER].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a result folder of the same name.")] = False,
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write tables only.")] = False,
+    force: ForceOption = False,
+    no_plots: NoPlotsOption = False,
     json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Predict the rate of a solver near a minimum, and run it there.
 
     Eigenvalues, the edge of stability, the best settings and their rate; theory.png has the rate over all settings.
+    A hyperparameter that is given with --set is not chosen.
     """
-    for option, names in (("surface (-f)", surface), ("solver (-s)", solver)):
-        if len(names or []) != 1:
-            raise UsageError(f"theory takes one {option}, not {len(names or []) or 'none'}")
-    given = {
-        "surface": surface,
-        "solver": solver,
-        "set": options.pairs(set_, "--set"),
-        "param": options.pairs(param, "--param"),
-        "steps": steps,
-        "plugin": plugin,
-    }
-    values = {key: value for key, value in given.items() if value is not None}
-    console.load_plugins(plugin or [])
-    console.use_compilation_cache()
+    for option, key in (("surface (-f)", "surface"), ("solver (-s)", "solver")):
+        count = len(options.get(key) or [])
+        if count != 1:
+            raise UsageError(f"theory takes one {option}, not {count or 'none'}")
+
+    from gdbench.runner.theory_report import DEEP, refuse_rate, report_on
+    from gdbench.spec.run import RunSpec
+
+    refuse_rate(read_options(options, RunSpec))
+    plan = plan_of_options(RunSpec, options, always=DEEP)
+    report = report_on(plan)
 
     from gdbench.results.folder import create_folder, free_name
-    from gdbench.runner.theory_report import report_on
 
-    report = report_on(values)
     usual = f"theory-{report.facts['surface']}-{report.facts['solver']}".replace("/", "_").replace(":", "-")
     chosen = console.plain_name(name) if name is not None else free_name(Path(out), usual)
     folder = create_folder(Path(out) / chosen, force=force)

@@ -66,7 +66,7 @@ class Program:
         if self.noise_decay is not None and self.noise is None:
             raise UsageError("noise_decay needs noise, which it lets decay")
         if self.patience and not self.surface.held_out:
-            raise UsageError(f"surface '{name}' has no held-out examples to be patient with: give holdout as well")
+            raise UsageError("patience needs held-out examples: give holdout (--holdout)")
         if self.batch_size < 0:
             raise UsageError(f"the batch size must be 0 (all examples) or more, not {self.batch_size}")
         if self.batch_size and not examples:

@@ -1,4 +1,4 @@
-"""Make the surfaces of a specification's table; errors name the key that is wrong."""
+"""Make the surfaces of the table that a specification names, and give them the settings that speak of them alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from gdbench.surfaces.data.from_table import surface_of_table
 from gdbench.surfaces.data.holdout import held_out_rows
 from gdbench.surfaces.data.preprocessing import preprocess
 
-# keys of a specification that are settings of the surfaces made of data
+# The keys of a specification that are settings of the surfaces made of data.
 SETTINGS = ("weight_decay", "hidden", "activation")
 
 
 def data_surfaces(spec: SweepSpec) -> list[Surface]:
-    """Make one error surface for each preprocessing of the table that `spec` names; none without a table."""
+    """Make one error surface for each preprocessing of the table that `spec` names; none without a table.
+
+    Raises `SpecError` at the key that is wrong.
+    """
     if spec.data is None:
         return []
     try:
@@ -46,13 +49,13 @@ def data_surfaces(spec: SweepSpec) -> list[Surface]:
     return surfaces
 
 
-def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], given: Sequence[dict[str, Setting]]) -> None:
-    """Add to what each of the `surfaces` that are made of the data is given the keys that speak of them alone."""
-    for surface, own in zip(surfaces, given, strict=True):
+def give_to_data(spec: SweepSpec, surfaces: Sequence[Surface], assigned: Sequence[dict[str, Setting]]) -> None:
+    """Add the keys of `SETTINGS` to what is `assigned` to each of the `surfaces` that are made of the data."""
+    for surface, settings in zip(surfaces, assigned, strict=True):
         for name in SETTINGS if surface.metric is not None else ():
             axis = getattr(spec, name)
             if axis is None:
                 continue
-            if name in own:
-                raise SpecError(f"'{name}' is given twice, also as '{own[name].name}'", (name,))
-            own[name] = Setting(axis, (name,))
+            if name in settings:
+                raise SpecError(f"duplicate setting '{name}', also given as '{settings[name].name}'", (name,))
+            settings[name] = Setting(axis, (name,))

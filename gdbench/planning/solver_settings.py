@@ -1,4 +1,4 @@
-"""What is tried of every solver: its settings fixed, swept or tuned, in each convention and under each schedule."""
+"""List what is tried of every solver: its settings fixed, swept or tuned, in each convention and schedule."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdbench.errors import SpecError
-from gdbench.planning.axis_values import Setting, values_of
-from gdbench.planning.schedule_settings import choices_of, named, number_names, number_values, require_possible
+from gdbench.planning.axis_values import RATE, Setting, at_path, values_of
+from gdbench.planning.schedule_settings import choices_of, number_names, number_values, require_possible, valued_names
 from gdbench.planning.search_space import check_space, space_of, trial_points
-from gdbench.planning.variants import hyperparameters, solver_options, variants_of
+from gdbench.planning.variants import solver_options, solver_variants
 from gdbench.solvers import Solver
 from gdbench.solvers.oracle import Oracle
-from gdbench.spec.axes import Axis
 from gdbench.spec.schedules import Schedules
-from gdbench.spec.sweep import SweepSpec, Tune
+from gdbench.spec.sweep import SweepSpec
 
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """The settings of a solver, in one convention: fixed ones, the axes of swept ones, the combinations of options;
-    and the kinds of its schedules, by hyperparameter.
+    """A solver in one convention and under one schedule, with all that is tried of it.
+
+    fixed : the hyperparameters that all runs share. axes : the swept ones, see `RunGrid`. options : every combination
+    of those that are compiled in. schedules : the kinds of its schedules, by hyperparameter.
     """
 
     solver: Solver
@@ -35,100 +36,110 @@ class SolverSettings:
     schedules: dict[str, str]
 
 
-def searches_of(
-    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Setting]]
+def settings_of_solvers(
+    spec: SweepSpec, solvers: Sequence[Solver], assigned: Sequence[Mapping[str, Setting]]
 ) -> list[SolverSettings]:
-    """What is tried of every solver, in each of the conventions that it is given, under each of its schedules."""
+    """Return what is tried of every solver, in each convention and under each schedule that it is `assigned`."""
     space = spec.tune.space if spec.tune is not None else {}
-    several = [variants_of(solver, own, space) for solver, own in zip(solvers, given, strict=True)]
+    variants = [solver_variants(solver, settings, space) for solver, settings in zip(solvers, assigned, strict=True)]
     if spec.tune is not None:
-        of_all = [variant for variants in several for variant in variants]
-        for item in (item for own in given for item in own.values() if isinstance(item.axis, Schedules)):
-            if len(item.axis.choices) > 1:
-                raise SpecError(f"'{item.name}' has several schedules, but tune takes one", item.path)
-        numbers = {solver.name: number_names(own) for solver, own in zip(solvers, given, strict=True)}
-        check_space(of_all, space, _rates_and_own(spec, solvers, given), numbers)
-    found = []
-    for variants, own in zip(several, given, strict=True):
-        for variant in variants:
-            searched = [name for name in number_names(own) if f"{variant.name}.{name}" in space or name in space]
-            for chosen, schedules in choices_of(variant, own, searched):
-                found.append(_search(spec, variant, chosen, schedules, searched))
-    return found
+        for setting in (setting for settings in assigned for setting in settings.values()):
+            if isinstance(setting.axis, Schedules) and len(setting.axis.choices) > 1:
+                raise SpecError(f"'{setting.name}' has several schedules, but tune takes one", setting.path)
+        values = {solver.name: valued_names(settings) for solver, settings in zip(solvers, assigned, strict=True)}
+        numbers = {solver.name: number_names(settings) for solver, settings in zip(solvers, assigned, strict=True)}
+        check_space([variant for several in variants for variant in several], space, values, numbers)
+    tried = []
+    for several, settings in zip(variants, assigned, strict=True):
+        for variant in several:
+            searched = [name for name in number_names(settings) if f"{variant.name}.{name}" in space or name in space]
+            for plain, schedules in choices_of(variant, settings, searched):
+                tried.append(_tried(spec, variant, plain, schedules, searched))
+    return tried
 
 
-def _search(
-    spec: SweepSpec, solver: Solver, given: Mapping[str, Setting], schedules: dict[str, str], numbers: Collection[str]
+def _tried(
+    spec: SweepSpec,
+    solver: Solver,
+    settings: Mapping[str, Setting],
+    schedules: dict[str, str],
+    numbers: Collection[str],
 ) -> SolverSettings:
-    own = dict(given)
-    if "learning_rate" not in own and isinstance(spec.learning_rate, Axis):
-        own["learning_rate"] = Setting(spec.learning_rate, ("learning_rate",))
-    fixed, swept = hyperparameters(solver, own, spec.seed, spec.tune.space if spec.tune is not None else {})
-    for name, values in number_values(own, spec.seed).items():
+    """Return what is tried of a solver in one convention and under one schedule; tuning searches the `numbers` too."""
+    tune = spec.tune
+    space = space_of(solver, settings, spec.rates, tune.space, numbers) if tune is not None else {}
+    fixed, swept = hyperparameters(solver, settings, spec.seed, space)
+    for name, values in number_values(settings, spec.seed).items():
         if len(values) > 1:
             swept[name] = values
         else:
             fixed[name] = float(values[0])
-    rates: dict[str, np.ndarray] = {}
-    if "learning_rate" in solver.hyperparameters:
-        rates["learning_rate"] = (
-            values_of(own["learning_rate"], spec.seed) if "learning_rate" in own else _rates_of(spec)
-        )
-        if not (rates["learning_rate"] > 0).all():
-            lowest = rates["learning_rate"].min()
-            rise = "; the schedule that rises from 0 is warmup" if "learning_rate" in schedules else ""
-            raise SpecError(f"a learning rate must be above 0, not {lowest:g}{rise}", own["learning_rate"].path)
-    axes: tuple[dict[str, np.ndarray], ...]
-    if spec.tune is not None:
-        fixed, axes = _tuned(spec, spec.tune, solver, own, fixed, rates, numbers)
-    else:
-        axes = tuple({name: values} for name, values in {**rates, **swept}.items())
-    require_possible(solver, schedules, fixed, axes, {name: item.path for name, item in own.items()})
-    return SolverSettings(solver, fixed, axes, list(solver_options(solver, own)), schedules)
+    _require_positive_rates(swept, settings, schedules)
+    points: dict[str, np.ndarray] = {}
+    if tune is not None:
+        _require_single_values(solver, settings)
+        points = trial_points(solver, space, tune.trials, spec.seed)
+    axes: tuple[dict[str, np.ndarray], ...] = tuple({name: values} for name, values in swept.items())
+    if points:
+        # Nothing else is swept but a given learning rate, with its single value.
+        axes = ({name: np.repeat(values, len(points[next(iter(points))])) for name, values in swept.items()} | points,)
+    require_possible(solver, schedules, fixed, axes, {name: setting.path for name, setting in settings.items()})
+    return SolverSettings(solver, fixed, axes, list(solver_options(solver, settings)), schedules)
 
 
-def _rates_and_own(
-    spec: SweepSpec, solvers: Sequence[Solver], given: Sequence[Mapping[str, Setting]]
-) -> dict[str, set[str]]:
-    """By solver, the names of what it is given a value for."""
-    rate = {"learning_rate"} if isinstance(spec.learning_rate, Axis) else set()
-    return {solver.name: {*named(own), *rate} for solver, own in zip(solvers, given, strict=True)}
+def hyperparameters(
+    solver: Solver, settings: Mapping[str, Setting], seed: int, searched: Collection[str] = ()
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Return the hyperparameters that all runs share, and the swept ones; those that tuning has `searched` are neither.
 
-
-def _tuned(
-    spec: SweepSpec,
-    tune: Tune,
-    solver: Solver,
-    own: Mapping[str, Setting],
-    fixed: dict[str, float],
-    rates: Mapping[str, np.ndarray],
-    numbers: Collection[str],
-) -> tuple[dict[str, float], tuple[dict[str, np.ndarray], ...]]:
-    """The trial points of a tuned solver as one axis; what is given a single value stays fixed."""
-    for name, item in own.items():
-        if len(item.axis) > 1 and name in solver.options:
-            raise SpecError(f"'{name}' has several values, but tune takes one of an option", item.path)
-        if len(item.axis) > 1:
+    The learning rate is the first of the swept ones, also with a single value, so that every run of a solver is one
+    program. Raises `SpecError` for a value that cannot be meant, or where one is missing.
+    """
+    fixed: dict[str, float] = {}
+    swept: dict[str, np.ndarray] = {}
+    for name in sorted(solver.hyperparameters, key=lambda name: name != RATE):
+        default = solver.hyperparameters[name]
+        if name in settings:
+            values = values_of(settings[name], seed)
+            at_path(settings[name].path, solver.require_possible, name=name, values=values)
+            if len(values) > 1 or name == RATE:
+                swept[name] = values
+            else:
+                fixed[name] = float(values[0])
+        elif name in searched:
+            continue
+        elif default is not None:
+            fixed[name] = float(default)
+        else:
             raise SpecError(
-                f"'{name}' has several values, but tune draws its own: give its range as tune.space.{name}", item.path
+                f"solver '{solver.name}' needs a value for '{name}': give set.{name} (--set {name}=VALUE)",
+                ("solver", solver.name),
             )
-    # a rate is an array of its own even where it is fixed, so that every run of a solver is one program
-    constant = {"learning_rate": rates["learning_rate"]} if "learning_rate" in own else {}
-    space = space_of(solver, own, spec.rates, tune.space, numbers)
-    points = trial_points(solver, space, tune.trials, spec.seed)
-    if not points:
-        return fixed, tuple({name: values} for name, values in rates.items())
-    constant = {name: np.repeat(values, tune.trials) for name, values in constant.items()}
-    return {name: value for name, value in fixed.items() if name not in points}, ({**constant, **points},)
+    return fixed, swept
 
 
-def _rates_of(spec: SweepSpec) -> np.ndarray:
-    """The grid of learning rates that every solver is given unless one is fixed."""
-    return np.geomspace(spec.rates.low, spec.rates.high, spec.rates.num)
+def _require_positive_rates(
+    swept: Mapping[str, np.ndarray], settings: Mapping[str, Setting], schedules: Mapping[str, str]
+) -> None:
+    if RATE in swept and not (swept[RATE] > 0).all():
+        rise = "; the schedule that rises from 0 is warmup" if RATE in schedules else ""
+        raise SpecError(f"a learning rate must be above 0, not {swept[RATE].min():g}{rise}", settings[RATE].path)
+
+
+def _require_single_values(solver: Solver, settings: Mapping[str, Setting]) -> None:
+    """Raise `SpecError` where a setting of a tuned solver has several values."""
+    for name, setting in settings.items():
+        if setting.count > 1 and name in solver.options:
+            raise SpecError(f"'{name}' has several values, but tune takes one of an option", setting.path)
+        if setting.count > 1:
+            raise SpecError(
+                f"'{name}' has several values, but tune draws its own: give its range as tune.space.{name}",
+                setting.path,
+            )
 
 
 def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
-    """Whether a step of `solver` asks for a random key, found by tracing one on x'x; true where it cannot be traced."""
+    """Return whether a step of `solver` asks for a random key: trace one on x'x; true where it cannot be traced."""
     oracle = Oracle(lambda x: jnp.sum(x * x))
 
     def step(x: Any, settings: Mapping[str, Any]) -> Any:
@@ -137,6 +148,6 @@ def draws_at_random(solver: Solver, options: Mapping[str, Any]) -> bool:
     number = jax.ShapeDtypeStruct((), jnp.float32)
     try:
         jax.eval_shape(step, jax.ShapeDtypeStruct((2,), jnp.float32), dict.fromkeys(solver.hyperparameters, number))
-    except Exception:  # a plug-in may raise anything; its runs will say so
+    except Exception:  # A plug-in may raise anything; its runs will say so.
         return True
     return oracle.evaluations.key

@@ -1,4 +1,4 @@
-"""Where runs start on a surface: its own start, points that a specification lists, or random ones in its box."""
+"""Choose where runs start on a surface: its own start, points of the specification, or random ones in its box."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gdbench.surfaces.base import Surface
 
 
 def count_starts(surface: Surface, spec: SweepSpec) -> int:
-    """The number of starts on a surface, with those that are held out."""
+    """Count the starts on a surface, with those that are held out."""
     block = spec.surface.get(surface.name, {})
     chosen = block.get("starts") if "start" in block or "starts" in block else spec.starts
-    own = 1 if chosen is None else chosen if isinstance(chosen, int) else len(chosen)
-    return own + (spec.tune.holdout_starts if spec.tune is not None else 0)
+    count = 1 if chosen is None else chosen if isinstance(chosen, int) else len(chosen)
+    return count + (spec.tune.holdout_starts if spec.tune is not None else 0)
 
 
 def starts_on(surface: Surface, spec: SweepSpec) -> tuple[np.ndarray, int]:
-    """The starts `[starts, n]` on a surface, and how many of them serve tuning where others are held out, else 0."""
+    """Return the starts `[starts, n]` on a surface, and how many serve tuning where others are held out, else 0."""
     block = spec.surface.get(surface.name, {})
     own = "start" in block or "starts" in block
     path: tuple[Any, ...] = ("surface", surface.name) if own else ()
@@ -47,7 +47,7 @@ def starts_on(surface: Surface, spec: SweepSpec) -> tuple[np.ndarray, int]:
 
 
 def random_starts(surface: Surface, seed: int, count: int, *, held_out: bool = False) -> np.ndarray:
-    """Starts `[count, n]` in the surface's box.
+    """Draw starts `[count, n]` in the surface's box.
 
     They follow from the seed and the surface alone, so that every solver and every selection of surfaces gets the same
     ones; those held out are another stream.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gdbench.columns import hyperparameters
+from gdbench.columns import AT, hyperparameters
 from gdbench.errors import ResultError
 from gdbench.results.files import write_frame
 from gdbench.results.folder import CSV_ROWS, Frames, read_contours
@@ -18,6 +18,7 @@ from gdbench.results.selection import METRICS, SCORED, chosen_runs, score_groups
 from gdbench.results.shards import Entry, Manifest, StoredRuns, found_shards, to_frame, write_runs
 from gdbench.results.statistics import expected_best_by_problem, summaries
 from gdbench.results.table import numbered_groups, table_of, table_with_theory, tuning_and_reported
+from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.validation import validated
 from gdbench.spec.yaml_file import read_yaml
@@ -27,8 +28,8 @@ THEORY = ("rate_observed", "rate_predicted", "message")
 NOTED = ("rate_observed", "rate_predicted", "rate_note", "message")
 
 
-def is_sweep(folder: Path) -> bool:
-    """Whether a folder holds the result of a sweep, finished or not."""
+def has_shards(folder: Path) -> bool:
+    """Tell whether a folder holds shards: the result of a run or a sweep, finished or not."""
     return (folder / "manifest.json").is_file()
 
 
@@ -39,10 +40,10 @@ def stored_runs(folder: Path) -> tuple[StoredRuns, Manifest, list[Path]]:
     return StoredRuns.of(manifest, whole), manifest, damaged
 
 
-def read_spec(folder: Path) -> SweepSpec:
-    """The specification of a stored sweep."""
+def read_spec(folder: Path, kind: str) -> SweepSpec:
+    """Return the specification of a stored result of a `kind`: "run" or "sweep"."""
     document = read_yaml(folder / "config.yaml")
-    return validated(SweepSpec, document.values, document)
+    return validated(RunSpec if kind == "run" else SweepSpec, document.values, document)
 
 
 def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
@@ -52,7 +53,7 @@ def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
     """
     runs = stored.read([name for name in stored.schema().names if starts or not name.startswith("start.")])
     if not len(runs):
-        raise ResultError("the sweep has no finished shard yet")
+        raise ResultError("there is no finished shard yet")
     return runs.assign(surface=problem_labels(runs).astype("category"))
 
 
@@ -132,48 +133,73 @@ def trials_of(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFr
     return trials[several].reset_index(drop=True)
 
 
-def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame) -> None:
-    """Write `runs.parquet`, and `runs.csv` where the rows are few enough for one."""
+def finished_tables(
+    runs: pd.DataFrame, table: pd.DataFrame, theory: pd.DataFrame, spec: SweepSpec, manifest: Manifest
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Return runs and table with what `theory` says of them, and the statistics of a sweep.
+
+    The runs lose their ladder of targets unless the specification names `targets`: the table tells it.
+    """
+    runs = with_theory(runs, theory)
+    # No setting is chosen by a rate or message, so that this is the table of these runs.
+    table = table_with_theory(table, with_notes(chosen_runs(runs, table), theory))
+    summaries = statistics_of(runs, table, spec, manifest) if manifest.kind == "sweep" else {}
+    hidden = hidden_columns(spec)
+    return runs[[name for name in runs.columns if not hidden or not name.startswith(hidden)]], table, summaries
+
+
+def hidden_columns(spec: SweepSpec) -> str:
+    """Return the prefix of the columns that runs are shown without: the ladder, unless the user named `targets`."""
+    return "" if spec.targets else AT
+
+
+def write_stored_runs(folder: Path, stored: StoredRuns, theory: pd.DataFrame, *, without: str = "") -> None:
+    """Write `runs.parquet`, and `runs.csv` where the rows are few enough for one.
+
+    without : the prefix of columns that are left out, "" for none.
+    """
 
     def fill(table: pa.Table) -> pa.Table:
         runs = table.column("run").to_numpy()
-        own = theory[(theory["run"] >= runs[0]) & (theory["run"] <= runs[-1])]
-        rows = own["run"].to_numpy(np.int64) - runs[0]
-        for name in THEORY if len(own) else ():
+        rows_of_theory = theory[(theory["run"] >= runs[0]) & (theory["run"] <= runs[-1])]
+        rows = rows_of_theory["run"].to_numpy(np.int64) - runs[0]
+        for name in THEORY if len(rows_of_theory) else ():
             values = table.column(name).to_numpy(zero_copy_only=False).copy()
-            said = own[name].to_numpy()
-            kept = pd.notna(said) & (said != "")
-            values[rows[kept]] = said[kept]
+            told = rows_of_theory[name].to_numpy()
+            kept = pd.notna(told) & (told != "")
+            values[rows[kept]] = told[kept]
             column = pa.array(values, table.schema.field(name).type, from_pandas=True)
             table = table.set_column(table.schema.get_field_index(name), name, column)
         return table
 
-    path = folder / "runs.parquet"
-    write_runs(path, stored, fill)
+    schema = pa.schema([field for field in stored.schema() if not without or not field.name.startswith(without)])
+    write_runs(folder / "runs.parquet", stored, schema, fill)
     if stored.rows <= CSV_ROWS:
-        write_frame(folder, "runs", to_frame(pa.concat_tables(map(fill, stored.tables(stored.schema())))))
+        write_frame(folder, "runs", to_frame(pa.concat_tables(map(fill, stored.tables(schema)))))
     else:
         (folder / "runs.csv").unlink(missing_ok=True)
 
 
-def read_sweep(folder: Path, *, starts: bool = False) -> Frames:
-    """The frames of a sweep's folder, all labelled; of an unfinished one what its shards give.
+def read_frames_of_shards(folder: Path, *, starts: bool = False) -> Frames:
+    """Return the frames of a folder with shards, all labelled; of an unfinished job what its shards give.
 
     `starts` asks for the coordinates of the starts too.
     """
     stored, manifest, _ = stored_runs(folder)
-    spec = read_spec(folder)
+    spec = read_spec(folder, manifest.kind)
     theory = read_optional(folder, "theory", ["run", *NOTED])
-    runs = with_theory(labelled_runs(stored, starts=starts), theory)
-    table = table_of_sweep(runs, spec, manifest)
-    table = table_with_theory(table, with_notes(chosen_runs(runs, table), theory))
+    runs = labelled_runs(stored, starts=starts)
+    runs, table, summaries = finished_tables(runs, table_of_sweep(runs, spec, manifest), theory, spec, manifest)
     return Frames(
         runs=runs,
         table=table,
         trajectory=read_optional(folder, "trajectory", ["run", "step", "x0", "loss"]),
         curves=read_optional(folder, "curves", ["run", "surface", "solver", "start", "step", "loss", "gap"]),
         contours=read_contours(folder),
-        summaries=statistics_of(runs, table, spec, manifest),
+        summaries=summaries,
+        theory=theory,
+        spec=spec,
+        manifest=manifest,
     )
 
 

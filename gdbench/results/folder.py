@@ -20,6 +20,9 @@ from gdbench.results.files import unwritable, write_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gdbench.results.shards import Manifest
+    from gdbench.spec.sweep import SweepSpec
+
 # a table of more rows opens nowhere as CSV; Parquet holds it
 CSV_ROWS = 100_000
 
@@ -38,7 +41,10 @@ REQUIRED = {
 class Frames:
     """The tables of a result, and what its contour pictures need (see `landscape_of`), by surface.
 
-    summaries : of a sweep, its statistics (see `statistics.summaries`) and `expected_best`.
+    runs : a row for every planned run; table : a row per surface and solver, at the chosen settings; trajectory : every
+    step of the drawn runs; curves : their loss at log-spaced steps; summaries : of a sweep, its statistics (see
+    `statistics.summaries`) and `expected_best`; theory : the rates, notes and messages of runs that were looked at.
+    spec, manifest : what was asked for, and in which shards the runs stand; None for a result without shards.
     """
 
     runs: pd.DataFrame
@@ -47,6 +53,10 @@ class Frames:
     curves: pd.DataFrame
     contours: dict[str, dict[str, Any]] = field(default_factory=dict)
     summaries: dict[str, pd.DataFrame] = field(default_factory=dict)
+    theory: pd.DataFrame | None = None
+    spec: SweepSpec | None = None
+    manifest: Manifest | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def create_folder(folder: Path, *, force: bool = False) -> Path:

@@ -79,16 +79,20 @@ class Entry:
     tuning_starts: int = 0
 
 
-MEND = "the same `gdbench sweep` writes it again"
+MEND = "the same command writes it again"
 # tables that do not follow from the shards: replaying runs makes them, and `plot` and `table` read them
 REPLAYED = ("theory.csv", "trajectory.csv", "curves.csv", "contours.npz")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a sweep's folder holds: which runs stand in which shard, in the order of runs."""
+    """What a result folder holds: which runs stand in which shard, in the order of runs.
+
+    kind : "run" or "sweep", the command that made it: a sweep has statistics.
+    """
 
     shards: list[Entry]
+    kind: str = "sweep"
 
     @property
     def runs(self) -> int:
@@ -110,7 +114,7 @@ class Manifest:
             for entry in self.shards
         ]
         replayed = {name: _sha256(folder / name) for name in REPLAYED if files and (folder / name).is_file()}
-        facts = {"format": 1, "runs": self.runs, "replayed": replayed}
+        facts = {"format": 1, "kind": self.kind, "runs": self.runs, "replayed": replayed}
         head = json.dumps(facts)[1:-1]
         lines = ",\n".join(json.dumps(row) for row in rows)
         write_bytes(folder / "manifest.json", f'{{{head}, "shards": [\n{lines}\n]}}\n'.encode())
@@ -123,6 +127,7 @@ class Manifest:
             content = json.loads(path.read_text(encoding="utf-8"))
             numbers = [name for name in Entry.__dataclass_fields__ if name != "key"]
             shards = [Entry(str(row["key"]), *(int(row[name]) for name in numbers)) for row in content["shards"]]
+            kind = str(content.get("kind", "sweep"))  # folders of before runs had shards
             replayed = {str(name): str(digest) for name, digest in content["replayed"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not what a sweep writes"
@@ -130,7 +135,7 @@ class Manifest:
         for name, digest in replayed.items():
             if (folder / name).is_file() and _sha256(folder / name) != digest:
                 raise ResultError(f"'{folder / name}' is damaged: it is not what the sweep wrote; {MEND}")
-        return Manifest(shards)
+        return Manifest(shards, kind)
 
 
 def _sha256(path: Path) -> str:
@@ -139,25 +144,25 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class StoredRuns:
-    """The runs in the shards of a folder, read a shard at a time."""
+    """The runs in shards, read a shard at a time: files of a folder, or their bytes in memory."""
 
-    files: Sequence[tuple[int, Path]]  # first run and file, in the order of runs
+    files: Sequence[tuple[int, Path | bytes]]  # first run and shard, in the order of runs
 
     @staticmethod
-    def of(manifest: Manifest, whole: Mapping[str, Path]) -> StoredRuns:
+    def of(manifest: Manifest, whole: Mapping[str, Path] | Mapping[str, bytes]) -> StoredRuns:
         """Those runs of a manifest whose shards are there."""
         return StoredRuns([(entry.first_run, whole[entry.key]) for entry in manifest.shards if entry.key in whole])
 
     @property
     def rows(self) -> int:
         """How many runs are stored."""
-        return sum(pq.read_metadata(path).num_rows for _, path in self.files)
+        return sum(pq.read_metadata(_source(shard)).num_rows for _, shard in self.files)
 
     def schema(self) -> pa.Schema:
         """The columns of all shards together, in their order; one that has two types among surfaces becomes text."""
         types: dict[str, pa.DataType] = {"run": pa.int64()}
-        for _, path in self.files:
-            for field in pq.read_schema(path):
+        for _, shard in self.files:
+            for field in pq.read_schema(_source(shard)):
                 known = types.setdefault(field.name, field.type)
                 if known != field.type:
                     numeric = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (known, field.type)]
@@ -166,8 +171,8 @@ class StoredRuns:
 
     def tables(self, schema: pa.Schema) -> Iterator[pa.Table]:
         """The runs of every shard with the columns of `schema`, empty where the shard has none."""
-        for first, path in self.files:
-            with pq.ParquetFile(path) as file:
+        for first, shard in self.files:
+            with pq.ParquetFile(_source(shard)) as file:
                 there = [name for name in schema.names if name in file.schema_arrow.names]
                 table = file.read(columns=there)
             columns = []
@@ -196,14 +201,18 @@ class StoredRuns:
         return to_frame(pa.concat_tables(parts).unify_dictionaries())
 
 
+def _source(shard: Path | bytes) -> Path | pa.BufferReader:
+    """Return what pyarrow reads a shard from."""
+    return pa.BufferReader(shard) if isinstance(shard, bytes) else shard
+
+
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """A frame in which whole numbers stay whole beside empty cells."""
     return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
-def write_runs(path: Path, stored: StoredRuns, fill: Callable[[pa.Table], pa.Table]) -> None:
-    """Write `runs.parquet` from the shards, a shard at a time, each passed through `fill`."""
-    schema = stored.schema()
+def write_runs(path: Path, stored: StoredRuns, schema: pa.Schema, fill: Callable[[pa.Table], pa.Table]) -> None:
+    """Write the columns of `schema` as `runs.parquet`, a shard at a time, each passed through `fill`."""
     with writing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in stored.tables(schema):
             writer.write_table(fill(table))

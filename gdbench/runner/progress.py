@@ -1,13 +1,13 @@
-"""What a sweep shows while it runs: a live line in a terminal, plain lines elsewhere; and its plan in words."""
+"""Tell how far a job is: a live line in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +15,17 @@ from gdbench.engine.records import STATUSES, Advance
 from gdbench.formatting import clock, speed, whole
 from gdbench.runner.sharding import Shard
 
-if TYPE_CHECKING:
-    from gdbench.runner.sweeping import Progress
-
 # seconds between plain lines
 EVERY = 5.0
+
+
+@dataclass
+class Listener:
+    """Whom a job tells how far it is; every call may come from another thread."""
+
+    on_begin: Callable[[Sequence[Shard], Sequence[Shard], Sequence[Path]], None] = lambda *_: None
+    on_advance: Callable[[Advance], None] | None = None
+    on_finish: Callable[[], None] = lambda: None
 
 
 class Tally:
@@ -58,13 +64,11 @@ class Tally:
 
 
 @contextmanager
-def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> Iterator[Progress]:
-    """The progress of a sweep: a live line where stderr is a terminal, else a plain line every five seconds."""
+def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> Iterator[Listener]:
+    """Show how far a job is: a live line where stderr is a terminal, else a plain line every five seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
-
-    from gdbench.runner.sweeping import Progress
 
     tally = Tally(planned)
     console = Console(stderr=True)
@@ -98,4 +102,4 @@ def shown(planned: int, say: Callable[[str], None], *, quiet: bool = False) -> I
         bar.update(task, description="tables are derived")
 
     with bar:
-        yield Progress(on_begin=begin, on_advance=advance, on_finish=finish)
+        yield Listener(on_begin=begin, on_advance=advance, on_finish=finish)

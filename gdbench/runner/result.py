@@ -1,22 +1,20 @@
-"""The result of a finished plan: its frames, and how to draw and save it."""
+"""The result of a finished plan: its frames, and how to draw, save and read it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdbench.results.files import write_bytes, write_frame, write_json
-from gdbench.results.folder import Frames, environment, write_contours
-from gdbench.solvers import SOLVERS
-from gdbench.spec.run import RunSpec
-from gdbench.spec.sweep import SweepSpec
-from gdbench.spec.validation import dump_config
+from gdbench.errors import ResultError
+from gdbench.results.derive import has_shards, read_frames_of_shards
+from gdbench.results.folder import Frames, read_frames
+from gdbench.runner.shard_store import FolderStore, Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# of failures that one sentence names
+# One sentence names this many different failures.
 REASONS = 3
 
 
@@ -24,24 +22,32 @@ REASONS = 3
 class Result(Frames):
     """The frames of a finished benchmark, its specification, and how to draw and save it.
 
-    runs : a row for every planned run; table : a row per surface and solver, at the chosen learning rate;
-    trajectory : every step of the drawn runs; curves : their loss at log-spaced steps; contours : by surface.
+    runs : a row for every planned run; table : a row per surface and solver, at the chosen settings; trajectory : every
+    step of the drawn runs; curves : their loss at log-spaced steps; contours : by surface; summaries : a sweep's
+    statistics.
     """
 
-    spec: RunSpec | SweepSpec = field(kw_only=True)
-    seconds: dict[str, float] = field(default_factory=dict)
+    store: Store | None = None
 
     def figures(self) -> dict[str, Figure]:
-        """The pictures by file name."""
+        """Draw the pictures; return them by file name."""
         from gdbench import plots
 
         return plots.figures(self)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
-        """Write the result folder (see `store`), tables before pictures; return its path."""
+        """Write the whole result folder, shards and statistics too, tables before pictures; return its path.
+
+        A result that stands in the folder is replaced. Raises `ResultError` for a folder of something else.
+        """
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        write_tables(path, self)
+        if self.manifest is None or self.spec is None or self.store is None:
+            raise ResultError("a result that was made without shards cannot be saved again")
+        target = FolderStore(path, force=True)
+        with target.opened(self.spec, self.manifest):
+            for entry in self.manifest.shards:
+                target.add(entry.key, self.store.content(entry.key))
+            target.write(self)
         if plots:
             from gdbench import plots as drawing
 
@@ -63,17 +69,13 @@ class Result(Frames):
         return f"{len(failed)} of {len(self.runs)} runs failed, in {where}: {reasons}"
 
 
-def write_preamble(folder: Path, spec: RunSpec | SweepSpec) -> None:
-    """What is known before the first step: the configuration and the environment."""
-    write_bytes(folder / "config.yaml", dump_config(spec).encode("utf-8", "surrogateescape"))
-    packages = {SOLVERS[name].package for name in spec.solver if name in SOLVERS}
-    write_json(folder / "environment.json", environment(packages - {""}))
+def read_result(folder: str | Path, *, starts: bool = True) -> Result:
+    """Read a result folder: the same object as `run` or `sweep` returned, of an unfinished job what its shards give.
 
-
-def write_tables(folder: Path, result: Result) -> None:
-    """Everything but the pictures; timings stand apart, so that all the rest repeats byte for byte."""
-    write_preamble(folder, result.spec)
-    for name in ("runs", "table", "trajectory", "curves"):
-        write_frame(folder, name, getattr(result, name))
-    write_contours(folder, result.contours)
-    write_json(folder / "timings.json", {name: round(value, 4) for name, value in result.seconds.items()})
+    `starts` asks for the coordinates of the starts too, which take most of the memory of a large result. Nothing is
+    computed. Raises `ResultError` where a file is missing or damaged.
+    """
+    path = Path(folder)
+    frames = read_frames_of_shards(path, starts=starts) if has_shards(path) else read_frames(path)
+    values = {item.name: getattr(frames, item.name) for item in fields(frames)}
+    return Result(**values, store=FolderStore(path) if has_shards(path) else None)

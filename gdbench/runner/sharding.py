@@ -1,4 +1,4 @@
-"""Which shards a sweep is made of, and the keys under which they are stored."""
+"""Cut a plan into shards, and make their contents of what was computed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ import numpy as np
 
 from gdbench.engine.records import Advance, Records
 from gdbench.errors import one_line
+from gdbench.planning.plan import Plan
 from gdbench.planning.run_grid import RunGrid
 from gdbench.results.shards import Entry, Manifest, shard_bytes
 from gdbench.runner.digest import block_digest
 from gdbench.runner.frames import join_runs, runs_of_rows
+from gdbench.spec.run import RunSpec
 
-# of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty files
+# Runs of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty
+# files.
 ROWS = 32_768
-
-# weights are what makes a row large
+# Weights are what makes a row large.
 NUMBERS = 4_000_000
+# A grid is cut into this many shards, so that every thread has some, unless they would hold fewer runs than are worth a
+# thread of their own.
+PARTS = 4
+WORTH_A_THREAD = 4096
+# With more numbers of data than this a step takes so long that a few runs are worth a thread.
+MUCH_DATA, WORTH_WITH_MUCH_DATA = 10_000, 16
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,12 @@ Compute = Callable[
 
 
 def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
-    """The shards of all blocks, in the order of their runs."""
+    """Cut all grids into shards, in the order of their runs; how depends on no machine, so that keys agree."""
     made = []
     for index, block in enumerate(blocks):
-        size = min(ROWS, max(256, NUMBERS // (block.starts.shape[1] + 32)))
+        much = sum(array.size for array in block.surface.data) > MUCH_DATA
+        worth = max(WORTH_WITH_MUCH_DATA if much else WORTH_A_THREAD, -(-len(block) // PARTS))
+        size = min(ROWS, worth, max(256, NUMBERS // (block.starts.shape[1] + 32)))
         digest = block_digest(block)
         for first in range(0, len(block), size):
             last = min(first + size, len(block))
@@ -60,15 +70,14 @@ def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
     return made
 
 
-def manifest_of(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> Manifest:
-    """The manifest of a plan."""
-    return Manifest(
-        [
-            Entry(shard.key, shard.first_run, len(shard), block.starts.shape[1], block.tuning_starts)
-            for shard in shards
-            for block in [blocks[shard.block]]
-        ]
-    )
+def manifest_of(plan: Plan, shards: Sequence[Shard]) -> Manifest:
+    """Return the manifest of a plan."""
+    entries = [
+        Entry(shard.key, shard.first_run, len(shard), grid.starts.shape[1], grid.tuning_starts)
+        for shard in shards
+        for grid in [plan.blocks[shard.block]]
+    ]
+    return Manifest(entries, "run" if isinstance(plan.spec, RunSpec) else "sweep")
 
 
 def failures_of(block: RunGrid, shard: Shard) -> np.ndarray:

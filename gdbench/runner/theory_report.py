@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdbench.engine.stream import execute
 from gdbench.errors import UsageError, one_line
-from gdbench.planning.plan import make_plan
+from gdbench.planning.plan import Plan, make_plan
 from gdbench.planning.run_grid import RunGrid
 from gdbench.plots import theory as drawing
 from gdbench.plots.files import save
 from gdbench.results.files import write_frame
-from gdbench.runner.analysis import compare_with_theory, paths_of
-from gdbench.runner.frames import runs_of_rows
-from gdbench.runner.result import write_preamble
+from gdbench.runner.analysis import Policy
+from gdbench.runner.benchmark import benchmark
+from gdbench.runner.preamble import write_preamble
 from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import SweepSpec
-from gdbench.spec.validation import validated
 from gdbench.surfaces.facts import Facts, hessian_at
 from gdbench.theory import closed_forms
 from gdbench.theory import predicted_rate as reason
@@ -31,7 +29,9 @@ from gdbench.theory.best_settings import RATE, Grid, SolverAtMinimum, grid_of
 # Runs go on until their distance has shrunk by a thousand million: so far down the slowest mode is alone.
 DEEP = {"rtol": 1e-18, "gtol": 0.0}
 USUAL = 1e-6
-# what is to be said of a run that ended in a minimum which the theory is not about
+# Every run is replayed and compared, and no landscape is drawn.
+EVERY_RUN = Policy(starts=None, problems=1, regions=0, path_numbers=1, every_rate=True, landscape=False)
+# The note of a run that ended in a minimum which the theory is not about.
 ANOTHER = "another minimum"
 OBSERVED = ("status", "steps", "rate_observed", "rate_note")
 
@@ -59,7 +59,7 @@ class Report:
 
     facts: dict[str, Any]
     grid: pd.DataFrame
-    spec: RunSpec
+    spec: SweepSpec
     picture: drawing.Picture | None
 
     def write(self, folder: Path, *, plots: bool = True) -> None:
@@ -70,15 +70,19 @@ class Report:
             save(drawing.figure(self.grid, self.picture), folder / "theory.png")
 
 
-def report_on(values: Mapping[str, Any]) -> Report:
-    """Set theory beside practice for the one surface and the one solver in `values`, keys of a `RunSpec`.
-
-    Raises `UsageError` where something is named wrongly, or where no rate exists: the sentence says why.
-    """
+def refuse_rate(values: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where a learning rate is set, which is what theory chooses."""
     if RATE in (values.get("set") or {}):
         raise UsageError("the learning rate is what theory chooses; `gdbench run --learning-rate` fixes it")
-    spec = validated(RunSpec, {**values, **DEEP}, None, values)
-    block = make_plan(spec).blocks[0]
+
+
+def report_on(plan: Plan) -> Report:
+    """Set theory beside practice for the one surface and the one solver of a run's `plan`, whose targets are `DEEP`.
+
+    Raises `UsageError` where no rate exists: the sentence says why.
+    """
+    spec = plan.spec
+    block = plan.blocks[0]
     local, facts = _local(block, frozenset(name.rpartition(".")[2] for name in spec.set))
     try:
         grid = grid_of(local)
@@ -90,8 +94,8 @@ def report_on(values: Mapping[str, Any]) -> Report:
         reasons, counts = np.unique(grid.reason.astype(str), return_counts=True)
         raise _no_rate(block, SENTENCES[str(reasons[counts.argmax()])])
     best = grid.best_setting
-    chosen = spec.model_copy(update=_settings(spec, best))
-    frame = _with_runs(grid, _runs(spec, grid.run_at))
+    chosen = RunSpec.model_validate({**spec.model_dump(), **_settings(spec, best)})
+    frame = _with_runs(grid, _runs(plan, grid.run_at))
     row = frame.iloc[int(np.ravel_multi_index(grid.best, grid.rate.shape)) if best else 0]
     told = _facts(block, local, facts, grid, row)
     return Report(told, frame, chosen, _picture(told, local) if best else None)
@@ -117,25 +121,28 @@ def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Fact
     return SolverAtMinimum(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
 
 
-def _settings(spec: RunSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of a specification for `settings` of its solver."""
+def _settings(spec: SweepSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a specification for `settings` of its solver."""
     others = {name: value for name, value in settings.items() if name != RATE}
     rate = {RATE: settings[RATE]} if RATE in settings else {}
-    return {**rate, "set": {**spec.set, **others}}
+    return {**rate, "set": {**spec.model_dump()["set"], **others}}
 
 
-def _runs(spec: RunSpec, settings: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """The product of `settings` run to its end, and every run compared with theory."""
+def _runs(plan: Plan, settings: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Run the product of `settings` to its end, and compare every run with theory."""
     listed = {name: values.tolist() for name, values in settings.items()}
-    block = make_plan(validated(SweepSpec, {**spec.model_dump(), **_settings(spec, listed)})).blocks[0]
-    rows = np.arange(len(block))
-    runs = runs_of_rows(block, rows, execute(block.program))
-    compared = compare_with_theory(block, runs, paths_of(block, rows))
-    facts = block.facts
+    spec = SweepSpec.model_validate({**plan.spec.model_dump(), **_settings(plan.spec, listed)})
+    wanted = make_plan(spec, plan.surfaces, plan.solvers)
+    result = benchmark(wanted, policy=EVERY_RUN)
+    facts = wanted.blocks[0].facts
     assert facts is not None
-    # which is compared with theory there, and not with the one that is asked about
-    other = runs["minimum"].notna().to_numpy() & ~facts.is_global[runs["minimum"].fillna(0).to_numpy(dtype=int)]
-    observed = compared["rate_observed"].mask(other)
+    assert result.theory is not None
+    runs = result.runs.reset_index(drop=True)
+    compared = result.theory.set_index("run").reindex(runs["run"].to_numpy(np.int64)).reset_index(drop=True)
+    # A run that ended in another minimum is compared with theory there, and not with the one that is asked about.
+    minimum = runs["minimum"]
+    other = minimum.notna().to_numpy() & ~facts.is_global[minimum.fillna(0).to_numpy(dtype=int)]
+    observed = compared["rate_observed"].astype(float).mask(other)
     return runs.assign(rate_observed=observed, rate_note=compared["rate_note"].mask(other, ANOTHER))
 
 

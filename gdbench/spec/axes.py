@@ -85,7 +85,7 @@ def axis_of(value: Any) -> Axis:
     seen = set()
     for item in items:
         if (isinstance(item, bool), item) in seen:
-            raise AxisError(f"the value {item!r} stands twice")
+            raise AxisError(f"duplicate value {item!r}")
         seen.add((isinstance(item, bool), item))
     return Axis("values", tuple(items))
 

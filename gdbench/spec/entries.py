@@ -50,7 +50,7 @@ def _entries(kind: str, value: Any) -> dict[str, Entry]:
             if not isinstance(name, str):
                 raise AxisError("expected a name; settings of its own go into a mapping: {NAME: {KEY: VALUE}}", index)
             if name in made:
-                raise AxisError(f"'{name}' is named twice", index)
+                raise AxisError(f"duplicate {kind} '{name}'", index)
             made[name] = {}
         return made
     if not isinstance(value, Mapping):
@@ -101,7 +101,7 @@ def _starts(value: Any) -> int | Points:
         except AxisError as problem:
             raise AxisError(str(problem), index) from None
         if tuple(made[-1]) in seen:
-            raise AxisError(f"the start {made[-1]} stands twice", index)
+            raise AxisError(f"duplicate start {made[-1]}", index)
         seen.add(tuple(made[-1]))
     return made
 

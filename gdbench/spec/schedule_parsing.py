@@ -75,7 +75,7 @@ def _alternatives(items: Sequence[Any]) -> Schedules:
     kinds = [choice.kind for choice in choices if choice]
     for index, kind in enumerate(kinds):
         if kind in kinds[:index]:
-            raise AxisError(f"the schedule '{kind}' stands twice: give its numbers as lists")
+            raise AxisError(f"duplicate schedule '{kind}': give its numbers as lists")
     return Schedules(tuple(choice for choice in choices if choice))
 
 
@@ -101,7 +101,7 @@ def _from_mapping(value: Mapping[Any, Any]) -> Schedule:
     numbers: dict[str, Axis] = {}
     for name, part in _with_jumps(kind, given or {}):
         if name in numbers:
-            raise AxisError(f"'{name}' of the schedule '{kind}' is given twice", kind)
+            raise AxisError(f"duplicate number '{name}' of the schedule '{kind}'", kind)
         try:
             numbers[name] = axis_of(part)
         except AxisError as problem:
@@ -163,7 +163,7 @@ def _from_text(text: str) -> Schedule:
             if not name:
                 raise AxisError(f"the schedule '{kind}' has only {len(KINDS[kind])} numbers: {', '.join(KINDS[kind])}")
         if name in numbers:
-            raise AxisError(f"'{name}' of the schedule '{kind}' is given twice")
+            raise AxisError(f"duplicate number '{name}' of the schedule '{kind}'")
         try:
             numbers[name] = axis_of(float(written))
         except ValueError as error:

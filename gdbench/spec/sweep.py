@@ -224,10 +224,10 @@ class SweepSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    surface: Annotated[Surfaces, Flag(form="repeat", names=("--surface", "-f"))] = Field(
+    surface: Annotated[Surfaces, Flag(str, "NAME", "repeat", ("--surface", "-f"))] = Field(
         default_factory=dict, description="an error surface; repeat to compare"
     )
-    solver: Annotated[Solvers, Flag(form="repeat", names=("--solver", "-s"))] = Field(
+    solver: Annotated[Solvers, Flag(str, "NAME", "repeat", ("--solver", "-s"))] = Field(
         default_factory=dict, description="a solver; repeat to compare"
     )
     data: Annotated[str | None, Flag(str, "FILE")] = Field(
@@ -237,7 +237,7 @@ class SweepSpec(BaseModel):
         default=None, description="the column of the data to predict"
     )
     model: Annotated[Model, Flag()] = Field(
-        default="linear", description="linear, logistic, softmax or mlp, fitted to the data"
+        default="linear", description="what is fitted to the data: linear, logistic, softmax or mlp"
     )
     hidden: Annotated[AnyAxis | None, Flag(str, "N,N,..")] = Field(
         default=None, description="units of the mlp's hidden layers, such as 8,4 [8]"
@@ -249,11 +249,11 @@ class SweepSpec(BaseModel):
         default="auto", description="what an mlp does: regression, classification, or as the target is"
     )
     weight_decay: Annotated[_WeightDecay | None, Flag(float)] = Field(
-        default=None, description="λ: the loss of the data plus λ/2 times the sum of squared weights"
+        default=None, description="adds λ/2 times the sum of squared weights to the loss of the data"
     )
     preprocess: Annotated[Names, Flag(str, "LIST", "list")] = Field(
         default_factory=lambda: ["raw"],
-        description="raw,center,scale,standardize,minmax,whiten: a surface for each",
+        description="a surface for each of raw,center,scale,standardize,minmax,whiten",
     )
     learning_rate: Annotated[_Rate | None, Flag(float)] = Field(
         default=None, description="the learning rate of every solver; without it each solver's is tuned"
@@ -271,7 +271,7 @@ class SweepSpec(BaseModel):
         default=None, description="one start for every surface"
     )
     starts: Annotated[Starts | None, Flag(int, "N")] = Field(
-        default=None, description="N random starts in each surface's box; in a file also a list of starts"
+        default=None, description="random starts in each surface's box, how many; in a file also a list of starts"
     )
     seed: Annotated[int, Flag(int)] = Field(
         default=0, ge=0, lt=LARGEST_WHOLE, description="the seed of everything that is drawn"
@@ -298,7 +298,7 @@ class SweepSpec(BaseModel):
         default=None, description="standard deviation added to every component of a gradient"
     )
     noise_decay: Annotated[_NoiseDecay | None, Flag(float)] = Field(
-        default=None, description="γ: the noise shrinks as noise (1 + step)^(-γ/2)"
+        default=None, description="γ, by which the noise shrinks: noise (1 + step)^(-γ/2)"
     )
     batch_size: Annotated[_BatchSize | None, Flag(int)] = Field(
         default=None, description="examples of a table that one step sees; all without it"

@@ -135,7 +135,7 @@ def _walk(node: Any, path: KeyPath, lines: dict[KeyPath, int], name: str, seen: 
             here = (*path, key.value)
             if here in lines and key.tag == _TEXT:
                 dotted = ".".join(map(str, here))
-                raise UsageError(_line(f"{name}, line {line}: the key '{dotted}' stands on line {lines[here]} already"))
+                raise UsageError(_line(f"{name}, line {line}: duplicate key '{dotted}', first on line {lines[here]}"))
             lines[here] = line
             _walk(value, here, lines, name, seen)
 

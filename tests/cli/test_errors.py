@@ -31,7 +31,7 @@ MISTAKES = {
     "schedule in disorder": (["run", *OK, "--set", "momentum=linear:end_value=1,2"], "must not follow one with a name"),
     "schedule with a number twice": (
         ["run", *OK, "--set", "momentum=linear:0.5,init_value=0.5"],
-        "'init_value' of the schedule 'linear' is given twice",
+        "duplicate number 'init_value' of the schedule 'linear'",
     ),
     "schedule of steps": (
         ["run", *OK, "--set", "learning_rate=exponential:staircase=1"],

@@ -8,7 +8,8 @@ import pytest
 from gdbench import columns, solver, surface
 from gdbench.columns import CONTRACT
 from gdbench.errors import SpecError, UsageError
-from gdbench.planning.plan import CONDITIONS, make_plan
+from gdbench.planning.conditions import CONDITIONS
+from gdbench.planning.plan import make_plan
 from gdbench.planning.search_space import _spread
 from gdbench.plugins import load_file
 from gdbench.registry import RESERVED, refuse_reserved
@@ -419,3 +420,9 @@ def test_a_single_target_is_a_list_of_one():
     for truth in ("targets: true", "targets: [true]", "seeds: [true]", "seed: true"):
         with pytest.raises(UsageError, match="must be a number, not true or false"):
             spec_of(f"{{surface: ellipse, solver: sgd, {truth}}}")
+
+
+def test_the_learning_rate_of_all_is_nothing_to_a_tuned_solver_without_one():
+    sgd, newton = blocks_of("{surface: ellipse, solver: [sgd, newton], learning_rate: 0.1, tune: {trials: 4}}")
+    assert sgd.axes[0]["learning_rate"].tolist() == [0.1]
+    assert newton.axes == ()

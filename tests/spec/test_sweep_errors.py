@@ -25,7 +25,7 @@ SWEEPS = {
         3,
         "unknown key 'nmu' of an axis; did you mean 'num'?",
     ),
-    "key twice": (S + "steps: 3\nsteps: 4", 4, "the key 'steps' stands on line 3 already"),
+    "key twice": (S + "steps: 3\nsteps: 4", 4, "duplicate key 'steps', first on line 3"),
     "key no text": (S + "3: 4", 3, "a key must be text, not 3; put it in quotes"),
     "axis misspelt": (S + "learning_rate: {lgo: [1e-3, 1], num: 3}", 3, "did you mean 'log'?"),
     "axis without num": (S + "learning_rate: {log: [1e-3, 1]}", 3, "'log' needs 'num', the number of values"),
@@ -54,7 +54,7 @@ SWEEPS = {
     "axis empty": (S + "learning_rate: []", 3, "learning_rate: a list of values must not be empty"),
     "axis with a gap": (S + "steps:\n- 10\n-", 5, "steps.1: expected a number"),
     "axis nested": (S + "learning_rate: [[0.1]]", 3, "learning_rate.0: expected a number"),
-    "axis with a value twice": (S + "learning_rate: [0.1, 0.2, 0.1]", 3, "the value 0.1 stands twice"),
+    "axis with a value twice": (S + "learning_rate: [0.1, 0.2, 0.1]", 3, "duplicate value 0.1"),
     "axis with nan": (S + "learning_rate: [0.1, .nan]", 3, "every number must be finite, not nan"),
     "distribution": (S + "learning_rate: {random: {loguniform: [1, 2]}, num: 3}", 3, "did you mean 'log_uniform'?"),
     "rate drawn below zero": (
@@ -134,7 +134,7 @@ SWEEPS = {
         "unknown surface 'elipse'; did you mean 'ellipse'?",
     ),
     "solver": ("surface: ellipse\nsolver: [sgd, momentm]", 2, "unknown solver 'momentm'; did you mean 'momentum'?"),
-    "solver twice": ("surface: ellipse\nsolver: [sgd, sgd]", 2, "'sgd' is named twice"),
+    "solver twice": ("surface: ellipse\nsolver: [sgd, sgd]", 2, "duplicate solver 'sgd'"),
     "solvers in a list with settings": (OWN_SOLVER + "- sgd\n- momentum: {momentum: 0.9}", 4, "{NAME: {KEY: VALUE}}"),
     "settings in a list": (OWN_SOLVER + "  sgd: [0.1]", 3, "the settings of 'sgd' must be a mapping"),
     "parameter": (
@@ -186,7 +186,7 @@ SWEEPS = {
         "the number of random starts must be a whole number",
     ),
     "start with a word": (S + "starts: [[1, x]]", 3, "a start is a list of numbers such as [1, 0.5]"),
-    "start twice": (S + "starts: [[1, 1], [1, 1]]", 3, "the start [1.0, 1.0] stands twice"),
+    "start twice": (S + "starts: [[1, 1], [1, 1]]", 3, "duplicate start [1.0, 1.0]"),
     "start and starts": (S + "start: [1, 1]\nstarts: 3", 0, "give start or starts, not both"),
     "start and starts of one surface": (
         OWN_SURFACE + "  ellipse: {start: [1, 1], starts: 3}",
@@ -341,7 +341,7 @@ SWEEPS = {
     "schedule twice in a list": (
         S + "learning_rate:\n- 0.1\n- cosine:0.1,9\n- cosine: {decay_steps: 9}",
         3,
-        "the schedule 'cosine' stands twice: give its numbers as lists",
+        "duplicate schedule 'cosine': give its numbers as lists",
     ),
     "schedule in a list misspelt": (
         S + "learning_rate:\n- 0.1\n- cosine: {decay_steps: 9}\n- warmp: {warmup_steps: 9}",

@@ -470,7 +470,11 @@ def test_architecture_activation_and_decay_are_axes(here):
         ({"model": "mlp", "hidden": ",".join("1" * 11)}, ("hidden",), "at most 10 layers"),
         ({"model": "mlp", "hidden": "9999999"}, ("hidden",), "more than 1 000 000 weights"),
         ({"model": "mlp", "activation": "rellu"}, ("activation",), "did you mean 'relu'?"),
-        ({"model": "mlp", "param": {"hidden": 3}, "hidden": 4}, ("hidden",), "given twice, also as 'param.hidden'"),
+        (
+            {"model": "mlp", "param": {"hidden": 3}, "hidden": 4},
+            ("hidden",),
+            "duplicate setting 'hidden', also given as 'param.hidden'",
+        ),
         ({"param": {"weight_decay": -1}}, ("param", "weight_decay"), "must be at least 0, not -1"),
         ({"model": "logistic"}, ("data",), "more than two fit model softmax"),
         ({"target": "alcohol", "model": "softmax"}, ("data",), "needs a target of 2 to 100 classes, found 126 classes"),
