@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 check: lint
 	$(BIN)/pytest -q $(WORKERS) -m "not slow" $(QUICK)
 
-# default checks; slow ones take longer than a few seconds or repeat another case with a program of their own (kill -9 twenty times, a million runs, every solver on every surface, ..)
+# all but what takes longer than a few seconds (kill -9 twenty times, a million runs, ..) or repeats another case
 test: lint
 	$(BIN)/pytest $(WORKERS) -m "not slow"
 

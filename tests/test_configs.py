@@ -184,6 +184,7 @@ def test_wine(here):
     assert losses["wine-standardize", "sgd"] < losses["wine-raw", "sgd"]
 
 
+@pytest.mark.slow
 def test_moons(here):
     flags = ["--set", "solver=[sgd, momentum]", "--set", "learning_rate=[0.01, 0.5]", "--set", "seeds=2"]
     runs, table = small("moons", *flags, "--set", "steps=300")

@@ -221,7 +221,7 @@ def csv(table, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("how", ["raw", "standardize"])
+@pytest.mark.parametrize("how", [pytest.param("raw", marks=pytest.mark.slow), "standardize"])
 def test_a_table_is_split_before_it_is_prepared(csv, how):
     options = {"data": str(csv), "target": "y", "preprocess": [how], "holdout": 0.25, "learning_rate": 1e-3}
     result = gdbench.run([], "sgd", **options, steps=3000, patience=2000, plots=False)

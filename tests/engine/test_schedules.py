@@ -202,7 +202,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("surface", ["rosenbrock", "ellipse"])
+@pytest.mark.parametrize("surface", ["rosenbrock", pytest.param("ellipse", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_that_of_optax_with_the_same_schedule(name, surface):
     (solver, rate, kinds, numbers), theirs = RUNS[name]
