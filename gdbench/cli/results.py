@@ -92,7 +92,7 @@ def compare(
         save(drawing.figure(compared.frame, compared.a, compared.b), out / "comparison.png")
         console.say(f"Written to {out}")
     if fail_on_regression and len(compared.regressions):
-        worse = ", ".join(f"{row.solver} on {row.surface}" for row in compared.regressions.itertuples())
+        worse = ", ".join(f"{row.solver} on {row.problem}" for row in compared.regressions.itertuples())
         raise Regression(f"'{b}' is worse than '{a}' for {worse}")
 
 

@@ -60,7 +60,7 @@ class Result(Frames):
         failed = self.runs[self.runs["status"] == "error"]
         if not len(failed):
             return ""
-        pairs = len(failed[["surface", "solver"]].drop_duplicates())
+        pairs = len(failed[["problem", "solver"]].drop_duplicates())
         different = list(dict.fromkeys(str(text) for text in failed["message"]))
         reasons = "; ".join(different[:REASONS])
         if len(different) > REASONS:
