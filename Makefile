@@ -57,16 +57,16 @@ gallery: $(VENV)/.installed-test
 	$(BIN)/gdbench sweep configs/ruder.yaml --out results/gallery --name ruder --force
 	$(BIN)/gdbench animate results/gallery/ruder --fps 15 --seconds 8
 	$(BIN)/gdbench theory -f ellipse -s momentum --out results/gallery --name theory-ellipse-momentum --force
-	cd results/gallery && rm -rf */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
+	cd results/gallery && rm -rf */.lock */shards */trajectory.csv */runs.* */curves.csv */contours.npz */timings.json */environment.json
 	cd results/gallery && rm -f */manifest.json */theory.csv */profile.csv */data_profile.csv */ecdf.csv */ert.csv */expected_best.csv
-	cd results/gallery/course-tuned && rm -f .lock trajectory*.png heatmap*.png convergence*.png data_profile.png sensitivity*.png
+	cd results/gallery/course-tuned && rm -f trajectory*.png heatmap*.png convergence*.png data_profile.png sensitivity*.png
 	cd results/gallery/course-tuned && rm -f tuning*.png plane.png plane-wine*.png regions*.png learning*.png batches.png
 	cd results/gallery/wine && rm -f plane*.png learning*.png
 	cd results/gallery/moons && find . -type f ! -name regions.png ! -name learning.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/minimum-at-infinity && find . -type f ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/ruder && find . -type f ! -name animation.gif ! -name trajectory.png ! -name table.csv ! -name config.yaml -delete
 	cd results/gallery/theory-ellipse-momentum && find . -type f ! -name theory.png ! -name config.yaml -delete
-	cd results/gallery/momentum-map && rm -f .lock [c-gi-z]*.png heatmap-*.png
+	cd results/gallery/momentum-map && rm -f [c-gi-z]*.png heatmap-*.png
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
