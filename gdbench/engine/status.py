@@ -99,7 +99,7 @@ def threshold(
         return met
 
     with np.errstate(over="ignore", invalid="ignore"):
-        guess = (f_star + tolerance).astype(dtype)
+        guess: np.ndarray = (f_star + tolerance).astype(dtype)
         for _ in range(2):
             guess = np.where(guess - f_star > tolerance, np.nextafter(guess, dtype.type(-np.inf)), guess)
         for _ in range(2):
