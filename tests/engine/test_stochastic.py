@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.compilations import compilations
 from helpers.programs import assert_same_bits, program_of, status_of
 from scipy import stats
-from test_recompilation import compilations
 
 from gdbench.engine import stochastic
 from gdbench.engine.stream import execute, trace
