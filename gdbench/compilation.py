@@ -1,4 +1,4 @@
-"""How functions are compiled for XLA, and how many numbers they hold at once."""
+"""Choose how functions are compiled for XLA, and count the numbers that they hold at once."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
-# one thread a program: the threads are ours, and the order of a sum must not depend on them
+# One thread a program: the threads are ours, and the order of a sum must not depend on them.
 FAST: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 
-# XLA's newer fusion emitters give a tenth more speed and take twice the time to compile
+# XLA's newer fusion emitters give a tenth more speed and take twice the time to compile.
 QUICK: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
 
-# where the caller computes on threads of its own
+# For callers that compute on threads of their own.
 QUICK_ALONE: dict[str, Any] = {**QUICK, "xla_cpu_multi_thread_eigen": False}
 
+# For programs that run once.
 ONCE: dict[str, Any] = {**QUICK, "xla_backend_optimization_level": 0}
 
 
 def known(options: Mapping[str, Any]) -> dict[str, Any]:
-    """`options`, or none of them on a backend or a release of XLA that does not know one."""
+    """Return `options`, or none of them on a backend or a release of XLA that does not know one."""
     return dict(options) if _accepted(tuple(options.items())) else {}
 
 
@@ -42,12 +43,12 @@ Tree = Any
 
 
 def numbers_held(function: Callable[..., Any], own: Tree, *shared: Tree) -> int:
-    """The most numbers of `function(own, *shared)` that live at the same time and differ with `own`.
+    """Count the most numbers of `function(own, *shared)` that live at the same time and differ with `own`.
 
     own, shared : trees of `jax.ShapeDtypeStruct`. Nothing is computed. A number lives from the operation that makes it
-    to the last one that reads it; what hangs on `shared` alone is there once for all lanes and is not counted. XLA
-    keeps fewer, because it computes some together: the count is an upper bound but for what the operations themselves
-    need as working space. A loop counts as one turn of its body.
+    to the last one that reads it. What depends on `shared` alone exists once for all lanes and is not counted. XLA
+    keeps fewer numbers, because it computes some together, so the count is an upper bound, except for the working space
+    of the operations themselves. A loop counts as one turn of its body.
     """
     closed = jax.make_jaxpr(function)(own, *shared)
     varies = len(jax.tree.leaves(own))
@@ -56,7 +57,7 @@ def numbers_held(function: Callable[..., Any], own: Tree, *shared: Tree) -> int:
 
 
 def _held(jaxpr: Any, varies: Sequence[bool]) -> tuple[int, list[bool]]:
-    """The most numbers that live at once, those handed in among them, and which results vary."""
+    """Count the most numbers that live at once, arguments included, and find which results vary."""
     own = {variable for variable, mark in zip(jaxpr.invars, varies, strict=True) if mark}
     last: dict[Any, int] = {}
     for index, eqn in enumerate(jaxpr.eqns):
@@ -72,31 +73,31 @@ def _held(jaxpr: Any, varies: Sequence[bool]) -> tuple[int, list[bool]]:
         most = max(most, live + inside)
         own.update(made)
         for variable in {atom for atom in (*eqn.invars, *eqn.outvars) if not isinstance(atom, Literal)}:
-            # a result that nobody reads lives no longer than its operation
+            # A result that nobody reads lives no longer than its operation.
             if variable in own and last.get(variable, index) == index:
                 live -= _size(variable)
     return most, [not isinstance(atom, Literal) and atom in own for atom in jaxpr.outvars]
 
 
 def _inside(jaxpr: Any, marks: Sequence[bool]) -> int:
-    """What a function that an operation calls holds besides what it is handed."""
+    """Count the numbers that a function called by an operation holds besides its arguments."""
     handed = list(marks[-len(jaxpr.invars) :]) if jaxpr.invars else []
-    # a loop's condition and body are handed parts of its operands, in other places
+    # A loop's condition and body get parts of its operands, in other places.
     if len(handed) < len(jaxpr.invars) or len(marks) != len(jaxpr.invars):
         handed = [any(marks)] * len(jaxpr.invars)
-    given = sum(_size(variable) for variable, mark in zip(jaxpr.invars, handed, strict=True) if mark)
-    return _held(jaxpr, handed)[0] - given
+    arguments = sum(_size(variable) for variable, mark in zip(jaxpr.invars, handed, strict=True) if mark)
+    return _held(jaxpr, handed)[0] - arguments
 
 
 def _inner(eqn: Any) -> list[Any]:
-    """The functions that an operation calls."""
-    found: list[Any] = []
+    """Return the functions that an operation calls."""
+    functions: list[Any] = []
     for value in eqn.params.values():
         for part in value if isinstance(value, tuple | list) else (value,):
             part = getattr(part, "jaxpr", part)
             if hasattr(part, "eqns"):
-                found.append(part)
-    return found
+                functions.append(part)
+    return functions
 
 
 def _size(variable: Any) -> int:

@@ -104,7 +104,8 @@ class Loop:
         def going(carry: tuple[Lanes, Ended]) -> Array:
             c, _ = carry
             over = (c.taken >= queue.length) & (c.busy < jnp.where(drain, 1, self.lanes))
-            return ~over & (c.segments < segments)
+            on: Array = ~over & (c.segments < segments)
+            return on
 
         def body(carry: tuple[Lanes, Ended]) -> tuple[Lanes, Ended]:
             c, ended = carry
@@ -157,7 +158,9 @@ class Loop:
         start, before = c.state, self.layout.unpack(c.state).count
 
         def crossed(new: Lanes) -> Bool[Array, "levels lanes"]:
-            return (self.layout.unpack(new.state).best <= c.goals[:LEVELS]) & jnp.isinf(c.goals[LEVELS:])
+            lane: Lane = self.layout.unpack(new.state)
+            below: Array = (lane.best <= c.goals[:LEVELS]) & jnp.isinf(c.goals[LEVELS:])
+            return below
 
         def attempt(carry: tuple[Lanes, Array, Pace]) -> tuple[Lanes, Array, Pace]:
             new, _, pace = carry
@@ -173,7 +176,10 @@ class Loop:
         count = jnp.sum(done, dtype=jnp.int32)
         # Recording and refilling a few lanes costs as much as many: the first few wait for others, or for the last.
         due = (count > 0) & ((count * WAITING >= self.lanes) | (count == c.busy))
-        return lax.cond(due, lambda: self.record(c, ended, laddered, done, count), lambda: (c, ended))
+        after: tuple[Lanes, Ended] = lax.cond(
+            due, lambda: self.record(c, ended, laddered, done, count), lambda: (c, ended)
+        )
+        return after
 
     def turns(self, c: Lanes, arguments: Arguments, pace: Pace) -> Lanes:
         """Run the steps of a segment."""

@@ -1,29 +1,32 @@
-"""Schedules of hyperparameters: the value at each step, from a base number and others, all of them traced.
+"""Compute the value of a scheduled hyperparameter at each step, from a base and other numbers, all of them traced.
 
-optax's schedules choose by Python's `if` between formulas, and so take no traced number; these are the same formulas
+optax's schedules choose between formulas with Python's `if`, and so take no traced number; these are the same formulas
 without it. `count` is the number of updates made so far: 0 in the first step, as in optax.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 CONSTANT = "constant"
 
-# a number, or one for each of many lanes
-Number = Any
+# A traced number or one of Python.
+Number = Float[Array, ""] | float
 
 
 def constant(count: Number, value: Number) -> Number:
-    """The base. Source: optax.constant_schedule."""
+    """Return the base. Source: optax.constant_schedule."""
     return value
 
 
-def cosine(count: Number, value: Number, *, decay_steps: Number, alpha: Number, exponent: Number = None) -> Number:
-    """Half a cosine from the base down to alpha times the base, and there from `decay_steps` on.
+def cosine(
+    count: Number, value: Number, *, decay_steps: Number, alpha: Number, exponent: Number | None = None
+) -> Number:
+    """Fall along half a cosine from the base to alpha times the base, and stay there from `decay_steps` on.
 
     value ((1 - alpha) c^exponent + alpha), c = (1 + cos(pi t / decay_steps)) / 2. Source: optax.cosine_decay_schedule;
     Loshchilov and Hutter 2017, eq. 5, without restarts.
@@ -38,9 +41,9 @@ def polynomial(
     end_value: Number,
     transition_steps: Number,
     transition_begin: Number,
-    power: Number = None,
+    power: Number | None = None,
 ) -> Number:
-    """From the base to `end_value` in `transition_steps` after `transition_begin`; linear without a power.
+    """Go from the base to `end_value` in `transition_steps` after `transition_begin`; linear without a power.
 
     (value - end_value) (1 - (t - begin) / transition_steps)^power + end_value. Source: optax.polynomial_schedule.
     """
@@ -55,10 +58,10 @@ def exponential(
     transition_steps: Number,
     decay_rate: Number,
     transition_begin: Number,
-    end_value: Number = None,
+    end_value: Number | None = None,
     whole: bool = False,
 ) -> Number:
-    """`decay_rate` times as much every `transition_steps` after `transition_begin`, but not beyond `end_value`.
+    """Multiply by `decay_rate` every `transition_steps` after `transition_begin`, but do not pass `end_value`.
 
     value decay_rate^((t - begin) / transition_steps); with `whole` the exponent is rounded down. Source:
     optax.exponential_decay.
@@ -71,12 +74,12 @@ def exponential(
 
 
 def staircase(count: Number, value: Number, **numbers: Number) -> Number:
-    """`exponential` in steps: `decay_rate` times as much at once every `transition_steps`."""
+    """Decay as `exponential` does, but at once every `transition_steps`."""
     return exponential(count, value, **numbers, whole=True)
 
 
 def piecewise(count: Number, value: Number, **jumps: Number) -> Number:
-    """The base times scale1 from step boundary1 on, times scale2 from boundary2 on, and so forth.
+    """Multiply the base by scale1 from step boundary1 on, by scale2 as well from boundary2 on, and so forth.
 
     Source: optax.piecewise_constant_schedule.
     """
@@ -86,7 +89,7 @@ def piecewise(count: Number, value: Number, **jumps: Number) -> Number:
 
 
 def warmup(count: Number, value: Number, *, warmup_steps: Number, init_value: Number) -> Number:
-    """Linear from `init_value` to the base in `warmup_steps`, then the base. Source: optax.warmup_constant_schedule."""
+    """Rise from `init_value` to the base in `warmup_steps`, and stay. Source: optax.warmup_constant_schedule."""
     return (init_value - value) * (1 - jnp.clip(count, 0, warmup_steps) / warmup_steps) + value
 
 
@@ -98,9 +101,9 @@ def warmup_cosine(
     decay_steps: Number,
     end_value: Number,
     init_value: Number,
-    exponent: Number = None,
+    exponent: Number | None = None,
 ) -> Number:
-    """`warmup`, then half a cosine to `end_value`, reached at `decay_steps`, which the warm-up is part of.
+    """Rise as `warmup` does, then fall along half a cosine to `end_value` at step `decay_steps` (warm-up included).
 
     Source: optax.warmup_cosine_decay_schedule.
     """
@@ -110,16 +113,16 @@ def warmup_cosine(
 
 
 def inverse_sqrt(count: Number, value: Number, *, timescale: Number) -> Number:
-    """The base over the root of 1 + t / timescale: lr / sqrt(t), with t from 1, at a timescale of 1.
+    """Divide the base by the root of 1 + t / timescale: lr / sqrt(t), with t from 1, at a timescale of 1.
 
     Source: Reddi, Kale and Kumar 2018, section 5; with a timescale Zhai et al. 2022, arXiv:2106.04560.
     """
     return value / jnp.sqrt(1 + count / timescale)
 
 
-def _half_wave(count: Number, steps: Number, exponent: Number) -> Number:
-    """From 1 at 0 to 0 at `steps`, and 0 from there on."""
-    # a cosine rounded below -1 would have no power
+def _half_wave(count: Number, steps: Number, exponent: Number | None) -> Number:
+    """Fall along half a cosine from 1 at 0 to 0 at `steps`, and stay there."""
+    # A cosine rounded below -1 would have no power.
     wave = jnp.maximum(0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count, steps) / steps)), 0)
     return wave if exponent is None else wave**exponent
 
@@ -141,20 +144,20 @@ FORMULAS: dict[str, Callable[..., Number]] = {
 def values_at(
     schedules: Sequence[tuple[str, str]], hyperparameters: Mapping[str, Number], count: Number
 ) -> dict[str, Number]:
-    """The hyperparameters that change from step to step, as they are in the step after `count` updates.
+    """Compute the hyperparameters that change from step to step, for the step after `count` updates.
 
-    `schedules` are pairs of a name and a kind; the base of a schedule stands under the name, its other numbers as
-    `NAME.NUMBER`.
+    schedules : pairs of a name and a kind. hyperparameters : the base of a schedule has the name, its other numbers
+    are `NAME.NUMBER`.
     """
-    found = {}
+    values = {}
     for name, kind in schedules:
         if kind != CONSTANT:
             start = f"{name}."
             numbers = {key.removeprefix(start): one for key, one in hyperparameters.items() if key.startswith(start)}
-            found[name] = FORMULAS[kind](count, hyperparameters[name], **numbers)
-    return found
+            values[name] = FORMULAS[kind](count, hyperparameters[name], **numbers)
+    return values
 
 
 def resolved(hyperparameters: Mapping[str, Number], values: Mapping[str, Number]) -> dict[str, Number]:
-    """Hyperparameters as a solver gets them, at the `values` of a step: of schedules it sees nothing else."""
+    """Return the hyperparameters that a solver gets: the `values` of this step, and no other numbers of schedules."""
     return {**{name: value for name, value in hyperparameters.items() if "." not in name}, **values}

@@ -1,10 +1,13 @@
-"""What one compiled program is made for."""
+"""Describe what one compiled program is made for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from jax import Array
+from jaxtyping import Bool, Float
 
 from gdbench.solvers.base import Solver
 
@@ -17,11 +20,11 @@ NOISE, NOISE_DECAY = "noise", "noise_decay"
 class Signature:
     """What one compiled program is made for; two programs with equal signatures share it.
 
-    `swept` settings differ from lane to lane, `shared` ones are scalars; both are traced arguments, hyperparameters
-    under their own name and parameters as `surface.NAME`. Where the gradient is `noisy`, the parameters `noise` and
-    `noise_decay` are not the surface's; a `batch_size` of 0 means all examples. Of the arrays of data, the last
-    `held_out` are those of the examples that only the watch over early stopping sees. `schedules` are pairs of a
-    hyperparameter and a kind.
+    swept, shared : settings that differ from lane to lane, and those that do not; all are traced arguments,
+    hyperparameters under their own name and parameters as `surface.NAME`.
+    noisy : the parameters `noise` and `noise_decay` belong to the gradient, not to the surface.
+    batch_size : 0 for all examples. held_out : the last arrays of the data, which only early stopping looks at.
+    schedules : pairs of a hyperparameter and a kind.
     """
 
     surface_name: str
@@ -38,12 +41,12 @@ class Signature:
     batch_size: int = 0
     shuffled: bool = True
     held_out: int = 0
-    goal: Callable[[Any], Any] | None = None
+    goal: Callable[[Float[Array, " n"]], Bool[Array, ""]] | None = None
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     schedules: tuple[tuple[str, str], ...] = ()
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hyperparameters and parameters apart, the parameters without their prefix."""
+    """Separate hyperparameters from parameters, and take the prefix off the parameters."""
     parameters = {name.removeprefix(PARAMETER): v for name, v in settings.items() if name.startswith(PARAMETER)}
     return {name: v for name, v in settings.items() if not name.startswith(PARAMETER)}, parameters

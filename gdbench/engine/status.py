@@ -95,10 +95,11 @@ def threshold(
     """
 
     def meets(numbers: Float[np.ndarray, " runs"]) -> Bool[np.ndarray, " runs"]:
-        return numbers - f_star <= tolerance
+        met: np.ndarray = numbers - f_star <= tolerance
+        return met
 
     with np.errstate(over="ignore", invalid="ignore"):
-        guess = (f_star + tolerance).astype(dtype)
+        guess: np.ndarray = (f_star + tolerance).astype(dtype)
         for _ in range(2):
             guess = np.where(guess - f_star > tolerance, np.nextafter(guess, dtype.type(-np.inf)), guess)
         for _ in range(2):
@@ -125,4 +126,6 @@ def _places(numbers: Float[np.ndarray, " runs"]) -> Int[np.ndarray, " runs"]:
 def _number(places: Int[np.ndarray, " runs"], dtype: np.dtype) -> Float[np.ndarray, " runs"]:
     """Return the numbers at the places that `_places` gives."""
     kind = f"i{dtype.itemsize}"
-    return np.where(places < 0, np.iinfo(kind).min - places, places).astype(kind).view(dtype)
+    bits = np.where(places < 0, np.iinfo(kind).min - places, places).astype(kind)
+    numbers: np.ndarray = bits.view(dtype)
+    return numbers

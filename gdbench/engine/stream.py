@@ -238,7 +238,8 @@ def _loss_at_start(program: Program) -> Float[np.ndarray, " runs"]:
     distinct = program if len(rows) == len(program) else program.take(rows)
     stream = Stream(distinct, budget=0, pace=LEAST)
     stream.add(0, distinct, Thresholds.never(len(distinct)), np.zeros(len(distinct)))
-    return _exhaust(stream).loss_final[inverse]
+    losses: np.ndarray = _exhaust(stream).loss_final[inverse]
+    return losses
 
 
 def _exhaust(stream: Stream, on_advance: Callable[[int], None] | None = None) -> Records:

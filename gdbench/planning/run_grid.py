@@ -1,4 +1,4 @@
-"""A block: the runs of one solver on one surface, laid out as axes; a million of them are a few short arrays."""
+"""Lay out the runs of one solver on one surface as axes: a million of them are a few short arrays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Problem:
 
 
 def problem_of(surface: Surface) -> Problem:
-    """The problem of `surface` at its parameters; what a plug-in raises is kept as its failure."""
+    """Return the problem of `surface` at its parameters; an exception of a plug-in is kept as its failure."""
     try:
         return Problem(surface, facts_of(surface))
     except Exception as error:  # a plug-in may raise anything: its runs get a row that says so
@@ -99,7 +99,7 @@ class RunGrid:
 
     @property
     def failure(self) -> str:
-        """Why nothing here can run, "" where it can."""
+        """The reason why nothing here can run, "" if it can."""
         return next((problem.failure for problem in self.problems if problem.failure), "")
 
     @property
@@ -114,23 +114,23 @@ class RunGrid:
         return self.problems[0].facts
 
     def problem_index(self, rows: np.ndarray) -> np.ndarray:
-        """Which problem each of `rows` belongs to."""
+        """Return the number of the problem that each of `rows` belongs to."""
         return rows // (len(self) // self.shape[0])
 
     def start_index(self, rows: np.ndarray) -> np.ndarray:
-        """Which of the starts each of `rows` has."""
+        """Return the number of the start that each of `rows` has."""
         return rows // len(self.seeds) % len(self.starts)
 
     def settings_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The swept hyperparameters of `rows`."""
+        """Return the swept hyperparameters of `rows`."""
         cells = np.unravel_index(rows, self.shape)
-        found: dict[str, np.ndarray] = {}
+        settings: dict[str, np.ndarray] = {}
         for axis, cell in zip(self.axes, cells[1:-2], strict=True):
-            found |= {name: values[cell] for name, values in axis.items()}
-        return found
+            settings |= {name: values[cell] for name, values in axis.items()}
+        return settings
 
     def take(self, rows: np.ndarray, *, measured: bool = True) -> Program:
-        """The program of `rows`; all programs of a block compile to the same XLA program.
+        """Return the program of `rows`; all programs of a block compile to the same XLA program.
 
         measured : whether to find out what is known of the surface, and so the minimum that its runs are told.
         """
@@ -160,7 +160,7 @@ class RunGrid:
 
     @cached_property
     def program(self) -> Program:
-        """The program of all runs: for a block that is small."""
+        """The program of all runs, for a small block."""
         return self.take(np.arange(len(self)))
 
     @cached_property
