@@ -190,7 +190,7 @@ def read_frames_of_shards(folder: Path, *, starts: bool = False) -> Frames:
     """
     stored, manifest, _ = stored_runs(folder)
     spec = read_spec(folder, manifest.kind)
-    theory = read_optional(folder, "theory", ["run", *NOTED])
+    theory = read_theory(folder)
     runs = labelled_runs(stored, starts=starts)
     runs, table, summaries = finished_tables(runs, table_of_sweep(runs, spec, manifest), theory, spec, manifest)
     return Frames(
@@ -204,6 +204,13 @@ def read_frames_of_shards(folder: Path, *, starts: bool = False) -> Frames:
         spec=spec,
         manifest=manifest,
     )
+
+
+def read_theory(folder: Path) -> pd.DataFrame:
+    """Return theory.csv, in which an empty note or message is a text; without rows where it has not been written."""
+    theory = read_optional(folder, "theory", ["run", *NOTED])
+    texts = [name for name in ("rate_note", "message") if name in theory.columns]  # older sweeps have no notes
+    return theory.assign(**{name: theory[name].astype(object).fillna("").astype(str) for name in texts})
 
 
 def read_optional(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:

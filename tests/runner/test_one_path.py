@@ -132,7 +132,7 @@ def test_several_values_are_for_sweeps():
 
 INTERRUPTED = """
 import gc, os, signal, sys, time
-from gdbench.cli import app
+from gdbench.cli.app import _interrupt
 
 def collecting(phase, info):
     # what is raised in here Python prints and forgets
@@ -142,10 +142,10 @@ def collecting(phase, info):
             pass
 
 sent = []
-gc.callbacks.append(collecting)
-signal.signal(signal.SIGALRM, app._interrupt)
-signal.signal(signal.SIGINT, app._interrupt)
+signal.signal(signal.SIGALRM, _interrupt)
+signal.signal(signal.SIGINT, _interrupt)
 try:
+    gc.callbacks.append(collecting)
     gc.collect()
     time.sleep(20)
 except KeyboardInterrupt:
