@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.sweep_folders import wait_until
+from helpers.sweep_folders import content, wait_until
 
 from gdbench.cli.app import call
 from gdbench.columns import COLUMNS
@@ -34,14 +34,19 @@ def test_the_main_job_writes_everything(here, capsys):
     out, err = capsys.readouterr()
     folder = here / "results" / "ellipse-rmsprop"
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         "config.yaml",
         "contours.npz",
         "convergence.png",
         "curves.csv",
         "environment.json",
+        "manifest.json",
         "runs.csv",
+        "runs.parquet",
         "sensitivity.png",
+        "shards",
         "table.csv",
+        "theory.csv",
         "timings.json",
         "trajectory.csv",
         "trajectory.png",
@@ -76,12 +81,8 @@ def test_config_reproduces_every_byte(here):
     assert call(["run", *wide, "--rates", "1e-3,1,12", "--seed", "7", "--set", "b1=0.8", "--name", "first"]) == 0
     assert call(["run", "--config", "results/first/config.yaml", "--name", "second"]) == 0
     first, second = here / "results" / "first", here / "results" / "second"
-    names = sorted(path.name for path in first.iterdir())
-    assert names == sorted(path.name for path in second.iterdir())
-    assert {"profile.png", "trajectory-double-well.png"} <= set(names)
-    for name in names:
-        if name != "timings.json":
-            assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    assert content(first) == content(second)
+    assert {"profile.png", "trajectory-double-well.png"} <= set(content(first))
     runs = pd.read_csv(first / "runs.csv")
     assert len(runs) == 2 * 2 * 12 * 3
     assert runs.groupby("surface")["start.0"].nunique().tolist() == [3, 3]
@@ -153,11 +154,16 @@ def test_plot_draws_the_same_again_without_jax(here):
 def test_results_are_never_overwritten_unseen(here, capsys):
     arguments = ["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--name", "a"]
     assert call(arguments) == 0
-    before = Path("results/a/runs.csv").stat().st_mtime_ns
-    assert call(arguments) == 2
-    assert "--force" in capsys.readouterr().err
-    assert Path("results/a/runs.csv").stat().st_mtime_ns == before
-    assert call([*arguments, "--force"]) == 0
+    before = content(Path("results/a"))
+    others = [*arguments, "--seed", "3"]
+    assert call(others) == 2
+    assert "holds another result (seed differs): choose another --name, or --force" in capsys.readouterr().err
+    assert content(Path("results/a")) == before
+    # the same request has all its runs there already
+    assert call(arguments) == 0
+    assert "all 8 runs are stored already" in capsys.readouterr().err
+    assert content(Path("results/a")) == before
+    assert call([*others, "--force"]) == 0
     Path("results/mine").mkdir()
     Path("results/mine/thesis.txt").write_text("irreplaceable")
     assert call([*arguments[:-1], "mine", "--force"]) == 2
@@ -217,9 +223,10 @@ def test_an_interrupted_run_keeps_what_had_finished(here):
 
 def test_help_names_every_option_of_the_configuration():
     from gdbench.spec.run import RunSpec
+    from gdbench.spec.sweep import flags
 
     text = gdbench("run", "--help", env={"COLUMNS": "200"}).stdout
-    for name in RunSpec.model_fields:
+    for name in flags(RunSpec):
         assert f"--{name.replace('_', '-')}" in text, name
 
 
@@ -278,14 +285,43 @@ def test_json_repeats_the_table_exactly(here, capsys):
         ("curves.csv", lambda text: "", "cannot be read"),
     ],
 )
-def test_a_damaged_result_is_recognised(here, capsys, file, change, sentence):
+def test_a_damaged_result_without_shards_is_recognised(here, capsys, file, change, sentence):
+    """A result folder that was made before runs had shards is read from its tables."""
     assert call(["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--name", "a"]) == 0
+    Path("results/a/manifest.json").unlink()
+    assert call(["plot", "results/a"]) == 0
     path = Path("results/a") / file
     path.write_text(change(path.read_text()))
     assert call(["plot", "results/a"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert sentence in err
     assert file in err
+
+
+@pytest.mark.parametrize("file", ["theory.csv", "trajectory.csv", "curves.csv", "contours.npz"])
+def test_a_damaged_result_is_recognised(here, capsys, file):
+    command = ["run", "-f", "ellipse", "-s", "sgd", *QUICK, "--name", "a"]
+    assert call(command) == 0
+    whole = content(Path("results/a"))
+    path = Path("results/a") / file
+    path.write_bytes(path.read_bytes()[:-7])
+    assert call(["plot", "results/a"]) == 2
+    said = f"gdbench: '{path}' is damaged: it is not what was written; the same command writes it again\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert call(command) == 0
+    assert content(Path("results/a")) == whole
+
+
+def test_a_lost_shard_of_a_run_is_told_and_computed_again(here, capsys):
+    command = ["run", "-f", "ellipse", "-s", "sgd", "-s", "momentum", *QUICK, "--name", "a"]
+    assert call(command) == 0
+    whole = content(Path("results/a"))
+    min(Path("results/a/shards").iterdir()).unlink()
+    capsys.readouterr()
+    assert call(["table", "results/a"]) == 0
+    assert "runs are there; the same `gdbench run` computes the rest" in capsys.readouterr().err
+    assert call(command) == 0
+    assert content(Path("results/a")) == whole
 
 
 def test_a_narrow_terminal_cuts_no_number(here, capsys, monkeypatch):

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from gdbench.cli.app import app
+from gdbench.cli.app import app, make_options
 from gdbench.cli.options import override
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.plan import make_plan
 from gdbench.spec.axes import Axis, axis_of
-from gdbench.spec.run import RunSpec
-from gdbench.spec.sweep import SweepSpec, json_schema
+from gdbench.spec.run import LADDER, RunSpec
+from gdbench.spec.sweep import SweepSpec, flags, json_schema
 from gdbench.spec.validation import dump_config, validated
 from gdbench.spec.yaml_file import parse_value, parse_yaml, read_yaml
 
@@ -358,9 +358,10 @@ def test_an_axis_reads_back_as_the_same(written):
 # ---- one vocabulary for flags and files
 
 
-def options_of_run():
-    """The long options of `gdbench run`, by their names in a file."""
-    command = get_command(app).commands["run"]
+def options_of(name):
+    """The long options of a command, by their names in a file."""
+    make_options([name])
+    command = get_command(app).commands[name]
     return {
         option.removeprefix("--").replace("-", "_")
         for parameter in command.params
@@ -371,12 +372,10 @@ def options_of_run():
 
 def test_everything_that_run_can_do_a_sweep_can_with_the_same_names():
     # how a result is shown and stored are flags of both commands, and `config` is the sweep's argument
-    of_commands = {"out", "name", "force", "no_plots", "json", "config", "help"}
-    assert set(RunSpec.model_fields) == options_of_run() - of_commands
-    assert set(RunSpec.model_fields) <= set(SweepSpec.model_fields)
-    of_sweep = get_command(app).commands["sweep"]
-    flags = {name.removeprefix("--").replace("-", "_") for parameter in of_sweep.params for name in parameter.opts}
-    assert of_commands - {"help"} <= flags
+    of_commands = {"out", "name", "force", "no_plots", "quiet", "json", "config", "help"}
+    assert set(flags(RunSpec)) == options_of("run") - of_commands
+    assert of_commands - {"config", "help"} <= options_of("sweep")
+    assert options_of("theory") - of_commands == {"surface", "solver", "set", "param", "steps", "plugin"}
 
 
 def test_a_run_is_a_sweep():
@@ -396,14 +395,9 @@ def test_a_run_is_a_sweep():
         noise=0.5,
     )
     spec = validated(SweepSpec, yaml.safe_load(dump_config(run)))
-    for name in RunSpec.model_fields:
-        ours, theirs = getattr(spec, name), getattr(run, name)
-        if name in ("surface", "solver"):
-            assert list(ours) == theirs
-        elif name in ("set", "param"):
-            assert {key: axis.written() for key, axis in ours.items()} == theirs
-        else:
-            assert (ours.written() if isinstance(ours, Axis) else ours) == theirs, name
+    assert {name: getattr(spec, name) for name in SweepSpec.model_fields} == dict(run)
+    assert (run.ladder, spec.ladder) == (LADDER, ())
+    assert RunSpec(surface="ellipse", solver="sgd", targets=[0.1]).ladder == (0.1,)
 
 
 # ---- flags that override a file
