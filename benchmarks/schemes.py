@@ -17,7 +17,8 @@ from jax import lax
 from gdbench import compilation
 from gdbench.engine.program import Program
 from gdbench.engine.status import DIVERGENCE
-from gdbench.engine.threads import Task, cores, execute_all, execute_tasks
+from gdbench.engine.threads import Task, cores, execute_tasks
+from gdbench.runner.sharding import PARTS, WORTH_A_THREAD
 from gdbench.statuses import Status
 
 # lanes a chunk of the expert's: the best for both types together of 1,024 to 16,384
@@ -54,13 +55,8 @@ class Outcome:
 
 
 def gdbench(work: Work) -> Outcome:
-    """The path that `gdbench sweep` takes: a program, executed on a thread per core."""
-    began = time.perf_counter()
-    [(_, records)] = execute_all([work.program])
-    seconds = time.perf_counter() - began
-    if isinstance(records, Exception):
-        raise records
-    return Outcome(records.status, records.steps, records.executed, seconds)
+    """Execute a program as `gdbench sweep` does: cut into shards, on a thread per core."""
+    return streamed(work, max(WORTH_A_THREAD, -(-len(work.program) // PARTS)))
 
 
 def streamed(work: Work, shard: int) -> Outcome:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,14 +35,6 @@ class Records:
     held_out_loss: Float[np.ndarray, " runs"] | None = None
     held_out_step: Float[np.ndarray, " runs"] | None = None
     executed: int = 0
-
-    @staticmethod
-    def join(parts: Sequence[Records]) -> Records:
-        """Join the records of consecutive slices of one program."""
-        names = [item.name for item in fields(Records) if item.name != "executed"]
-        present = [name for name in names if getattr(parts[0], name) is not None]
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in present}
-        return Records(**arrays, executed=sum(part.executed for part in parts))
 
 
 @dataclass(frozen=True)

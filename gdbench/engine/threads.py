@@ -10,22 +10,11 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 
 import jax
-import numpy as np
-from jaxtyping import Int
 
-from gdbench.engine.compiled_loop import machine
-from gdbench.engine.lane_count import FEWEST
 from gdbench.engine.program import Program
 from gdbench.engine.records import Advance, Records
 from gdbench.engine.signature import Signature
 from gdbench.engine.stream import Stream
-
-# Slices have at least this many runs, so that every thread has lanes of its own to fill,
-SLICE = 4096
-# and at most this many, so that no thread has much left when the others have finished.
-LARGEST_SLICE = 16384
-# With fewer than FEWEST lanes a step is expensive: RUNS_A_LANE runs for each lane suffice, SLICES for each thread.
-RUNS_A_LANE, SLICES = 4, 4
 
 Outcome = Records | Exception
 
@@ -65,58 +54,6 @@ def execute_tasks(
         yield from pool.results()
     finally:
         pool.cancel()
-
-
-def execute_all(
-    programs: Sequence[Program], *, threads: int | None = None, on_advance: Callable[[int], None] | None = None
-) -> Iterator[tuple[int, Outcome]]:
-    """Execute `programs` as `execute_tasks` does, each cut into slices, and yield `(index, records)` as they end.
-
-    `on_advance` gets how many runs have ended.
-    """
-    workers = threads or cores()
-    tasks: list[Task] = []
-    # Every task's program, and its place there.
-    origins: list[tuple[int, int]] = []
-    parts: dict[int, list[Outcome | None]] = {}
-    for index, program in enumerate(programs):
-        smallest = _smallest_slice(program)
-        wanted = max(workers * (SLICES if smallest < SLICE else 1), -(-len(program) // LARGEST_SLICE))
-        slices = max(1, min(wanted, len(program) // smallest))
-        parts[index] = [None] * slices
-        group = program.signature
-        for part, rows in enumerate(np.array_split(np.arange(len(program)), slices)):
-            tasks.append(Task(group, len(rows), _slice(program, rows)))
-            origins.append((index, part))
-    tell = None if on_advance is None else lambda advance: on_advance(int(advance.ended.sum()))
-    for task, outcome in execute_tasks(tasks, threads=workers, on_advance=tell):
-        index, part = origins[task]
-        parts[index][part] = outcome
-        if all(outcome is not None for outcome in parts[index]):
-            yield index, _join([outcome for outcome in parts.pop(index) if outcome is not None])
-
-
-def _smallest_slice(program: Program) -> int:
-    """Decide how many runs are worth a thread of their own."""
-    if not program.data:
-        return SLICE
-    try:
-        with jax.enable_x64(True):
-            lanes = machine(program.signature).lanes
-    except Exception:  # The thread that executes the program reports it.
-        return SLICE
-    return SLICE if lanes >= FEWEST else RUNS_A_LANE * lanes
-
-
-def _slice(program: Program, rows: Int[np.ndarray, " rows"]) -> Callable[[], Program]:
-    return lambda: program if len(rows) == len(program) else program.take(rows)
-
-
-def _join(parts: list[Outcome]) -> Outcome:
-    for part in parts:
-        if isinstance(part, Exception):
-            return part
-    return Records.join([part for part in parts if isinstance(part, Records)])
 
 
 @dataclass

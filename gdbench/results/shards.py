@@ -131,11 +131,11 @@ class Manifest:
             kind = str(content.get("kind", "sweep"))  # folders of before runs had shards
             replayed = {str(name): str(digest) for name, digest in content["replayed"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not what a sweep writes"
+            reason = error.strerror if isinstance(error, OSError) else "it is not what gdbench writes"
             raise ResultError(f"'{path}' cannot be read: {reason}; {MEND}") from None
         for name, digest in replayed.items():
             if (folder / name).is_file() and _sha256(folder / name) != digest:
-                raise ResultError(f"'{folder / name}' is damaged: it is not what the sweep wrote; {MEND}")
+                raise ResultError(f"'{folder / name}' is damaged: it is not what was written; {MEND}")
         return Manifest(shards, kind)
 
 

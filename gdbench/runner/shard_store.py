@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
@@ -16,9 +16,11 @@ from gdbench.results.files import DiskFull, is_temporary, locked, unwritable, wr
 from gdbench.results.folder import CSV_ROWS, Frames, write_contours
 from gdbench.results.shards import FOLDER, REPLAYED, Manifest, StoredRuns, found_shards, write_shard
 from gdbench.runner.preamble import write_preamble
-from gdbench.runner.sharding import Shard
 from gdbench.spec.sweep import SweepSpec
 from gdbench.spec.validation import dump_config
+
+if TYPE_CHECKING:  # which imports JAX, and a stored result is read without
+    from gdbench.runner.sharding import Shard
 
 # A result folder holds files of these kinds besides its configuration and shards.
 DERIVED = (".csv", ".json", ".npz", ".parquet", ".png")

@@ -90,8 +90,8 @@ def _sentence(model: type[BaseModel], problem: Any, path: list[Any], in_file: bo
         shown = f", not {said}" if said not in message else ""
     name = dotted if in_file else dotted.replace("_", "-")
     # "steps must be .." says already which key it is
-    if message.startswith((f"{dotted} ", f"{name} ")):
-        return f"{message}{shown}"
+    if message.startswith(f"{dotted} "):
+        return f"{name}{message.removeprefix(dotted)}{shown}"
     return f"{name} {message}{shown}" if message.startswith("must ") else f"{name}: {message}{shown}"
 
 

@@ -19,7 +19,7 @@ import gdbench
 from gdbench.engine import lane_count, lanes, packing, stream
 from gdbench.engine.status import threshold
 from gdbench.engine.stream import distinct_rows, execute, trace
-from gdbench.engine.threads import Task, execute_all, execute_tasks
+from gdbench.engine.threads import Task, execute_tasks
 from gdbench.solvers import solver
 from gdbench.spec.run import LADDER
 from gdbench.statuses import Status
@@ -67,18 +67,6 @@ def test_the_company_changes_no_bit(many):
     for size in (1, 2, 63, 1500):
         rows = random.choice(len(program), size)
         assert_same_bits(execute(program.take(rows)), records, rows)
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_slices_and_threads_change_no_bit(many, threads, monkeypatch):
-    program, records = many
-    monkeypatch.setattr("gdbench.engine.threads.SLICE", 700)
-    half = program.take(np.arange(len(program) // 2))
-    heard = []
-    found = dict(execute_all([program, half], threads=threads, on_advance=heard.append))
-    assert_same_bits(found[0], records)
-    assert_same_bits(found[1], records, np.arange(len(half)))
-    assert sum(heard) == len(program) + len(half)
 
 
 @pytest.mark.parametrize(
@@ -411,7 +399,6 @@ def test_what_the_listener_raises_is_raised_here(others):
 
 def test_no_task_is_no_work():
     assert list(execute_tasks([])) == []
-    assert list(execute_all([])) == []
 
 
 def test_an_iterator_that_nobody_closes_keeps_no_process():

@@ -13,7 +13,7 @@ from helpers.programs import assert_same_bits, program_of
 
 import gdbench
 from gdbench.engine.stream import execute, trace
-from gdbench.engine.threads import execute_all
+from gdbench.engine.threads import Task, execute_tasks
 from gdbench.errors import UsageError
 from gdbench.solvers import SOLVERS, solver
 from gdbench.solvers.base import CONVENTION
@@ -160,7 +160,8 @@ def test_a_wrong_surface_says_what_is_wrong(kind):
 def test_what_raises_stops_nobody_else():
     good = program_of("ellipse", "sgd", 0.1)
     bad = program_of("ellipse", BAD_SOLVERS["raises"][0], 0.1)
-    found = dict(execute_all([bad, good, bad], threads=2))
+    tasks = [Task(one.signature, 1, lambda one=one: one) for one in (bad, good, bad)]
+    found = dict(execute_tasks(tasks, threads=2))
     assert isinstance(found[0], ZeroDivisionError)
     assert isinstance(found[2], ZeroDivisionError)
     assert_same_bits(found[1], execute(good))

@@ -11,6 +11,7 @@ import numpy as np
 from gdbench.engine.program import Conditions, Program
 from gdbench.engine.records import Records
 from gdbench.engine.stream import execute, trace
+from gdbench.engine.threads import Task, execute_tasks
 from gdbench.solvers import SOLVERS, Solver
 from gdbench.statuses import Status
 from gdbench.surfaces import SURFACES, Surface
@@ -86,3 +87,19 @@ def steps_to_target(program: Program) -> float:
     """Of the first run: its steps where it reached the target, else infinity."""
     records = execute(program)
     return float(records.steps[0]) if status_of(records)[0] == "reached" else float("inf")
+
+
+def execute_in_slices(program, sizes, *, threads):
+    """The records of `program`, executed on threads in consecutive tasks of these sizes."""
+    tasks = tasks_in_slices(program, sizes)
+    found = dict(execute_tasks(tasks, threads=threads))
+    arrays = [item.name for item in fields(Records) if getattr(found[0], item.name) is not None]
+    parts = [found[index] for index in range(len(tasks))]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays if name != "executed"}
+    return Records(**joined, executed=sum(part.executed for part in parts))
+
+
+def tasks_in_slices(program, sizes):
+    assert sum(sizes) == len(program)
+    rows = np.split(np.arange(len(program)), np.cumsum(sizes)[:-1])
+    return [Task(0, len(chosen), lambda chosen=chosen: program.take(chosen)) for chosen in rows]

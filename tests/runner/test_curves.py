@@ -11,10 +11,11 @@ import pytest
 from helpers.synthetic_result import benchmark
 
 import gdbench
+from gdbench.columns import CURVE
 from gdbench.plots import convergence, learning, regions, style
 from gdbench.plots.files import save
 from gdbench.results import derive
-from gdbench.runner.frames import CURVE_COLUMNS, log_spaced, ranges
+from gdbench.runner.frames import log_spaced, ranges
 from gdbench.surfaces.data import dataset, preprocessing
 from gdbench.surfaces.data.holdout import held_out_rows
 
@@ -103,11 +104,11 @@ def test_a_loss_that_is_no_number_counts_as_an_infinite_one():
 
 def test_results_without_data_have_the_columns_that_they_had():
     plain = gdbench.run("ellipse", "sgd", learning_rate=0.1, steps=20).curves
-    assert tuple(plain.columns) == CURVE_COLUMNS == ("run", "surface", "solver", "start", "step", "loss", "gap")
+    assert tuple(plain.columns) == CURVE == ("run", "surface", "solver", "start", "step", "loss", "gap")
 
 
 def test_columns_are_empty_where_a_surface_has_none(moons):
-    names = [name for name in moons.curves.columns if name not in CURVE_COLUMNS]
+    names = [name for name in moons.curves.columns if name not in CURVE]
     assert names == ["loss_low", "loss_median", "loss_high", "held_out_loss", "train_accuracy", "test_accuracy"]
 
 
@@ -131,7 +132,7 @@ def test_a_sweep_draws_what_a_run_draws(moons, folder, tmp_path):
     swept = gdbench.sweep({**REQUEST, "solver": "sgd"}, out=tmp_path / "sweep", plots=False)
     pd.testing.assert_frame_equal(swept.curves, moons.curves, check_dtype=False, check_column_type=False)
     assert swept.contours["moons-standardize"]["regions.runs"].tolist() == [moons.curves["run"].iloc[0]]
-    again = derive.read_sweep(tmp_path / "sweep")
+    again = derive.read_frames_of_shards(tmp_path / "sweep")
     with style.look():
         for file, figure in (
             *regions.figures(again.runs, again.contours),

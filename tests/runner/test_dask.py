@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from gdbench.runner.sweeping import compute_here
 from helpers.sweep_folders import assert_same_files, begin, content, finish, shards_in, wait_until
 
 from gdbench import plugins
@@ -20,6 +19,7 @@ from gdbench.errors import UsageError
 from gdbench.planning.plan import make_plan
 from gdbench.runner import dask_cluster
 from gdbench.runner.digest import build
+from gdbench.runner.local_threads import compute_here
 from gdbench.runner.sharding import shards_of
 from gdbench.spec.sweep import SweepSpec
 

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from gdbench.runner.sweeping import compute_here
 from helpers.sweep_folders import begin, identities, shards_in
 
 import gdbench
@@ -28,6 +27,7 @@ from gdbench.planning.plan import make_plan
 from gdbench.results.shards import Manifest, StoredRuns, write_shard
 from gdbench.runner import sharding
 from gdbench.runner.digest import COMPUTES, OURS, code_digest, files_behind
+from gdbench.runner.local_threads import compute_here
 from gdbench.runner.sharding import manifest_of, shards_of
 from gdbench.spec.sweep import SweepSpec
 
@@ -271,12 +271,12 @@ def test_an_edit_of_what_a_surface_calls_makes_another_key(tmp_path):
 def computed(folder, spec, rows, monkeypatch, compute):
     """All runs of `spec` as `compute` leaves them in shards of `rows`."""
     monkeypatch.setattr(sharding, "ROWS", rows)
-    blocks = make_plan(SweepSpec(**spec)).blocks
-    shards = shards_of(blocks)
+    plan = make_plan(SweepSpec(**spec))
+    blocks, shards = plan.blocks, shards_of(plan.blocks)
     assert max(map(len, shards)) <= rows
     (folder / "shards").mkdir(parents=True, exist_ok=True)
     stored = {shard.key: write_shard(folder, shard.key, text) for shard, text in compute(blocks, shards, None)}
-    return StoredRuns.of(manifest_of(blocks, shards), stored).read()
+    return StoredRuns.of(manifest_of(plan, shards), stored).read()
 
 
 def test_runs_are_the_same_bits_whoever_computes_them(tmp_path, monkeypatch):
@@ -416,3 +416,22 @@ def test_shards_of_many_weights_are_shorter(monkeypatch):
     assert sum(sizes) == 64 * 128
     assert max(sizes) == sharding.NUMBERS // 1032
     assert [shard.first_run for shard in shards_of(plan.blocks)] == np.cumsum([0, *sizes[:-1]]).tolist()
+
+
+def sizes(runs, *, examples=0):
+    """How many runs each shard of one grid has."""
+    data = (np.zeros((examples, 3)), np.zeros(examples)) if examples else ()
+    made = gdbench.surface(start=(0.0, 0.0), data=data, register=False, name="made")(lambda x, *data: x @ x)
+    values = {"surface": "made", "solver": "sgd", "learning_rate": {"linear": [0.1, 0.2], "num": runs}, "steps": 1}
+    return [len(shard) for shard in shards_of(make_plan(SweepSpec(**values), [made]).blocks)]
+
+
+def test_every_thread_gets_a_shard_where_it_is_worth_one():
+    assert sizes(4096) == [4096]
+    assert sizes(16_384) == [4096] * 4
+    assert sizes(20_000) == [5000] * 4
+    assert sizes(400_000) == [32_768] * 12 + [400_000 - 12 * 32_768]
+    # with much data a few runs take long enough
+    assert sizes(64, examples=10) == [64]
+    assert sizes(64, examples=4000) == [16] * 4
+    assert sizes(200, examples=4000) == [50] * 4

@@ -135,7 +135,7 @@ def test_a_second_time_computes_nothing_and_changes_nothing(small, monkeypatch):
         assert list(tasks) == []
         return iter(())
 
-    monkeypatch.setattr("gdbench.runner.sweeping.execute_tasks", refuse)
+    monkeypatch.setattr("gdbench.runner.local_threads.execute_tasks", refuse)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "timings.json"}
     sweep(SMALL, "--no-plots")
     # the same by its own configuration

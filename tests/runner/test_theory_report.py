@@ -10,8 +10,10 @@ import pytest
 from helpers.programs import program_of
 
 from gdbench.cli.app import call
+from gdbench.planning.request import request
 from gdbench.plots import theory as drawing
-from gdbench.runner.theory_report import SENTENCES, report_on
+from gdbench.runner import theory_report
+from gdbench.runner.theory_report import DEEP, SENTENCES
 from gdbench.solvers import SOLVERS
 from gdbench.spec.run import RunSpec
 from gdbench.spec.yaml_file import read_yaml
@@ -20,6 +22,10 @@ from gdbench.surfaces.facts import facts_of
 from gdbench.theory import closed_forms, predicted_rate
 from gdbench.theory.best_settings import BEYOND, SolverAtMinimum, grid_of
 from gdbench.theory.predicted_rate import rates_predicted
+
+
+def report_on(values):
+    return theory_report.report_on(request(RunSpec, {**values, **DEEP}))
 
 
 @pytest.fixture(scope="module")

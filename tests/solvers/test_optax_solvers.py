@@ -27,7 +27,7 @@ from gdbench.engine.step import Step
 from gdbench.engine.stream import execute
 from gdbench.errors import SpecError, UsageError
 from gdbench.planning.plan import make_plan
-from gdbench.runner import digest, sharding
+from gdbench.runner import digest
 from gdbench.solvers import SOLVERS
 from gdbench.solvers.oracle import Oracle
 from gdbench.spec.sweep import SweepSpec
@@ -273,8 +273,8 @@ def test_keys_know_the_factory_and_the_version(monkeypatch):
     names = ("optax:nadam", "optax:adam", "optax:sgd")
     before = {name: digest.block_digest(block_of(name)) for name in (*names, "sgd")}
     assert len(set(before.values())) == 4
-    known = sharding.version
-    monkeypatch.setattr(sharding, "version", lambda name: "0.0.1" if name == "optax" else known(name))
+    known = digest.version
+    monkeypatch.setattr(digest, "version", lambda name: "0.0.1" if name == "optax" else known(name))
     assert digest.block_digest(block_of("optax:adam")) != before["optax:adam"]
     assert digest.block_digest(block_of("sgd")) == before["sgd"]
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.programs import assert_same_bits, program_of
+from helpers.programs import assert_same_bits, execute_in_slices, program_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from gdbench import blas
@@ -17,7 +17,6 @@ from gdbench.api import run
 from gdbench.cli.app import call
 from gdbench.compilation import numbers_held
 from gdbench.engine import lane_count as counting
-from gdbench.engine import threads
 from gdbench.engine.compiled_loop import forget_machines, machine
 from gdbench.engine.lane_count import lane_count, queue_length
 from gdbench.engine.stream import execute
@@ -29,8 +28,7 @@ from gdbench.surfaces import facts, surface
 from gdbench.surfaces.data.models import Multilayer
 from gdbench.theory import predicted_rate
 
-RANDOM = np.random.default_rng(8)
-INPUTS = RANDOM.normal(size=(40_000, 3))
+INPUTS = np.random.default_rng(8).normal(size=(40_000, 3))
 TARGETS = np.tanh(INPUTS @ [1.0, -0.5, 0.3])
 
 
@@ -117,10 +115,9 @@ def test_few_lanes_run_as_any_do(examples, lanes, monkeypatch):
         np.testing.assert_allclose(x, plain(rate, steps, examples), rtol=1e-12)
     assert len(set(records.steps)) > 2
     # alone, in another order, in slices on threads
-    for rows in (np.array([3]), RANDOM.permutation(11)):
+    for rows in (np.array([3]), np.random.default_rng(9).permutation(11)):
         assert_same_bits(execute(program.take(rows)), records, rows)
-    [(_, sliced)] = list(threads.execute_all([program], threads=2))
-    assert_same_bits(sliced, records)
+    assert_same_bits(execute_in_slices(program, [4, 1, 6], threads=2), records)
     if lanes == 4:  # and through a queue that is far shorter than the runs are many
         monkeypatch.setattr(counting, "QUEUED", 3 * program.dimension)
         forget_machines()
@@ -130,21 +127,11 @@ def test_few_lanes_run_as_any_do(examples, lanes, monkeypatch):
         forget_machines()
 
 
-def test_programs_of_few_lanes_are_cut_into_slices(monkeypatch):
-    light = program_of("rosenbrock", "sgd", np.full(64, 1e-3))
-    heavy = program_of(neuron_surface(40_000), "sgd", np.full(64, 1e-3))
-    sizes = []
-    monkeypatch.setattr(threads, "execute_tasks", lambda tasks, **_: sizes.append([t.size for t in tasks]) or [])
-    for program in (light, heavy):
-        list(threads.execute_all([program], threads=2))
-    assert sizes == [[64], [8] * 8]
-
-
 # ---- grids and Hessians
 
 
 def test_values_of_a_table_are_computed_in_groups(monkeypatch):
-    made, points = neuron_surface(300), RANDOM.normal(size=(2500, 3))
+    made, points = neuron_surface(300), np.random.default_rng(10).normal(size=(2500, 3))
     wanted = np.mean((np.tanh(INPUTS[:300] @ points.T) - TARGETS[:300, None]) ** 2, axis=0)
     found = facts.values(made, points)
     np.testing.assert_allclose(found, wanted, rtol=1e-13)
@@ -215,7 +202,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs():
 
 
 def test_the_command_refuses_with_a_sentence(here, capsys):
-    np.savetxt("small.csv", RANDOM.normal(size=(30, 3)), delimiter=",", header="a,b,y", comments="")
+    np.savetxt("small.csv", np.random.default_rng(11).normal(size=(30, 3)), delimiter=",", header="a,b,y", comments="")
     network = ["run", "--data", "small.csv", "--target", "y", "--model", "mlp", "--hidden", "300,300"]
     assert call([*network, "-s", "sgd"]) == 2
     said = capsys.readouterr().err.strip()

@@ -13,7 +13,7 @@ from gdbench.errors import UsageError
 from gdbench.plots import plane
 from gdbench.plots.contours import ground_of as frame_of
 from gdbench.results.folder import read_contours, write_contours
-from gdbench.runner.analysis import ground_of
+from gdbench.runner.analysis import landscape_around
 from gdbench.surfaces import SURFACES, surface
 from gdbench.surfaces.facts import Facts, facts_of, values
 from gdbench.surfaces.networks import Network
@@ -165,7 +165,7 @@ def test_the_picture_names_the_share_and_comes_from_the_files(tmp_path):
         (Trajectory(own[weights].to_numpy(), own["loss"].to_numpy(), np.zeros(len(own))), False)
         for _, own in frames.trajectory.groupby("run")
     ]
-    record = ground_of(ellipse, facts_of(ellipse), paths, 0)
+    record = landscape_around(ellipse, facts_of(ellipse), paths, 0)
     # all iterates of a path of many weights that came down are in the frame
     for path, _ in paths:
         flat = (path.x - record["origin"]) @ record["axes"].T

@@ -18,7 +18,7 @@ import gdbench
 from gdbench.cli.tables import results_table
 from gdbench.engine.stream import execute, trace
 from gdbench.planning.plan import make_plan
-from gdbench.results.derive import read_optional, read_sweep, with_notes
+from gdbench.results.derive import read_frames_of_shards, read_optional, with_notes
 from gdbench.runner.analysis import compare_with_theory, paths_of
 from gdbench.runner.frames import runs_of_rows
 from gdbench.solvers import SOLVERS, solver
@@ -315,8 +315,8 @@ def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
     assert len(result.table) == 4
     assert set(result.table["rate_note"]) == {rate_notes.TRANSIENT, predicted_rate.EPS}
     code = (
-        "import sys; from pathlib import Path; from gdbench.results.derive import read_sweep\n"
-        f"table = read_sweep(Path({str(tmp_path / 's')!r})).table\n"
+        "import sys; from pathlib import Path; from gdbench.results.derive import read_frames_of_shards\n"
+        f"table = read_frames_of_shards(Path({str(tmp_path / 's')!r})).table\n"
         "assert 'jax' not in sys.modules\nprint(table.to_csv(index=False))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -328,7 +328,7 @@ def test_a_sweep_of_before_has_no_notes_and_is_read_all_the_same(tmp_path):
     result = gdbench.sweep(spec, out=tmp_path / "s", plots=False)
     assert result.table["rate_note"].tolist() == [predicted_rate.EPS]
     (tmp_path / "s" / "theory.csv").unlink()
-    assert read_sweep(tmp_path / "s").table["rate_note"].tolist() == [""]
+    assert read_frames_of_shards(tmp_path / "s").table["rate_note"].tolist() == [""]
     old = read_optional(tmp_path / "s", "theory", ["run", "rate_observed", "rate_predicted", "message"])
     assert with_notes(result.runs, old) is result.runs
 
