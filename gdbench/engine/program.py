@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from gdbench.columns import PARAMETER
 from gdbench.engine.schedules import CONSTANT
-from gdbench.engine.signature import NOISE, NOISE_DECAY, PARAMETER, Signature
+from gdbench.engine.signature import NOISE, NOISE_DECAY, Signature
 from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface

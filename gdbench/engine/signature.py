@@ -9,9 +9,8 @@ from typing import Any
 from jax import Array
 from jaxtyping import Bool, Float
 
+from gdbench.columns import PARAMETER
 from gdbench.solvers.base import Solver
-
-PARAMETER = "surface."
 
 NOISE, NOISE_DECAY = "noise", "noise_decay"
 
