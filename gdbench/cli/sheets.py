@@ -85,7 +85,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
     """All that is known of a surface, its facts computed at its parameters."""
     facts = facts_of(surface)
     low, high = surface.box_bounds(surface.dimension)
-    known = np.isfinite(facts.condition_number)
+    is_known = np.isfinite(facts.condition_number)
     influence = influence_of(surface)
     return {
         "name": surface.name,
@@ -102,7 +102,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
             for point, loss in zip(facts.minimisers, facts.minimum_losses, strict=True)
         ],
         "f_star": None if np.isnan(facts.f_star) else facts.f_star,
-        "condition_number": facts.condition_number if known else None,
+        "condition_number": facts.condition_number if is_known else None,
         "fingerprint": facts.fingerprint,
         "source": surface.source,
         "note": surface.note,
@@ -160,8 +160,8 @@ def _value(name: str, value: Any) -> str:
 
 
 def _point(numbers: list[float]) -> str:
-    shown = [f"{value:.10g}" for value in numbers[:8]]
-    return f"({', '.join(shown)}{', ..' if len(numbers) > 8 else ''})"
+    coordinates = [f"{value:.10g}" for value in numbers[:8]]
+    return f"({', '.join(coordinates)}{', ..' if len(numbers) > 8 else ''})"
 
 
 def _box_landscape(surface: Surface) -> dict[str, Any]:

@@ -66,12 +66,12 @@ def _plain(value: Any) -> Any:
 def _print(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    shown = Table(box=None, show_header=False, pad_edge=False)
-    shown.add_column(style="bold", no_wrap=True)
-    shown.add_column()
+    layout = Table(box=None, show_header=False, pad_edge=False)
+    layout.add_column(style="bold", no_wrap=True)
+    layout.add_column()
     for title, text in _lines(facts):
-        shown.add_row(title, text)
-    console.show(shown)
+        layout.add_row(title, text)
+    console.show(layout)
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -68,9 +68,9 @@ def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray
     names = [str(label) for label in surface.get("labels", [])] or [f"x{i}" for i in range(max(dimension, 2))]
     minimisers = np.asarray(surface.get("minimisers", []), dtype=float).reshape(-1, dimension)
     bottoms = np.resize(np.asarray(surface.get("minimum_loss", [np.nan]), dtype=float), len(minimisers))
-    known = bottoms[np.isfinite(bottoms)]
-    slack = 1e-9 * (1 + abs(known.min())) if len(known) else 0.0
-    is_global = ~(bottoms > (known.min() if len(known) else 0.0) + slack)
+    finite = bottoms[np.isfinite(bottoms)]
+    slack = 1e-9 * (1 + abs(finite.min())) if len(finite) else 0.0
+    is_global = ~(bottoms > (finite.min() if len(finite) else 0.0) + slack)
     if kind == "line" or (kind == "none" and dimension == 1):
         u = np.asarray(surface.get("u", points[:, 0] if points.size else [0, 1]), dtype=float)
         low, high = _heights(surface, losses)

@@ -56,7 +56,7 @@ def scenes_of(
     table: pd.DataFrame,
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
-    surfaces: Sequence[str],
+    problems: Sequence[str],
 ) -> dict[str, tuple[Ground, list[Track], pd.DataFrame]]:
     """Return by problem its frame, the drawn runs in it, and the rows of all runs that the table speaks of.
 
@@ -65,7 +65,7 @@ def scenes_of(
     if all({PROBLEM, "solver"} <= {*frame.columns} for frame in (runs, table)):
         runs = chosen_runs(runs, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
-    parts = {name: only(runs, PROBLEM, name) for name in surfaces}
+    parts = {name: only(runs, PROBLEM, name) for name in problems}
     return {name: (*scene_of(contours.get(name, {}), rows, by_run), rows) for name, rows in parts.items()}
 
 

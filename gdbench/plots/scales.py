@@ -38,12 +38,12 @@ class Scale:
         if self.kind == "log":
             return log_ticks(10.0**low, 10.0**high, 6)
         if self.kind == "linear":
-            found = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high))
+            values = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high))
         else:
             decades = 10.0 ** -np.arange(max(np.floor(low), 0), np.ceil(high) + 1)
-            found = 1 - np.sort(np.concatenate([decades, decades / 2] if high - low < 3 else [decades]))[::-1]
-        places = self.place(found)
-        return found[(places >= low - 1e-9) & (places <= high + 1e-9)]
+            values = 1 - np.sort(np.concatenate([decades, decades / 2] if high - low < 3 else [decades]))[::-1]
+        places = self.place(values)
+        return values[(places >= low - 1e-9) & (places <= high + 1e-9)]
 
 
 def scale_of(values: np.ndarray) -> Scale:

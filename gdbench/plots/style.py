@@ -160,12 +160,12 @@ def sheets(
     count = max(math.ceil(len(drawn) / most), 1)
     left = "" if len(drawn) == len(panels) else f", the first {len(drawn)} of {len(panels)}; {rest}"
     each = math.ceil(len(drawn) / count)
-    found = []
+    pages = []
     for i in range(count):
         file = f"{kind}.png" if i == 0 else f"{kind}-page{i + 1}.png"
         remark = f" (page {i + 1} of {count}{left})" if count > 1 else ""
-        found.append((file, drawn[i * each : (i + 1) * each], remark))
-    return found
+        pages.append((file, drawn[i * each : (i + 1) * each], remark))
+    return pages
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:

@@ -45,28 +45,28 @@ def figures(
 
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
-    surfaces = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
-    yield from pages("trajectory", "Paths on every surface", surfaces, runs, table, trajectory, contours)
+    problems = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
+    yield from pages("trajectory", "Paths on every surface", problems, runs, table, trajectory, contours)
 
 
 def pages(
     kind: str,
     title: str,
-    surfaces: Sequence[str],
+    problems: Sequence[str],
     runs: pd.DataFrame,
     table: pd.DataFrame,
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
-    sheet = sheets(kind, surfaces)
-    scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in sheet for name in shown])
-    if len(surfaces) > 1:
-        for file, shown, remark in sheet:
-            own = {name: scenes[name] for name in shown}
-            yield file, _grid(kind, title, contours, own, names(runs, "solver"), remark)
+    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `problems`; `title` is that of the grid."""
+    sheet = sheets(kind, problems)
+    scenes = scenes_of(runs, table, trajectory, contours, [name for _, on_page, _ in sheet for name in on_page])
+    if len(problems) > 1:
+        for file, on_page, remark in sheet:
+            page_scenes = {name: scenes[name] for name in on_page}
+            yield file, _grid(kind, title, contours, page_scenes, names(runs, "solver"), remark)
     for name, scene in list(scenes.items())[:PANELS]:
-        file = f"{kind}.png" if len(surfaces) == 1 else file_name(kind, name)
+        file = f"{kind}.png" if len(problems) == 1 else file_name(kind, name)
         yield file, _single(name, contours.get(name, {}), scene)
 
 
@@ -82,8 +82,8 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     ground, tracks, rows = scene
     entries = []
     for solver in names(rows, "solver"):
-        own = [track for track in tracks if track.solver == solver]
-        entries.append((handle(solver), _label(solver, own, ground, only(rows, "solver", solver))))
+        solver_tracks = [track for track in tracks if track.solver == solver]
+        entries.append((handle(solver), _label(solver, solver_tracks, ground, only(rows, "solver", solver))))
     crowded = any(not track.stride for track in tracks)
     # a panel not much lower than its legend
     side = float(np.clip((0.24 if crowded else 0.36) * len(entries), SIDE, 6.2))
@@ -124,10 +124,10 @@ def _grid(
     remark: str,
 ) -> Figure:
     """Draw all surfaces side by side, with one legend."""
-    tracks = [track for _, own, _ in scenes.values() for track in own]
+    tracks = [track for _, panel_tracks, _ in scenes.values() for track in panel_tracks]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
     entries = [(handle(solver), solver) for solver in solvers]
-    outside = any(leaves(track, ground) for ground, own, _ in scenes.values() for track in own)
+    outside = any(leaves(track, ground) for ground, panel_tracks, _ in scenes.values() for track in panel_tracks)
     entries += signs([ground for ground, _, _ in scenes.values()], tracks, outside)
     of = f" of the first {PANELS} surfaces" if remark else ""
     crowded = any(not track.stride for track in tracks)
@@ -136,9 +136,9 @@ def _grid(
     subtitle += f"settings and outcomes{of}: {kind}-NAME.png"
     size = (3.9, 3.0) if crowded else (2.9, 2.6)
     figure, panels = page(len(scenes), size, entries, title + remark, subtitle, tiled=crowded)
-    for axes, (surface, (ground, own, _)) in zip(panels, scenes.items(), strict=True):
-        _panel(axes, contours.get(surface, {}), ground, own, 0.9 if crowded else 1.2)
-        axes.set_title(surface + (f": {percent(ground.share)} of variance" if ground.kind == "random" else ""))
+    for axes, (problem, (ground, panel_tracks, _)) in zip(panels, scenes.items(), strict=True):
+        _panel(axes, contours.get(problem, {}), ground, panel_tracks, 0.9 if crowded else 1.2)
+        axes.set_title(problem + (f": {percent(ground.share)} of variance" if ground.kind == "random" else ""))
         axes.set_xlabel(_short(axes.get_xlabel()))
         axes.set_ylabel(_short(axes.get_ylabel()))
     return figure
@@ -190,8 +190,8 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     reached = np.isfinite(hits)
     median = np.median(hits)
     steps = f", median {whole(median)} steps" if np.isfinite(median) else ""
-    shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
-    return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
+    drawn = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
+    return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{drawn}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:
@@ -228,12 +228,12 @@ def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Seque
         axes.set_aspect("equal", adjustable="box", anchor="NW")
     for track in tracks:
         style = style_of(track.solver)
-        shown = within_reach(track.points, ground)
-        calm = calmness(shown, ground)
+        path = within_reach(track.points, ground)
+        calm = calmness(path, ground)
         if calm <= CALMEST:
-            shown = shown[:ENDLESS]  # it swings without end: how it began says more than a filled panel
-        axes.plot(*shown.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
-        axes.plot(*shown.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
+            path = path[:ENDLESS]  # it swings without end: how it began says more than a filled panel
+        axes.plot(*path.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
+        axes.plot(*path.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
         marked = track.points[track.marked]
         axes.plot(
             *marked[inside(marked, ground)].T,

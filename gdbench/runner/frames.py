@@ -26,7 +26,7 @@ def runs_of_rows(
 ) -> pd.DataFrame:
     """The rows of a block's runs; without records they have the status `error` and the `message`, one or `[rows]`."""
     count, problem = len(rows), block.problem_index(rows)
-    known = block.problems
+    problems = block.problems
     frame = pd.DataFrame({"run": block.first_run + rows})
     frame["surface"], frame["solver"] = block.surface.name, block.solver.name
     frame["start"], frame["seed"] = block.start_index(rows), block.seeds[rows % len(block.seeds)]
@@ -50,9 +50,9 @@ def runs_of_rows(
         # a loss that is not a number is no better than an infinite one, and an empty cell would hide it
         frame["loss_final"] = np.where(np.isnan(records.loss_final), np.inf, records.loss_final)
         frame["loss_best"] = records.loss_best
-        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in known])
+        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in problems])
         frame["gap"] = frame["loss_final"] - f_star[problem]
-        distance, minimum = _arrival(records.x, problem, known)
+        distance, minimum = _arrival(records.x, problem, problems)
         frame["distance"], frame["grad_norm"] = distance, records.grad_norm
         frame["minimum"] = pd.arrays.IntegerArray(minimum, minimum < 0)
         for name in ("value_evals", "grad_evals", "hess_evals"):
@@ -62,8 +62,8 @@ def runs_of_rows(
             frame["held_out_loss"], frame["held_out_step"] = records.held_out_loss, records.held_out_step
         for name, scores in scores_of(block.surface, records.x).items():
             frame[name] = scores
-    numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in known])
-    prints = np.array([item.facts.fingerprint if item.facts else "" for item in known], dtype=object)
+    numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in problems])
+    prints = np.array([item.facts.fingerprint if item.facts else "" for item in problems], dtype=object)
     frame["condition_number"], frame["fingerprint"], frame["message"] = numbers[problem], prints[problem], messages
     columns: dict[str, Any] = {}
     for level, target in enumerate(block.conditions.targets):
@@ -94,11 +94,11 @@ def _errors(block: RunGrid, records: Records) -> np.ndarray:
     return np.where(np.isnan(records.loss_start), at_start, at_step).astype(object)
 
 
-def _arrival(x: np.ndarray, problem: np.ndarray, known: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
+def _arrival(x: np.ndarray, problem: np.ndarray, problems: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
     """Distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in, -1 for none."""
     distance, minimum = np.full(len(x), np.nan), np.full(len(x), -1, np.int64)
     for number in np.unique(problem):
-        facts, rows = known[number].facts, np.flatnonzero(problem == number)
+        facts, rows = problems[number].facts, np.flatnonzero(problem == number)
         if facts is None or not len(facts.minimisers):
             continue
         with np.errstate(over="ignore", invalid="ignore"):

@@ -57,7 +57,7 @@ Compute = Callable[
 
 def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
     """Cut all grids into shards, in the order of their runs; how depends on no machine, so that keys agree."""
-    made = []
+    shards = []
     for index, block in enumerate(blocks):
         much = sum(array.size for array in block.surface.data) > MUCH_DATA
         worth = max(WORTH_WITH_MUCH_DATA if much else WORTH_A_THREAD, -(-len(block) // PARTS))
@@ -66,8 +66,8 @@ def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
         for first in range(0, len(block), size):
             last = min(first + size, len(block))
             key = hashlib.sha256(f"{digest}:{first}:{last}".encode()).hexdigest()[:20]
-            made.append(Shard(index, first, last, block.first_run + first, key))
-    return made
+            shards.append(Shard(index, first, last, block.first_run + first, key))
+    return shards
 
 
 def manifest_of(plan: Plan, shards: Sequence[Shard]) -> Manifest:
