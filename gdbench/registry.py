@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         self._things.pop(name, None)
 
     def add_prefix(self, prefix: str, make: Callable[[str], T]) -> None:
-        """Let `make` make what is asked for as `prefix` and a name; it is called once for each name, and may raise."""
+        """Register `make` for names that begin with `prefix`; it is called once for each name, and may raise."""
         self._makers[prefix] = make
 
     def makes(self, name: str) -> bool:

@@ -39,7 +39,7 @@ def use_compilation_cache() -> None:
 
 
 def plain_name(name: str) -> str:
-    """`name`, if it is one of a folder and leads nowhere else."""
+    """Return `name`, or raise `UsageError` unless it is a folder's plain name that leads nowhere else."""
     if Path(name).name != name or name in ("", ".", ".."):
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
     return name
@@ -60,7 +60,7 @@ def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None
 
 
 def width() -> int:
-    """The terminal's width; a file or a pipe has none to fit, and gets a wide one."""
+    """Return the terminal's width; a file or a pipe has none to fit, and gets a wide one."""
     from rich.console import Console
 
     console = Console()
@@ -77,7 +77,7 @@ def show(what: Any, *, wide: bool = False) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A cell as JSON has it: null for what does not apply, is not a number, or is infinite."""
+    """Convert a cell to what JSON holds: null for what does not apply, is not a number, or is infinite."""
     import pandas as pd
 
     if pd.isna(value):

@@ -15,7 +15,7 @@ SHADES = " ·:-=+*#%@"
 
 
 def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
-    """A small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
+    """Draw a small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
     picture = _box_landscape(surface)
     marks = [(point, "x") for point in picture["minimisers"]]
     marks.append((surface.start_point(surface.dimension), "o"))
@@ -47,7 +47,7 @@ def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
 
 
 def _profile_text(picture: Mapping[str, Any], marks: list[tuple[np.ndarray, str]], columns: int, rows: int) -> str:
-    """The curve of a one-dimensional surface."""
+    """Draw the curve of a one-dimensional surface."""
     u, loss = picture["u"], picture["loss"]
     across = np.linspace(0, len(u) - 1, columns).round().astype(int)
     heights = loss[across]

@@ -84,7 +84,7 @@ def read_options(options: Mapping[str, Any], model: type[SweepSpec]) -> dict[str
 
 
 def rates(text: str) -> dict[str, Any]:
-    """`LOW,HIGH,NUM` as the grid of learning rates."""
+    """Read `LOW,HIGH,NUM` as the grid of learning rates."""
     parts = text.split(",")
     if len(parts) != 3:
         raise UsageError(f"--rates takes LOW,HIGH,NUM such as 1e-6,10,64, not '{text}'")
@@ -95,7 +95,7 @@ def rates(text: str) -> dict[str, Any]:
 
 
 def numbers(text: str, option: str) -> list[float]:
-    """`X,Y,..` as numbers."""
+    """Read `X,Y,..` as numbers."""
     values = []
     for part in text.split(","):
         try:
@@ -106,7 +106,7 @@ def numbers(text: str, option: str) -> list[float]:
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
-    """`KEY=VALUE` texts as a mapping; None where there is none."""
+    """Read `KEY=VALUE` texts as a mapping; None where there is none."""
     if not texts:
         return None
     values = {}
@@ -141,7 +141,7 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, 
 
 
 def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[Any, ...]]:
-    """Add the plug-in `files` to a specification's `values`, so that they are recorded; the paths that were added."""
+    """Add the plug-in `files` to a specification's `values`, which records them; return the paths that were added."""
     if not files:
         return set()
     listed = values.get("plugin") or []
@@ -152,7 +152,7 @@ def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[An
 
 
 def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
-    """The keys that a dotted key leads down. Names of settings such as `adam.b1` hold a dot themselves."""
+    """Split a dotted key into the keys that it leads down. Names of settings such as `adam.b1` hold a dot too."""
     # the dot in the name of a solver leads nowhere
     parts = re.split(r"(?<!\boptax:contrib)\.", key)
     above = 2 if parts[:2] == ["tune", "space"] else 1 if parts[0] in ("set", "param") else 0

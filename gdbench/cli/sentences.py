@@ -1,4 +1,4 @@
-"""The sentences below a table."""
+"""Write the sentences below a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every table for the terminal."""
+"""Lay out every table for the terminal."""
 
 from __future__ import annotations
 

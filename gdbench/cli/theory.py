@@ -57,7 +57,7 @@ def theory(
 
 
 def _plain(value: Any) -> Any:
-    """Facts as JSON has them: null for what is not a number or infinite."""
+    """Convert facts to what JSON holds: null for what is not a number or infinite."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return None if value is None else console.plain(value)
@@ -75,7 +75,7 @@ def _print(facts: Mapping[str, Any]) -> None:
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The facts in words, a title and a text each."""
+    """Say the facts in words, a title and a text each."""
     from gdbench.formatting import number
 
     def settings(values: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ NOISE, NOISE_DECAY = "noise", "noise_decay"
 
 @dataclass(frozen=True)
 class Signature:
-    """What one compiled program is made for; two programs with equal signatures share it.
+    """The inputs that decide one compiled program; two programs with equal signatures share it.
 
     swept, shared : settings that differ from lane to lane, and those that do not; all are traced arguments,
     hyperparameters under their own name and parameters as `surface.NAME`.

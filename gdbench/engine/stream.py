@@ -148,7 +148,7 @@ class Stream:
 
     @property
     def hungry(self) -> bool:
-        """Whether fewer runs wait than one call can take."""
+        """True if fewer runs wait than one call can take."""
         return self.added - self.fed < self.machine.queue
 
     def add(

@@ -87,7 +87,7 @@ class Walker:
 
 @dataclass
 class Panel:
-    """What moves on one surface."""
+    """The moving parts of the panel of one surface."""
 
     axes: Axes
     name: str
@@ -118,7 +118,7 @@ class Panel:
         return Panel(axes, name, bool(has_target), walkers, tails, heads, axes.set_title(name, animated=True))
 
     def move(self, first: float, step: float) -> None:
-        """Bring everything to `step`, with tails that begin at the step `first`."""
+        """Move everything to `step`, with tails that begin at the step `first`."""
         segments, colours = [np.empty((0, 2, 2))], [np.empty((0, 4))]
         for walker, head in zip(self.walkers, self.heads, strict=True):
             (place,) = walker.at(np.array([step]))

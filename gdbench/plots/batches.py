@@ -37,7 +37,7 @@ class Line:
 
     @property
     def ending(self) -> str:
-        """How the run ended, or how wide the weight swings in the last third of its steps, in words."""
+        """The run's end in words, or the width of the weight's swings in the last third of its steps."""
         if self.status == "reached":
             return f"arrives after {count(self.steps[-1])}"
         last = self.weights[2 * len(self.weights) // 3 :]

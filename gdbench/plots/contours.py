@@ -57,7 +57,7 @@ class Ground:
 
     @property
     def to_scale(self) -> bool:
-        """Whether both axes are drawn in the same units; a long narrow frame would leave most of its panel empty."""
+        """True if both axes are drawn in the same units; a long narrow frame would leave most of its panel empty."""
         return self.kind != "line" and 1 / LONG <= self.ratio <= LONG
 
 

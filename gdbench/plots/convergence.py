@@ -227,7 +227,7 @@ def _limits(curves: Sequence[Curve], logarithmic: bool) -> tuple[float, float]:
 
 
 def _guide(axes: Axes, curve: Curve, rate: float, last: float, low: float) -> None:
-    """Return the gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
+    """Draw the gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
     slope, start = 2 * np.log(rate), np.log(curve.heights[0])
     end = min(last, (np.log(low) - start) / slope)
     steps = np.unique(np.append(np.linspace(0, end, 40), np.geomspace(max(end * 1e-4, 0.1), max(end, 0.2), 60)))

@@ -51,7 +51,7 @@ class Map:
 
     @property
     def is_grid(self) -> bool:
-        """Whether most combinations of the values occur; scattered ones are drawn as points."""
+        """True if most combinations of the values occur; scattered ones are drawn as points."""
         return len(self.points) >= 0.5 * len(self.values(0)) * len(self.values(1))
 
 

@@ -47,7 +47,7 @@ def require_format(kind: str) -> None:
 
 
 def _gif(film: Film, path: Path, fps: int) -> None:
-    """Return one palette for all frames, and of each frame only the pixels that differ from the one before."""
+    """Write a GIF: one palette for all frames, and of each frame only the pixels that differ from the one before."""
     pictures = _indexed(film, _palette(film))
     first = next(pictures)
     durations = [1000 / fps] * (len(film.steps) - 1) + [1000 * PAUSE]
@@ -92,7 +92,7 @@ def _reduced(colours: np.ndarray, most: int) -> np.ndarray:
 
 
 def _indexed(film: Film, palette: np.ndarray) -> Iterator[Image.Image]:
-    """Return the frames in the colours of the palette, UNCHANGED where a pixel is as before."""
+    """Yield the frames in the colours of the palette, UNCHANGED where a pixel is as before."""
     place_by_colour: dict[int, int] = {}
     pixels = before = np.empty(0)
     for frame in film.frames():
@@ -123,7 +123,7 @@ def _places(packed: np.ndarray, palette: np.ndarray, place_by_colour: dict[int, 
 
 
 def _mp4(film: Film, path: Path, fps: int) -> None:
-    """Yield every frame as an image that fills a figure, which matplotlib's writer hands to ffmpeg."""
+    """Write an MP4: every frame fills a figure, which matplotlib's writer hands to ffmpeg."""
     from matplotlib.animation import FFMpegWriter
 
     require_format("mp4")

@@ -36,7 +36,7 @@ class Track:
 
     @property
     def status(self) -> str:
-        """How the run ended."""
+        """The run's status, empty where none is known."""
         return str(self.run.get("status", ""))
 
     def number(self, column: str) -> float:

@@ -14,7 +14,7 @@ from gdbench.plots.style import log_ticks
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values stand on an axis: at v ("linear"), log10 v ("log") or -log10(1 - v) ("complement", for momentum)."""
+    """The place of a value on an axis: v ("linear"), log10 v ("log") or -log10(1 - v) ("complement", for momentum)."""
 
     kind: str
 

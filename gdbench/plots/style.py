@@ -90,7 +90,7 @@ RC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Style:
-    """How a solver looks in every picture."""
+    """The look of a solver in every picture."""
 
     colour: str
     dashes: Any
@@ -116,7 +116,7 @@ def style_of(solver: str) -> Style:
 
 
 def handle(solver: str, width: float = 1.8) -> Line2D:
-    """Return what stands for a solver in a legend."""
+    """Return the legend entry of a solver."""
     style = style_of(solver)
     line = Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=width)
     line.set(marker=style.marker, markersize=style.size(5.5), markeredgecolor="white", markeredgewidth=0.5)

@@ -29,7 +29,7 @@ DOTTED: Any = (0, (1, 1.3))
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture needs besides the grid.
+    """All that a picture needs besides the grid.
 
     axes : one setting or two; best : the settings of the smallest predicted `rate`; extremes : mu and L; momentum : of
     all runs where it is no axis; is_closed : whether closed forms hold for the solver.
@@ -47,7 +47,7 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """What the picture shows."""
+        """The title of the picture."""
         return f"{self.solver} on {self.surface}: rate in theory and in practice"
 
     @property
@@ -160,7 +160,7 @@ def _map(grid: pd.DataFrame, picture: Picture) -> Figure:
 
 
 def _borders(axes: Axes, picture: Picture, scales: tuple[Scale, Scale], momenta: np.ndarray) -> None:
-    """Return the edge of stability, and where the roots of the slowest and the fastest mode become complex."""
+    """Draw the edge of stability, and where the roots of the slowest and the fastest mode become complex."""
     low, high = picture.extremes
     places = scales[1].place(momenta)
     m = scales[1].value(np.linspace(places[0], places[-1], 600))
@@ -181,7 +181,7 @@ def _borders(axes: Axes, picture: Picture, scales: tuple[Scale, Scale], momenta:
 
 
 def _name_rates(bar: Axes, shades: Shades, more: bool) -> None:
-    """Name the places of a bar, which are steps, by the rates that take them; `more` says that its end means more."""
+    """Label a bar of steps with the rates that take them; `more` marks its end as "this or more"."""
     rates = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999])
     rates = np.append(rates, 1 - 10.0 ** -np.arange(5.0, 12.0))
     places = np.log10(steps_per_decade(rates))

@@ -35,7 +35,7 @@ AHEAD = 2
 
 
 def compute_on_dask(address: str | None = None, workers: int | None = None) -> Compute:
-    """Computes on the workers of the scheduler at `address`, or of a local cluster of `workers` processes.
+    """Return a function that computes shards on Dask: at `address`, or in a local cluster of `workers` processes.
 
     Every worker needs gdbench in the same versions. A worker that dies costs its shards' time: they go to others.
     Raises `UsageError` where Dask is missing or the scheduler does not answer.
@@ -63,7 +63,7 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
 
 
 def _client(distributed: ModuleType, stack: ExitStack, address: str | None, workers: int | None) -> Any:
-    """A client of the scheduler at `address`, or of a cluster of its own with one thread a process; `stack` ends both.
+    """Connect to the scheduler at `address`, or to a new cluster with one thread a process; `stack` ends both.
 
     Dask's own log stays silent meanwhile: what matters of it is told in our sentences.
     """
@@ -102,7 +102,7 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
 
 @contextmanager
 def _interrupted_later() -> Iterator[None]:
-    """Ctrl-C waits meanwhile, and is never heard by processes of threads begun here: a terminal sends it to all."""
+    """Hold Ctrl-C back until the end, and hide it from processes that start here: a terminal sends it to all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -115,7 +115,7 @@ def _interrupted_later() -> Iterator[None]:
 
 
 def _compilation_cache() -> dict[str, str]:
-    """Where this process keeps compiled programs, as the environment of another."""
+    """Return the environment that makes another process keep compiled programs where this one does."""
     import jax
 
     names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
@@ -169,7 +169,7 @@ def _gather(
 
 
 def _failure(distributed: ModuleType, block: RunGrid, shard: Shard, error: BaseException) -> GdbenchError:
-    """The sentence for a shard that no worker could compute."""
+    """Return the error for a shard that no worker could compute."""
     if isinstance(error, GdbenchError):
         return error
     runs = (
@@ -182,7 +182,7 @@ def _failure(distributed: ModuleType, block: RunGrid, shard: Shard, error: BaseE
 
 
 def pickle_block(block: RunGrid) -> bytes:
-    """A block as bytes, with its facts; what a plug-in file defines travels along, for workers do not have the file."""
+    """Pickle a block with its facts and with the plug-in files' definitions, which workers do not have."""
     import cloudpickle
 
     _ = block.problems
@@ -201,7 +201,7 @@ _reading = Lock()
 
 
 def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple[bytes, list[int], int]:
-    """On a worker: the file of a shard, how its runs ended, and their useful steps.
+    """Compute a shard on a worker: return its file, the count of each status, and the runs' useful steps.
 
     Raises `UsageError` where the worker's gdbench is not that of `code`: its numbers would be others.
     """

@@ -1,4 +1,4 @@
-"""Records to pandas frames: one row per run, per drawn step, per surface and solver."""
+"""Turn records into pandas frames: one row per run, per drawn step, per surface and solver."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATH_NUMBERS = 1_000_000
 def runs_of_rows(
     block: RunGrid, rows: np.ndarray, records: Records | None, message: str | np.ndarray = ""
 ) -> pd.DataFrame:
-    """The rows of a block's runs; without records they have the status `error` and the `message`, one or `[rows]`."""
+    """Return the rows of a block's runs; without records, with the status `error` and `message`, one or `[rows]`."""
     count, problem = len(rows), block.problem_index(rows)
     problems = block.problems
     frame = pd.DataFrame({"run": block.first_run + rows})
@@ -77,7 +77,7 @@ def runs_of_rows(
 
 
 def _surface_settings(block: RunGrid, problem: np.ndarray) -> dict[str, Any]:
-    """Parameters, options, dimension and swept conditions, which together name a problem."""
+    """Return parameters, options, dimension and swept conditions, which together name a problem."""
     settings: dict[str, Any] = {**block.surface.parameters, **block.surface.options}
     noise = {NOISE: block.noise, NOISE_DECAY: block.noise_decay}
     settings |= {name: value for name, value in noise.items() if value is not None}
@@ -88,14 +88,14 @@ def _surface_settings(block: RunGrid, problem: np.ndarray) -> dict[str, Any]:
 
 
 def _errors(block: RunGrid, records: Records) -> np.ndarray:
-    """What is wrong with runs of the status `error`: nothing raised, so a number is missing."""
+    """Say what is wrong with runs of the status `error`: nothing raised, so a number is missing."""
     at_start = f"surface '{block.surface.name}' is not a number at the start"
     at_step = f"solver '{block.solver.name}' made the weights not a number in its first step"
     return np.where(np.isnan(records.loss_start), at_start, at_step).astype(object)
 
 
 def _arrival(x: np.ndarray, problem: np.ndarray, problems: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
-    """Distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in, -1 for none."""
+    """Return the distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in or -1."""
     distance, minimum = np.full(len(x), np.nan), np.full(len(x), -1, np.int64)
     for number in np.unique(problem):
         facts, rows = problems[number].facts, np.flatnonzero(problem == number)
@@ -114,13 +114,13 @@ def _arrival(x: np.ndarray, problem: np.ndarray, problems: Sequence[Problem]) ->
 
 
 def join_runs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All runs in one frame: the fixed columns, then hyperparameters, then `surface.NAME`, then `start.i`."""
+    """Join all runs in one frame: the fixed columns, then hyperparameters, then `surface.NAME`, then `start.i`."""
     runs = pd.concat(parts, ignore_index=True).sort_values("run", ignore_index=True)
     return runs[ordered(runs.columns)]
 
 
 def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) -> pd.DataFrame:
-    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a path of over `most` numbers is thinned."""
+    """Return every step of drawn runs: `run, step, x0.., loss, grad_norm`; a path of over `most` numbers is thinned."""
     parts = []
     for run, path in paths.items():
         stride = -(-path.x.size // most)
@@ -139,7 +139,7 @@ POINTS_PER_DECADE = 20
 
 
 def log_spaced(last: int) -> np.ndarray:
-    """Steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
+    """Return steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
     if last <= 0:
         return np.array([0])
     decades = np.log10(last)
@@ -174,7 +174,7 @@ def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], blocks: Ma
 
 
 def ranges(loss: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The lowest, median and highest of `loss` `[k]` from behind each of `steps` up to and with the next one.
+    """Return the lowest, median and highest `loss` `[k]` after each of `steps`, up to and with the next one.
 
     A loss that is not a number counts as an infinite one.
     """

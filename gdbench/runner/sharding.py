@@ -56,7 +56,7 @@ Compute = Callable[
 
 
 def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
-    """Cut all grids into shards, in the order of their runs; how depends on no machine, so that keys agree."""
+    """Cut all grids into shards, in the order of their runs and alike on every machine, so that keys agree."""
     shards = []
     for index, block in enumerate(blocks):
         much = sum(array.size for array in block.surface.data) > MUCH_DATA
@@ -81,17 +81,17 @@ def manifest_of(plan: Plan, shards: Sequence[Shard]) -> Manifest:
 
 
 def failures_of(block: RunGrid, shard: Shard) -> np.ndarray:
-    """Why each run of a shard cannot run, `[rows]`: "" where it can."""
+    """Return the reason why each run of a shard cannot run, `[rows]`: "" where it can."""
     return np.array([problem.failure for problem in block.problems], dtype=object)[block.problem_index(shard.rows)]
 
 
 def healthy_rows(block: RunGrid, shard: Shard) -> np.ndarray:
-    """The rows of a shard that can run."""
+    """Return the rows of a shard that can run."""
     return shard.rows[failures_of(block, shard) == ""] if block.failure else shard.rows
 
 
 def runnable(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> tuple[list[tuple[Shard, bytes]], list[Shard]]:
-    """The shards of which no run can run, with their content, and the others."""
+    """Split off the shards of which no run can run, with their content, from the others."""
     hopeless, able = [], []
     for shard in shards:
         block = blocks[shard.block]
@@ -103,7 +103,7 @@ def runnable(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> tuple[list[t
 
 
 def shard_content(block: RunGrid, shard: Shard, outcome: Records | Exception | None) -> bytes:
-    """The file of a shard: the records of the runs that could run, and rows that say why there are none of others."""
+    """Return the file of a shard: a record of every run that could run, and for the others a row that says why not."""
     if isinstance(outcome, MemoryError):
         raise outcome  # of the machine, not of the run: to be computed again
     failures = failures_of(block, shard)
