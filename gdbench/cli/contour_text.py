@@ -10,7 +10,7 @@ import numpy as np
 from gdbench.cli.sheets import _box_landscape
 from gdbench.surfaces import Surface
 
-# from the minimum up; a terminal's own colours carry no meaning here
+# Shades from the minimum up, because colours of a terminal would carry no meaning here.
 SHADES = " ·:-=+*#%@"
 
 

@@ -27,7 +27,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace another resu
 NoPlotsOption = Annotated[bool, typer.Option("--no-plots", help="Write tables only.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
-# the ends of a key that name a part of an axis or a range, and no hyperparameter
+# A key that ends so names a part of an axis or a range, and no hyperparameter.
 RANGES = ("log", "linear", "random", "one_minus_log")
 
 
@@ -132,7 +132,7 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, 
             if isinstance(below, str):
                 below = [below]
             if isinstance(below, list) and all(isinstance(name, str) for name in below):
-                below = dict.fromkeys(below)  # names without settings, of which one now gets some
+                below = dict.fromkeys(below)  # These were names without settings, and one now gets some.
             inner[part] = dict(below) if isinstance(below, dict) else {}
             inner = inner[part]
         inner[path[-1]] = parse_value(text)
@@ -153,7 +153,7 @@ def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[An
 
 def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     """Split a dotted key into the keys that it leads down. Names of settings such as `adam.b1` hold a dot too."""
-    # the dot in the name of a solver leads nowhere
+    # The dot in the name of a solver leads nowhere.
     parts = re.split(r"(?<!\boptax:contrib)\.", key)
     above = 2 if parts[:2] == ["tune", "space"] else 1 if parts[0] in ("set", "param") else 0
     if not above or len(parts) <= above:
@@ -163,7 +163,7 @@ def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     for part in parts[:above]:
         inner = inner.get(part) if isinstance(inner, dict) else None
     for end in range(above + 1, len(parts) - 1):
-        # down into a schedule: set.momentum.linear.end_value
+        # The key leads down into a schedule: set.momentum.linear.end_value.
         prefix = ".".join(parts[above:end])
         if isinstance(inner, dict) and isinstance(inner.get(prefix), dict) and parts[end] in inner[prefix]:
             return (*parts[:above], prefix, *parts[end:])

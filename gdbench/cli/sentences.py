@@ -10,10 +10,10 @@ from gdbench.columns import PROBLEM
 from gdbench.formatting import number, whole
 from gdbench.results.selection import rule
 
-# condition numbers that one sentence can hold
+# One sentence can hold this many condition numbers.
 MOST_CONDITIONS = 12
 
-# combinations whose best rate lies on the edge of the grid, likewise
+# One sentence can name this many combinations with their best rate on the edge of the grid.
 MOST_EDGES = 12
 
 

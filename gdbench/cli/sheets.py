@@ -170,7 +170,7 @@ def _box_landscape(surface: Surface) -> dict[str, Any]:
     corners = np.stack([low, high, start])
     facts = facts_of(surface)
     if surface.dimension > 2:
-        # no path to take components of: the first two axes, the other weights at the minimiser
+        # Without a path there are no components: take the first two axes, and the other weights at the start.
         corners = np.concatenate([corners[:, :2], np.broadcast_to(corners[2, 2:], (3, surface.dimension - 2))], axis=1)
     loss_start = float(values(surface, start[None])[0])
     return landscape_of(surface, facts, [(corners, np.full(len(corners), loss_start))], loss_start)

@@ -47,7 +47,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     names += [SCORE_NAMES[name] for name in scores]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
-        # the settings of a row that is too wide take a second line, rather than cut a number
+        # The settings of a row that is too wide take a second line, rather than cut a number.
         layout.add_column(name, justify="left" if left else "right", no_wrap=name != "settings")
     signs = _signs(table)
     if signs:

@@ -23,12 +23,18 @@ from gdbench.plots.style import INK, handle, in_order, look, names, page, style_
 from gdbench.plots.trajectory import signs
 from gdbench.results.folder import Frames
 
-MOST_PANELS = 12  # more side by side are too small to follow
-DPI = 80  # of a picture that moves: half the pixels of a still, and a quarter of its bytes
-TAIL = 0.08  # of the film's length: how long a tail stays
-VERTICES = 24  # of a tail; what many late steps add is thinner than its line
-SHORT = 0.002  # of the frame's width or height: a tail that cannot be seen
-SLOW = 12  # up to so many steps all go by at one speed
+# More panels side by side are too small to follow.
+MOST_PANELS = 12
+# A moving picture has half the resolution of a still, and a quarter of its bytes.
+DPI = 80
+# A tail stays for this share of the film's length.
+TAIL = 0.08
+# A tail has at most so many vertices: more would differ by less than the width of its line.
+VERTICES = 24
+# A tail shorter than this share of the frame's width or height cannot be seen.
+SHORT = 0.002
+# Up to so many steps all go by at one speed.
+SLOW = 12
 
 
 def pace(last: float, frames: int) -> np.ndarray:
@@ -41,7 +47,7 @@ def pace(last: float, frames: int) -> np.ndarray:
     if last <= SLOW:
         return last * share
     steps = np.expm1(np.log1p(last) * share)
-    steps[-1] = last  # which rounding may miss
+    steps[-1] = last  # Rounding may miss it.
     return steps
 
 
@@ -50,10 +56,10 @@ class Walker:
     """A drawn run on its way: where it is at any step."""
 
     track: Track
-    points: np.ndarray  # as the track's, but far ones pulled near the frame
-    size: np.ndarray  # width and height of the frame
-    gone: float  # the step after which it never comes back into the frame
-    exit: np.ndarray | None  # where it left
+    points: np.ndarray  # The track's, but far ones are pulled near the frame.
+    size: np.ndarray  # Width and height of the frame.
+    gone: float  # After this step it never comes back into the frame.
+    exit: np.ndarray | None  # It left the frame here.
 
     @staticmethod
     def of(track: Track, ground: Ground) -> Walker:
@@ -176,7 +182,7 @@ class Film:
     counter: Text
     panels: list[Panel]
     steps: np.ndarray
-    begins: np.ndarray = field(init=False)  # the step at which each frame's tails begin
+    begins: np.ndarray = field(init=False)  # Each frame's tails begin at this step.
 
     def __post_init__(self) -> None:
         behind = max(1, round(TAIL * len(self.steps)))
@@ -245,7 +251,7 @@ def _film(
     size = (4.8, 4.6) if single else (4.4, 3.2) if tiled else (3.3, 2.9)
     figure, places = page(len(scenes), size, entries, " ", subtitle, above=0.3 if single else 0.0, tiled=tiled)
     figure.set_dpi(DPI)
-    # whole and even numbers of pixels: video has colours for every second one only
+    # Pixels are whole and even in number: video has colours for every second one only.
     figure.set_size_inches(*(2 * np.ceil(figure.get_size_inches() * DPI / 2) / DPI))
     panels = [
         Panel.on(axes, name, contours.get(name, {}), ground, panel_tracks)

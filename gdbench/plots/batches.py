@@ -19,9 +19,9 @@ from gdbench.results.labels import problem_labels
 from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
-# more lines hide each other; of more sizes so many are drawn, from the smallest to the largest
+# More lines hide each other. If there are more sizes, so many are drawn, from the smallest to the largest.
 LINES = 6
-# the smallest batch is black and the largest vermilion, which tell apart where the lines cross
+# The smallest batch is black and the largest vermilion: these can be told apart where the lines cross.
 ORDER = tuple(COLOURS[i] for i in (0, 1, 2, 5, 6, 3))
 
 
@@ -58,7 +58,7 @@ def figures(
     if {PROBLEM, "solver"} <= {*table.columns}:
         drawn = chosen_runs(drawn, table)
     alike = runs[runs["surface"].isin(drawn["surface"])]
-    # runs that differ in their batch size share a panel
+    # Runs that differ only in their batch size share a panel.
     names_of = problem_labels(alike, without=[BATCH])
     by_run = dict(iter(trajectory.groupby("run", sort=False)))
     panels: dict[str, tuple[str, list[Line]]] = {}
@@ -116,7 +116,7 @@ def _panel(
     axes.grid(**GRID)
     minimisers = np.asarray(surface.get("minimisers", []), dtype=float).ravel()
     heights = np.concatenate([*(line.weights for line in lines), minimisers])
-    # what diverges leaves the frame rather than setting it
+    # A run that diverges leaves the frame rather than setting it.
     u = np.asarray(surface.get("u", heights), dtype=float)
     visible = heights[np.isfinite(heights) & (heights >= u.min()) & (heights <= u.max())]
     if not len(visible):
@@ -130,7 +130,7 @@ def _panel(
     for minimiser in minimisers:
         axes.axhline(minimiser, color=MUTED, linewidth=1.0, linestyle=":", zorder=3)
     for line in lines:
-        # a diverged weight of 1e300 would overflow in the renderer
+        # A diverged weight of 1e300 would overflow in the renderer.
         weights = np.clip(line.weights, low - 100 * (high - low), high + 100 * (high - low))
         axes.plot(line.steps, weights, color=colours[line.batch], linewidth=1.7 if single else 1.2, zorder=2)
     axes.plot(lines[0].steps[0], lines[0].weights[0], "o", markersize=7, color=INK, markerfacecolor="white", zorder=4)

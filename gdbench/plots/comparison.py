@@ -17,7 +17,7 @@ from gdbench.formatting import human
 from gdbench.plots.style import GRID, INK, MUTED, log_ticks, look, names, only, page, set_ticks, sign, style_of
 from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
 
-# inches
+# The height of a row, the width of the plot and that of the words, in inches.
 ROW, PLOT, WORDS = 0.21, 4.3, 2.3
 # Beyond so many rows, those without a difference are left to comparison.csv.
 MOST = 120

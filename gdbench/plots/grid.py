@@ -16,9 +16,12 @@ from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_
 from gdbench.plots.style import INK, names, only, page, sheets
 from gdbench.results.statistics import floats
 
-ROWS = 40  # surfaces on a page
-SLOWEST = 100.0  # times the fastest: all beyond is as dark
-LETTER = 0.075  # inches of a letter in a name
+# A page has at most so many rows.
+ROWS = 40
+# Everything slower than so many times the fastest is equally dark.
+SLOWEST = 100.0
+# A letter in a name takes so many inches.
+LETTER = 0.075
 WORDS = {
     "budget": "not reached",
     "stationary": "stuck",
@@ -46,13 +49,14 @@ def _sheet(table: pd.DataFrame, problems: Sequence[str], solvers: Sequence[str],
     """Draw a page with a row per surface."""
     rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in problems]
     rows = [row.set_index("solver").reindex(pd.Index(solvers)) for row in rows]
-    steps = np.stack([floats(row, "steps_to_target") for row in rows])  # NaN where a combination did not run
+    # A combination that did not run has NaN.
+    steps = np.stack([floats(row, "steps_to_target") for row in rows])
     status = np.array([row.get("status", pd.Series(np.nan, row.index)).to_numpy(dtype=object) for row in rows])
     ran = ~np.isnan(steps) | pd.notna(status)
     steps = np.where(np.isnan(steps) & ran, np.inf, steps)
     shares = np.stack([floats(row, "success") for row in rows])
     kinds = np.array([[_failure(words) for words in line] for line in status])
-    # a start at the target takes no step, and every ratio to it would be infinite
+    # A start at the target takes no step, and every ratio to it would be infinite.
     fastest = np.nanmin(np.where(ran, np.maximum(steps, 1), np.inf), axis=1, keepdims=True)
     ratios = np.divide(np.maximum(steps, 1), fastest, out=np.full(steps.shape, np.inf), where=np.isfinite(steps))
     shades = Shades.of(ratios, 10.0, SLOWEST)

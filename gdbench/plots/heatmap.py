@@ -25,19 +25,21 @@ from gdbench.results.statistics import floats
 from gdbench.results.statistics.by_setting import best_of, by_setting, numbers, scheduled, schedules, swept
 from gdbench.theory.closed_forms import FORMULAS, best_setting, extremes, stability_edge
 
-FEWEST = 4  # values that make an axis
+# So many values make an axis.
+FEWEST = 4
 FILES = 12
-FIRST = ("learning_rate", "momentum")  # what an axis shows by preference
+# The axes show these by preference.
+FIRST = ("learning_rate", "momentum")
 
 
 @dataclass(frozen=True)
 class Map:
     """The settings of one solver over two axes."""
 
-    name: str  # the problem, or the surface of which a parameter is an axis
+    name: str  # The problem; the surface where a parameter of it is an axis.
     solver: str
     axes: tuple[str, str]
-    settings: pd.DataFrame  # as `by_setting` gives them
+    settings: pd.DataFrame  # They are as `by_setting` gives them.
 
     @cached_property
     def points(self) -> pd.DataFrame:
@@ -211,7 +213,7 @@ def _edge(heat_map: Map, contours: Mapping[str, Mapping[str, Any]]) -> tuple[np.
     else:
         problems = heat_map.points.drop_duplicates(heat_map.axes[1]).set_index(heat_map.axes[1])[PROBLEM]
         largest = np.array([extremes(contours, problems[value])[1] for value in along])
-        # the best of several values of momentum counts at every point, so the one that bears most is the edge
+        # The best of several values of momentum counts at every point, so the one that bears most is the edge.
         edges = np.max(np.nan_to_num(stability_edge(heat_map.solver, largest[:, None], momenta)), axis=1)
     visible = (edges >= heat_map.values(0)[0]) & (edges <= heat_map.values(0)[-1])
     return (edges[visible], along[visible]) if visible.any() else nothing
@@ -246,7 +248,7 @@ def _panel(
         cells[np.searchsorted(values[1], at[1]), np.searchsorted(values[0], at[0])] = colours
         axes.pcolorfast(sides[0], sides[1], cells)
     else:
-        # the fast ones on top
+        # Fast ones are drawn last, so that they lie on top.
         order = np.argsort(-heat_map.points["median"].to_numpy(), kind="stable")
         inches = float(np.prod(axes.get_window_extent().size)) / axes.figure.dpi**2
         size = float(np.clip(600 * inches / len(order), 4, 60))

@@ -32,7 +32,7 @@ from gdbench.results.statistics import floats
 
 LOSS, STEP = HELD_OUT
 METRICS = {"accuracy": "accuracy (share of examples)", "r2": "R²"}
-# an R² below this, but for one that a run ends with, leaves the panel: of the first steps it may be any
+# An R² below this leaves the panel, unless a run ends with it: in the first steps it may be anything.
 LOWEST = -0.5
 # The line of random steps is the median of so many neighbouring points.
 NEIGHBOURS = 5
@@ -104,7 +104,7 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
     )
     for panel, (name, kind) in zip(axes, panels, strict=True):
         _panel(panel, curves[name], lowest, kind, 1.7 if single else 1.3)
-        # a name of many settings reaches over both panels of its surface
+        # A name of many settings reaches over both panels of its surface.
         if not single and kind == kinds[name][0]:
             panel.set_title(name)
     return figure
@@ -143,7 +143,7 @@ def _panel(axes: Axes, curves: pd.DataFrame, lowest: pd.DataFrame, kind: str, wi
         look: dict[str, Any] = {"color": style.colour, "linewidth": width, "marker": style.marker}
         look |= {"markersize": style.size(2.8 + width), "markeredgecolor": "white", "markeredgewidth": 0.5}
         for column, dashes, order in zip(columns, (SOLID, DASHED), (3, 3.5), strict=True):
-            # what overflows would do so in the renderer, too
+            # A diverged loss of 1e300 would overflow in the renderer.
             line = np.clip(floats(run_curve, column), *far)
             if np.isfinite(floats(run_curve, "loss_low")).any():
                 line = smoothed(line)

@@ -16,11 +16,15 @@ from gdbench.plots.animation import Film
 from gdbench.plots.style import look
 
 FORMATS = ("gif", "mp4")
-PAUSE = 2.0  # seconds that the last picture stays
-GROUND = 112  # colours of what stays; of what moves there are the rest
+# The last picture stays for so many seconds.
+PAUSE = 2.0
+# The ground gets so many colours, and what moves gets the rest.
+GROUND = 112
 COLOURS = 255
-UNCHANGED = 255  # the place of the see-through colour in the palette
-SAMPLES = 12  # frames that the colours of what moves are taken from
+# The see-through colour has this place in the palette.
+UNCHANGED = 255
+# The colours of what moves are taken from so many frames.
+SAMPLES = 12
 
 
 def save_film(film: Film, path: Path, *, fps: int) -> Path:
@@ -56,11 +60,12 @@ def _gif(film: Film, path: Path, fps: int) -> None:
         format="GIF",
         save_all=True,
         append_images=pictures,
-        duration=[10 * round(milliseconds / 10) for milliseconds in durations],  # a GIF counts hundredths of seconds
+        # A GIF counts hundredths of seconds.
+        duration=[10 * round(milliseconds / 10) for milliseconds in durations],
         loop=0,
         disposal=1,
         transparency=UNCHANGED,
-        optimize=False,  # it would give every frame colours of its own
+        optimize=False,  # Optimising would give every frame colours of its own.
     )
 
 
@@ -71,7 +76,7 @@ def _palette(film: Film) -> np.ndarray:
     moved = [sample[(sample != samples[0]).any(axis=-1)] for sample in samples[1:]]
     parts = [_reduced(samples[0].reshape(-1, 3), GROUND), _reduced(np.concatenate(moved), COLOURS - GROUND)]
     colours = np.unique(np.concatenate(parts), axis=0)[:COLOURS].astype(np.int64)
-    free = np.setdiff1d(np.arange(256), _packed(colours))  # blues of which no picture has many
+    free = np.setdiff1d(np.arange(256), _packed(colours))  # These are blues, and no picture has many of them.
     spare = np.column_stack([np.zeros((len(free), 2), np.int64), free])
     return np.concatenate([colours, spare[: 256 - len(colours)]])
 

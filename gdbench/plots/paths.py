@@ -17,11 +17,16 @@ from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
 CALMEST = 0.3
-MARKS = 12  # at most so many markers on a path
-FAR = 1e4  # half widths: so far out, pulling a point in no longer bends the line that leaves the frame
-ENDLESS = 100  # steps drawn of a path that would fill its panel
-PATHS = 18  # about so many paths in one panel; more hide each other
-CROWD = 12  # of so many solvers every path is marked at its own round distances; of more, all at the same few steps
+# A path has at most so many markers.
+MARKS = 12
+# This many half widths out, pulling a point in no longer bends the line that leaves the frame.
+FAR = 1e4
+# A path that would fill its panel is drawn for so many steps.
+ENDLESS = 100
+# More paths than about this hide each other in one panel.
+PATHS = 18
+# Up to so many solvers have marks at round distances of their own; more have them all at the same few steps.
+CROWD = 12
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Track:
     run: pd.Series
     points: np.ndarray
     steps: np.ndarray
-    stride: int  # steps between two markers, the same for all starts of a solver; 0: at 1, 10, 100, .. steps
+    stride: int  # Steps between markers, the same for all starts of a solver; 0: at 1, 10, 100, .. steps.
 
     @property
     def status(self) -> str:

@@ -17,7 +17,7 @@ from gdbench.formatting import human
 from gdbench.plots.files import words_in_name
 from gdbench.plots.style import INK, MUTED, PANELS, note, page, set_ticks, sheets, sign
 
-# The keys of a surface's landscape that are about its regions begin so.
+# The keys of a surface's landscape that are about its regions begin with this.
 PREFIX = "regions."
 # One colour for each class. Purple and gold stay apart in all kinds of colour vision and in grey; the closest two of
 # all eight are 27 apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have
@@ -29,7 +29,7 @@ FAINT, FULL = 0.05, 0.5
 LONG = 17
 # Each of so few examples is drawn large.
 FEW = 30
-# more examples would cover the regions
+# More examples would cover the regions.
 EXAMPLES = 1000
 
 
@@ -37,7 +37,7 @@ EXAMPLES = 1000
 class Plane:
     """The predictions of all drawn runs on one surface, as `regions.regions_of` names them."""
 
-    solvers: tuple[str, ...]  # of every run
+    solvers: tuple[str, ...]  # One for every run.
     u: np.ndarray
     v: np.ndarray
     probability: np.ndarray  # [runs, classes, gv, gu]
@@ -102,7 +102,7 @@ def _sheet(problem: str, plane: Plane, runs: Sequence[int], remark: str) -> Figu
     if len(plane.inputs) > EXAMPLES:
         subtitle += f"; {human(EXAMPLES)} of the {human(len(plane.inputs))} examples are drawn"
     size = (4.6, 4.2) if len(runs) == 1 else (2.9, 2.6)
-    # the page expects no title of a lone panel; a long name takes a line of its own
+    # The page expects no title of a lone panel; a long name takes a line of its own.
     above = 0.3 * (len(runs) == 1) + 0.15 * any(len(plane.solvers[run]) > LONG for run in runs)
     figure, panels = page(len(runs), size, entries, title, subtitle, above=above)
     for axes, run in zip(panels, runs, strict=True):
@@ -143,7 +143,7 @@ def _panel(axes: Axes, plane: Plane, run: int, width: float) -> None:
     else:
         note(axes, "the weights overflow: no prediction", 0.93)
     count = len(plane.inputs)
-    # evenly spaced, so that as large a share of each part is drawn
+    # The drawn examples are evenly spaced, so that as large a share of each part is drawn.
     drawn = np.isin(np.arange(count), np.linspace(0, count - 1, min(count, EXAMPLES)).astype(int))
     width *= 2.0 if len(plane.inputs) <= FEW else 1.0
     for number, colour in zip(range(len(plane.classes)), CLASSES, strict=False):

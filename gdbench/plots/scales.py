@@ -23,7 +23,7 @@ class Scale:
         values = np.asarray(values, dtype=float)
         if self.kind == "log":
             return np.log10(values)
-        # + 0 turns the negative zero of value 0 into a zero
+        # Adding 0 turns the negative zero of value 0 into a zero.
         return -np.log10(1 - values) + 0.0 if self.kind == "complement" else values
 
     def value(self, places: np.ndarray | float) -> np.ndarray:

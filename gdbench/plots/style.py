@@ -105,9 +105,10 @@ def style_of(solver: str) -> Style:
     """Return the fixed style of a solver; a plug-in's follows from its name alone and never equals a built-in one."""
     if solver in SOLVERS:
         i = SOLVERS.index(solver)
-        dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]  # with 4, no pair of colour and dashes before 42
+        # With a shift of 4, no pair of colour and dashes repeats before the 42nd solver.
+        dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]
         return Style(COLOURS[i % len(COLOURS)], dashes, MARKERS[i % len(MARKERS)])
-    digest = hashlib.sha256(solver.encode()).digest()  # hash() changes from process to process
+    digest = hashlib.sha256(solver.encode()).digest()  # The built-in hash() changes from process to process.
     return Style(
         COLOURS[digest[0] % len(COLOURS)],
         DASHES[digest[1] % len(DASHES)],
@@ -144,7 +145,7 @@ def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     """Return the rows in which a column holds a name; none when the column is absent."""
     if column not in frame.columns:
         return frame.iloc[:0]
-    # a name may be a number; of a million rows only the distinct ones are turned into words
+    # A name may be a number. Only the distinct ones of a million rows are turned into words.
     meant = [value for value in frame[column].unique() if str(value) == name]
     return frame[frame[column].isin(meant)]
 
@@ -174,7 +175,7 @@ def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
     decades = math.log10(high) - math.log10(low)
     stride = max(1, math.ceil(decades / most)) if decades >= 2 else 1
     first = math.ceil(first / stride) * stride
-    # finer where the axis is so short that the coarser ones miss it
+    # Finer ticks serve where the axis is so short that the coarser ones miss it.
     for mantissas in ((1,),) if decades >= 2 else ((1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8)):
         ticks = np.array([float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in mantissas])
         inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
@@ -263,13 +264,14 @@ def page(
     if grows and panels == 1:
         size = (size[0], max(size[1], min(box.height / DPI, 6.0)))
     grid_w = columns * size[0] + (columns - 1) * gap_x
-    before = (columns - 1) * (size[0] + gap_x) if tiled else grid_w + 0.3  # inches left of the legend, and over it
+    # The legend has so many inches to its left, and over it.
+    before = (columns - 1) * (size[0] + gap_x) if tiled else grid_w + 0.3
     over_it = (rows - 1) * (size[1] + gap_y) if tiled else 0.0
     grid_h = max(rows * size[1] + (rows - 1) * gap_y, over_it + box.height / DPI + below)
     over = figure.text(0, 0, title, fontsize=12, fontweight="bold", color=INK)
     under = figure.text(0, 0, subtitle, fontsize=8.5, color=MUTED)
     words = max(text.get_window_extent(canvas.get_renderer()).width / DPI for text in (over, under))
-    side = max(box.width / DPI, 1.0 if below else 0.0)  # a colour bar is as wide
+    side = max(box.width / DPI, 1.0 if below else 0.0)  # A colour bar is as wide.
     width = max(left + max(before + side, grid_w) + 0.2, left + words + 0.2, 7.2)
     height = top + grid_h + bottom
     figure.set_size_inches(width, height)

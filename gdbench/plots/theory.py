@@ -99,9 +99,6 @@ def _split(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
     return runs[seen], runs[diverged], runs[~seen & ~diverged]
 
 
-# ---- two settings: a map
-
-
 def _map(grid: pd.DataFrame, picture: Picture) -> Figure:
     seen, diverged, other = _split(grid)
     steps = steps_per_decade(floats(grid, "rate_predicted"))
@@ -166,7 +163,7 @@ def _borders(axes: Axes, picture: Picture, scales: tuple[Scale, Scale], momenta:
     m = scales[1].value(np.linspace(places[0], places[-1], 600))
     slowest, fastest = complex_between(picture.solver, low, m), complex_between(picture.solver, high, m)
     within = slowest[0] <= fastest[1]
-    # the region of all modes is closed at its tip, which no sample hits
+    # The region of all modes is closed at its tip, which no sample hits.
     both = np.concatenate([slowest[0][within][::-1], fastest[1][within]])
     lines = [
         (stability_edge(picture.solver, high, m), m, DASHED),
@@ -195,9 +192,6 @@ def _name_rates(bar: Axes, shades: Shades, more: bool) -> None:
     bar.set_yticks(places[kept], [*texts[:-1], *(f"≥ {text}" if more else text for text in texts[-1:])])
 
 
-# ---- one setting: a curve
-
-
 def _curve(grid: pd.DataFrame, picture: Picture) -> Figure:
     seen, diverged, other = _split(grid)
     name, style = picture.axes[0], style_of(picture.solver)
@@ -205,7 +199,7 @@ def _curve(grid: pd.DataFrame, picture: Picture) -> Figure:
     scale = scale_of(x)
     depth = 1 - picture.rate
     observed = floats(seen, "rate_observed")
-    # an observed rate below the best one is shown where it is, unless it is out of all proportion
+    # An observed rate below the best one is shown where it is, unless it is out of all proportion.
     lowest = np.clip(observed.min(initial=picture.rate), picture.rate - depth, picture.rate)
     low, high = lowest - 0.1 * depth, 1 + 0.2 * depth
     edge = float(stability_edge(picture.solver, picture.extremes[1], picture.momentum)) if picture.is_closed else np.nan

@@ -33,7 +33,8 @@ from gdbench.results.statistics import floats
 from gdbench.theory.drift import DRIFTS
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]
-SIDE = 4.6  # inches of the longer side of a panel that stands alone
+# The longer side of a panel that stands alone, in inches, is at least this.
+SIDE = 4.6
 LONGEST = "contours: loss − f* from 1.2e-10 to 3.4e-10, log-spaced, darker is higher"
 CROWDED = "marked after 1, 10, 100, .. steps"
 
@@ -85,7 +86,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
         solver_tracks = [track for track in tracks if track.solver == solver]
         entries.append((handle(solver), _label(solver, solver_tracks, ground, only(rows, "solver", solver))))
     crowded = any(not track.stride for track in tracks)
-    # a panel not much lower than its legend
+    # The panel is not much lower than its legend.
     side = float(np.clip((0.24 if crowded else 0.36) * len(entries), SIDE, 6.2))
     size = (side, side)
     if ground.to_scale:
@@ -96,7 +97,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     around = "around the end of the best run" if ground.kind == "random" else ""
     around = f"filter-normalised, {around}" if "filter" in ground.labels[0] else around
     words = [around, CROWDED if crowded else ""]
-    # room for the words; those on the levels are known once these are drawn
+    # The words need room now; those on the levels are known only once these are drawn.
     room = "; ".join(filter(None, [*words, LONGEST])) if around else " "
     figure, (axes,) = page(1, size, entries, _title(name, ground), room)
     words.insert(1, _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5))
@@ -183,7 +184,7 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     first += f", {kind}" if isinstance(kind, str) else ""
     if stride:
         first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
-    first += "\n" if stride else " · "  # of a crowd, each has one line
+    first += "\n" if stride else " · "  # In a crowd each has one line.
     if len(rows) <= 1:
         return first + _outcome(tracks[0], ground)
     hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
@@ -218,7 +219,7 @@ def _outcome(track: Track, ground: Ground) -> str:
 def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track], width: float) -> str:
     """Draw the ground and the paths; returns the remark for the subtitle."""
     if len(tracks) > len(solvers_of(tracks)):
-        width *= 0.6  # several starts
+        width *= 0.6  # Several starts need thinner lines.
     if ground.kind == "line":
         return draw_curve(axes, surface, ground, tracks, width)
     remark = draw_ground(axes, surface, ground)
@@ -231,7 +232,7 @@ def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Seque
         path = within_reach(track.points, ground)
         calm = calmness(path, ground)
         if calm <= CALMEST:
-            path = path[:ENDLESS]  # it swings without end: how it began says more than a filled panel
+            path = path[:ENDLESS]  # The path swings without end, and its beginning says more than a filled panel.
         axes.plot(*path.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
         axes.plot(*path.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
         marked = track.points[track.marked]

@@ -25,12 +25,12 @@ from gdbench.runner.digest import build
 from gdbench.runner.sharding import Compute, Shard, healthy_rows, runnable, shard_content
 from gdbench.statuses import Status
 
-# seconds to wait for a scheduler or for the first worker
+# Wait so many seconds for a scheduler or for the first worker.
 PATIENCE = 30
-# a shard that has taken so many workers of our own cluster with it is at fault itself
+# A shard that has taken so many workers of our own cluster with it is at fault itself.
 DEATHS = 5
 GO_ON = "what is done is kept, and the same command goes on"
-# shards that are under way for every worker: enough that none waits, few enough that none piles up
+# Every worker has so many shards under way: enough that none waits, few enough that none piles up.
 AHEAD = 2
 
 
@@ -84,9 +84,9 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
                 cluster = distributed.LocalCluster(
                     n_workers=workers or cores(),
                     threads_per_worker=1,
-                    # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
+                    # A worker over its share of memory would be paused for good: Dask cannot spill what XLA holds.
                     memory_limit=0,
-                    # any free port: a fixed one may be taken by another cluster, which Dask would say on stderr
+                    # Any free port serves: a fixed one may be taken by another cluster, which Dask would say on stderr.
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
                     env=_compilation_cache(),
@@ -106,7 +106,7 @@ def _interrupted_later() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # which would lift the block, were it begun below
+    resource_tracker.ensure_running()  # Started below, it would lift the block.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -142,7 +142,7 @@ def _gather(
         if shard.block not in pickled:
             content = pickle_block(blocks[shard.block])
             digest = hashlib.sha256(content).hexdigest()
-            # a task, so that a worker fetches a block once, and the scheduler makes it anew when who had it has died
+            # As a task, a block is fetched once by each worker, and made anew when the worker that had it dies.
             pickled[shard.block] = (digest, client.submit(bytes, content, pure=False))
         digest, content = pickled[shard.block]
         future = client.submit(compute_shard, digest, content, shard, code, pure=False)
@@ -207,7 +207,7 @@ def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple
     """
     if code != build():
         raise UsageError("a Dask worker has gdbench, JAX or numpy in another version than this machine has")
-    with _reading:  # unpickled once: another copy of its functions would be compiled again
+    with _reading:  # Unpickle once, because another copy of its functions would be compiled again.
         if digest not in _blocks:
             _blocks[digest] = pickle.loads(pickled)
         block = _blocks[digest]

@@ -89,7 +89,7 @@ def code_digest(thing: Any) -> str:
     if isinstance(thing, partial):
         words = [code_digest(thing.func), *map(_word, thing.args), repr(_words(thing.keywords))]
         return hashlib.sha256("|".join(words).encode()).hexdigest()
-    # a function under `jax.jit` has no file of its own, and its `repr` another address in every process
+    # A function under `jax.jit` has no file of its own, and its `repr` another address in every process.
     thing = inspect.unwrap(thing)
     if not inspect.isroutine(thing):
         return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{_words(vars(thing))}".encode()).hexdigest()

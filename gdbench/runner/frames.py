@@ -14,10 +14,10 @@ from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Problem, RunGrid
 from gdbench.statuses import Status
 from gdbench.surfaces.metrics import held_out_losses, scores_of
 
-# a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
+# A run has arrived in a minimum when it is this close to it, relative to the minimiser's size.
 ARRIVED = 1e-2
 
-# of one path in trajectory.csv: ten thousand steps of a hundred weights
+# One path in trajectory.csv has at most so many numbers: ten thousand steps of a hundred weights.
 PATH_NUMBERS = 1_000_000
 
 
@@ -47,7 +47,7 @@ def runs_of_rows(
         frame["steps"] = pd.array(records.steps, dtype="Int64")
         frame["steps_to_target"] = pd.arrays.IntegerArray(records.steps.astype(np.int64), status != "reached")
         frame["loss_start"] = records.loss_start
-        # a loss that is not a number is no better than an infinite one, and an empty cell would hide it
+        # A loss that is not a number is no better than an infinite one, and an empty cell would hide it.
         frame["loss_final"] = np.where(np.isnan(records.loss_final), np.inf, records.loss_final)
         frame["loss_best"] = records.loss_best
         f_star = np.array([item.facts.f_star if item.facts else np.nan for item in problems])
@@ -107,7 +107,7 @@ def _arrival(x: np.ndarray, problem: np.ndarray, problems: Sequence[Problem]) ->
         nearest = distances.argmin(axis=1)
         size = 1 + np.linalg.norm(facts.minimisers, axis=1)[nearest]
         arrived = distances[np.arange(len(rows)), nearest] <= ARRIVED * size
-        # none is global where the loss is not a number at the minimisers themselves
+        # No minimiser is global where the loss is not a number at the minimisers themselves.
         distance[rows] = distances[:, facts.is_global].min(axis=1, initial=np.inf)
         minimum[rows] = np.where(arrived, nearest, -1)
     return distance, minimum
@@ -180,6 +180,6 @@ def ranges(loss: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     """
     loss = np.where(np.isnan(loss), np.inf, loss)
     groups = np.split(loss, steps[:-1] + 1)
-    # the lower of two in the middle: a loss that was there
+    # The lower of two in the middle is a loss that occurred; their mean is not.
     medians = [np.sort(group)[(len(group) - 1) // 2] for group in groups]
     return np.array([group.min() for group in groups]), np.array(medians), np.array([group.max() for group in groups])

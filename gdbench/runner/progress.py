@@ -16,7 +16,7 @@ from gdbench.formatting import clock, speed, whole
 from gdbench.runner.sharding import Shard
 from gdbench.statuses import Status
 
-# seconds between plain lines
+# Plain lines are this many seconds apart.
 EVERY = 5.0
 
 

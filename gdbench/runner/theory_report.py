@@ -88,7 +88,7 @@ def report_on(plan: Plan) -> Report:
         grid = grid_of(local)
     except UsageError:
         raise
-    except Exception as error:  # a plug-in whose step has no forward derivative
+    except Exception as error:  # A plug-in's step may have no forward derivative.
         raise _no_rate(block, f"its step has no derivative: {one_line(error)}") from None
     if np.isnan(grid.rate).all():
         reasons, counts = np.unique(grid.reason.astype(str), return_counts=True)
@@ -116,7 +116,7 @@ def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Fact
     spectra = np.linalg.eigvalsh(np.nan_to_num(facts.hessians[facts.is_global]))
     if not np.allclose(spectra, spectra[0], rtol=1e-6):
         raise _no_rate(block, f"{len(spectra)} minima are equally deep, and their eigenvalues differ")
-    # what is linear only closer than a usual target (RMSprop below its eps) is nothing that a run would show
+    # No run shows a step that is linear only closer than a usual target, as RMSprop is below its eps.
     program = block.take(np.zeros(1, np.int64)).under(rtol=USUAL)
     return SolverAtMinimum(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
 
