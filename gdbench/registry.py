@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         self._things.pop(name, None)
 
     def add_prefix(self, prefix: str, make: Callable[[str], T]) -> None:
-        """Let `make` make what is asked for as `prefix` and a name; it is called once for each name, and may raise."""
+        """Register `make` for names that begin with `prefix`; it is called once for each name, and may raise."""
         self._makers[prefix] = make
 
     def makes(self, name: str) -> bool:
@@ -49,7 +49,7 @@ class Registry(Generic[T]):
             return self._things[name]
         for prefix, make in self._makers.items():
             if name.startswith(prefix):
-                # a name always returns the same object, because programs are compiled for the object
+                # A name always returns the same object, because programs are compiled for the object.
                 if name not in self._made:
                     self._made.setdefault(name, make(name.removeprefix(prefix)))
                 return self._made[name]
@@ -75,7 +75,7 @@ class Registry(Generic[T]):
         return list(self._things.values())
 
 
-# what a plug-in cannot call its own settings, and why: a column or key of that name exists already
+# No plug-in may call a setting so, because a column or key of that name exists already.
 RESERVED = {
     "solver": {
         **dict.fromkeys(TAKEN, "a column of every result"),

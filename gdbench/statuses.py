@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """How a run ended: a number in the engine, a word in the column `status`."""
+    """The way a run ended: a number in the engine, a word in the column `status`."""
 
     REACHED = 0
     DIVERGED = 1

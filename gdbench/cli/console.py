@@ -32,14 +32,14 @@ def use_compilation_cache() -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return  # a read-only home costs compile time, nothing else
+        return  # A read-only home costs compile time, nothing else.
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def plain_name(name: str) -> str:
-    """`name`, if it is one of a folder and leads nowhere else."""
+    """Return `name`, or raise `UsageError` unless it is a folder's plain name that leads nowhere else."""
     if Path(name).name != name or name in ("", ".", ".."):
         raise UsageError(f"--name must be a plain folder name, not '{name}'; --out says where it goes")
     return name
@@ -53,14 +53,14 @@ def draw(frames: Any, folder: Path, axes: tuple[str, str] | None = None) -> None
         plots.draw(frames, folder, axes)
     except GdbenchError:
         raise
-    except Exception as error:  # the tables are written by now, and a sentence serves better than a traceback
+    except Exception as error:  # The tables are written by now, and a sentence serves better than a traceback.
         reason = error.strerror if isinstance(error, OSError) else None
         reason = reason or f"{type(error).__name__}: {error}"
         raise GdbenchError(f"the tables are in '{folder}', but drawing failed: {reason}") from error
 
 
 def width() -> int:
-    """The terminal's width; a file or a pipe has none to fit, and gets a wide one."""
+    """Return the terminal's width; a file or a pipe has none to fit, and gets a wide one."""
     from rich.console import Console
 
     console = Console()
@@ -71,13 +71,13 @@ def show(what: Any, *, wide: bool = False) -> None:
     """Print a rich table or a sentence to stdout; `wide` rather leaves the terminal's edge than cut a number."""
     from rich.console import Console
 
-    # names may hold brackets and colons, which rich would take for its own markup
+    # Names may hold brackets and colons, which rich would take for its own markup.
     console = Console(width=max(width(), WIDE) if wide else width(), markup=False, emoji=False)
     console.print(what, highlight=False, soft_wrap=isinstance(what, str))
 
 
 def plain(value: Any) -> Any:
-    """A cell as JSON has it: null for what does not apply, is not a number, or is infinite."""
+    """Convert a cell to what JSON holds: null for what does not apply, is not a number, or is infinite."""
     import pandas as pd
 
     if pd.isna(value):

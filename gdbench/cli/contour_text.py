@@ -10,12 +10,12 @@ import numpy as np
 from gdbench.cli.sheets import _box_landscape
 from gdbench.surfaces import Surface
 
-# from the minimum up; a terminal's own colours carry no meaning here
+# Shades from the minimum up, because colours of a terminal would carry no meaning here.
 SHADES = " ·:-=+*#%@"
 
 
 def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
-    """A small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
+    """Draw a small contour for the terminal: shades from the minimum up, `o` the start, `x` the minimisers."""
     picture = _box_landscape(surface)
     marks = [(point, "x") for point in picture["minimisers"]]
     marks.append((surface.start_point(surface.dimension), "o"))
@@ -47,7 +47,7 @@ def contour_text(surface: Surface, columns: int = 64, rows: int = 20) -> str:
 
 
 def _profile_text(picture: Mapping[str, Any], marks: list[tuple[np.ndarray, str]], columns: int, rows: int) -> str:
-    """The curve of a one-dimensional surface."""
+    """Draw the curve of a one-dimensional surface."""
     u, loss = picture["u"], picture["loss"]
     across = np.linspace(0, len(u) - 1, columns).round().astype(int)
     heights = loss[across]

@@ -27,7 +27,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace another resu
 NoPlotsOption = Annotated[bool, typer.Option("--no-plots", help="Write tables only.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
-# the ends of a key that name a part of an axis or a range, and no hyperparameter
+# A key that ends so names a part of an axis or a range, and no hyperparameter.
 RANGES = ("log", "linear", "random", "one_minus_log")
 
 
@@ -39,7 +39,7 @@ def with_options(function: Callable[..., Any], model: type[SweepSpec], keys: Col
     """
     from gdbench.spec.sweep import default_text, flags
 
-    made = []
+    added = []
     for name, flag in flags(model).items():
         if keys is not None and name not in keys:
             continue
@@ -56,17 +56,17 @@ def with_options(function: Callable[..., Any], model: type[SweepSpec], keys: Col
         kind: Any = list[flag.type] if several else flag.type  # type: ignore[name-defined]
         option = typer.Option(*(flag.names or (f"--{name.replace('_', '-')}",)), metavar=flag.metavar, help=words)
         annotation = Annotated[kind | None, option]
-        made.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+        added.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     parameters = signature(function, eval_str=True).parameters.values()
-    own = [item for item in parameters if item.kind is not Parameter.VAR_KEYWORD and item.name not in flags(model)]
-    function.__signature__ = Signature([*made, *own])  # type: ignore[attr-defined]
+    others = [item for item in parameters if item.kind is not Parameter.VAR_KEYWORD and item.name not in flags(model)]
+    function.__signature__ = Signature([*added, *others])  # type: ignore[attr-defined]
 
 
 def read_options(options: Mapping[str, Any], model: type[SweepSpec]) -> dict[str, Any]:
     """Return the values of those options of the specification that were given, read as their keys want them."""
     from gdbench.spec.sweep import flags
 
-    given = {}
+    values = {}
     for name, flag in flags(model).items():
         value, option = options.get(name), f"--{name.replace('_', '-')}"
         if value is None or value == []:
@@ -79,12 +79,12 @@ def read_options(options: Mapping[str, Any], model: type[SweepSpec]) -> dict[str
             value = pairs(value, option)
         elif flag.form == "rates":
             value = rates(value)
-        given[name] = value
-    return given
+        values[name] = value
+    return values
 
 
 def rates(text: str) -> dict[str, Any]:
-    """`LOW,HIGH,NUM` as the grid of learning rates."""
+    """Read `LOW,HIGH,NUM` as the grid of learning rates."""
     parts = text.split(",")
     if len(parts) != 3:
         raise UsageError(f"--rates takes LOW,HIGH,NUM such as 1e-6,10,64, not '{text}'")
@@ -95,27 +95,27 @@ def rates(text: str) -> dict[str, Any]:
 
 
 def numbers(text: str, option: str) -> list[float]:
-    """`X,Y,..` as numbers."""
-    found = []
+    """Read `X,Y,..` as numbers."""
+    values = []
     for part in text.split(","):
         try:
-            found.append(float(part))
+            values.append(float(part))
         except ValueError:
             raise UsageError(f"{option}: '{part.strip()}' is not a number") from None
-    return found
+    return values
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str] | None:
-    """`KEY=VALUE` texts as a mapping; None where there is none."""
+    """Read `KEY=VALUE` texts as a mapping; None where there is none."""
     if not texts:
         return None
-    found = {}
+    values = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise UsageError(f"{option} takes KEY=VALUE, not '{text}'")
-        found[key.strip()] = value.strip()
-    return found
+        values[key.strip()] = value.strip()
+    return values
 
 
 def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, ...]]:
@@ -132,7 +132,7 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, 
             if isinstance(below, str):
                 below = [below]
             if isinstance(below, list) and all(isinstance(name, str) for name in below):
-                below = dict.fromkeys(below)  # names without settings, of which one now gets some
+                below = dict.fromkeys(below)  # These were names without settings, and one now gets some.
             inner[part] = dict(below) if isinstance(below, dict) else {}
             inner = inner[part]
         inner[path[-1]] = parse_value(text)
@@ -141,19 +141,19 @@ def override(values: dict[str, Any], texts: list[str] | None) -> set[tuple[Any, 
 
 
 def add_plugins(values: dict[str, Any], files: list[str] | None) -> set[tuple[Any, ...]]:
-    """Add the plug-in `files` to a specification's `values`, so that they are recorded; the paths that were added."""
+    """Add the plug-in `files` to a specification's `values`, which records them; return the paths that were added."""
     if not files:
         return set()
-    given = values.get("plugin") or []
-    given = list(given) if isinstance(given, list) else [given]
-    more = [file for file in dict.fromkeys(files) if file not in given]
-    values["plugin"] = given + more
-    return {("plugin", index) for index in range(len(given), len(given) + len(more))}
+    listed = values.get("plugin") or []
+    listed = list(listed) if isinstance(listed, list) else [listed]
+    more = [file for file in dict.fromkeys(files) if file not in listed]
+    values["plugin"] = listed + more
+    return {("plugin", index) for index in range(len(listed), len(listed) + len(more))}
 
 
 def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
-    """The keys that a dotted key leads down. Names of settings such as `adam.b1` hold a dot themselves."""
-    # the dot in the name of a solver leads nowhere
+    """Split a dotted key into the keys that it leads down. Names of settings such as `adam.b1` hold a dot too."""
+    # The dot in the name of a solver leads nowhere.
     parts = re.split(r"(?<!\boptax:contrib)\.", key)
     above = 2 if parts[:2] == ["tune", "space"] else 1 if parts[0] in ("set", "param") else 0
     if not above or len(parts) <= above:
@@ -163,10 +163,10 @@ def _path(key: str, values: dict[str, Any]) -> tuple[str, ...]:
     for part in parts[:above]:
         inner = inner.get(part) if isinstance(inner, dict) else None
     for end in range(above + 1, len(parts) - 1):
-        # down into a schedule: set.momentum.linear.end_value
-        known = ".".join(parts[above:end])
-        if isinstance(inner, dict) and isinstance(inner.get(known), dict) and parts[end] in inner[known]:
-            return (*parts[:above], known, *parts[end:])
+        # The key leads down into a schedule: set.momentum.linear.end_value.
+        prefix = ".".join(parts[above:end])
+        if isinstance(inner, dict) and isinstance(inner.get(prefix), dict) and parts[end] in inner[prefix]:
+            return (*parts[:above], prefix, *parts[end:])
     if last and (parts[-1] in RANGES or (isinstance(inner, dict) and isinstance(inner.get(last), dict))):
         return (*parts[:above], last, parts[-1])
     return (*parts[:above], name)

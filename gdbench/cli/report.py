@@ -1,4 +1,4 @@
-"""What the command line prints of a result, a run's or a sweep's."""
+"""Print a result, a run's or a sweep's, on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was typed to a validated plan: for `run`, `sweep` and `theory`."""
+"""Turn what was typed into a validated plan, for `run`, `sweep` and `theory`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentences below a table."""
+"""Write the sentences below a table."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gdbench.columns import PROBLEM
 from gdbench.formatting import number, whole
 from gdbench.results.selection import rule
 
-# condition numbers that one sentence can hold
+# One sentence can hold this many condition numbers.
 MOST_CONDITIONS = 12
 
-# combinations whose best rate lies on the edge of the grid, likewise
+# One sentence can name this many combinations with their best rate on the edge of the grid.
 MOST_EDGES = 12
 
 
 def condition_sentences(table: pd.DataFrame) -> list[str]:
     """List the condition numbers, which are why one surface takes longer than another, in one line."""
-    known = table.drop_duplicates(PROBLEM).dropna(subset=["condition_number"])
-    if not len(known):
+    rows = table.drop_duplicates(PROBLEM).dropna(subset=["condition_number"])
+    if not len(rows):
         return []
-    if len(known) > MOST_CONDITIONS:
-        low, high = known["condition_number"].min(), known["condition_number"].max()
-        return [f"Condition number at the minimum: {number(low)} to {number(high)} on {len(known)} surfaces."]
-    pairs = [f"{row.problem} {number(row.condition_number)}" for row in known.itertuples()]
+    if len(rows) > MOST_CONDITIONS:
+        low, high = rows["condition_number"].min(), rows["condition_number"].max()
+        return [f"Condition number at the minimum: {number(low)} to {number(high)} on {len(rows)} surfaces."]
+    pairs = [f"{row.problem} {number(row.condition_number)}" for row in rows.itertuples()]
     return [f"Condition number at the minimum: {', '.join(pairs)}."]
 
 
@@ -49,8 +49,8 @@ def other_target_sentences(table: pd.DataFrame, goals: Mapping[str, str]) -> lis
     without = ran.groupby(PROBLEM, observed=True, sort=False)["gap"].agg(lambda gaps: bool(gaps.isna().all()))
     names = [str(name) for name, unknown in without.items() if unknown]
     if names:
-        shown = ", ".join(names[:MOST_CONDITIONS]) + (" .." if len(names) > MOST_CONDITIONS else "")
-        said.append(f"The lowest loss is not known on {shown}: nothing there is `reached`, the lower loss is better.")
+        listed = ", ".join(names[:MOST_CONDITIONS]) + (" .." if len(names) > MOST_CONDITIONS else "")
+        said.append(f"The lowest loss is not known on {listed}: nothing there is `reached`, the lower loss is better.")
     return said
 
 

@@ -1,4 +1,4 @@
-"""What `gdbench list` and `gdbench show` say of a surface or a solver."""
+"""Describe surfaces and solvers for `gdbench list` and `gdbench show`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = ("surfaces", "solvers")
 
 
 def find(name: str) -> Surface | Solver:
-    """The surface or the solver of that name."""
+    """Find the surface or the solver of that name."""
     if name in SURFACES:
         return SURFACES[name]
     if name in SOLVERS or SOLVERS.makes(name):
@@ -35,7 +35,7 @@ def find(name: str) -> Surface | Solver:
 
 
 def facts_of_kind(kind: str) -> list[dict[str, Any]]:
-    """Name, one line, settings and source of everything of a kind."""
+    """Return name, one line, settings and source of everything of a kind."""
     things = SURFACES.values() if kind == "surfaces" else SOLVERS.values()
     return [
         {"name": thing.name, "summary": thing.summary, **_settings(thing), "source": thing.source} for thing in things
@@ -49,7 +49,7 @@ def _settings(thing: Surface | Solver) -> dict[str, Any]:
 
 
 def listing(kind: str) -> Table:
-    """A kind as a table for the terminal."""
+    """Lay out all surfaces, or all solvers, as a table for the terminal."""
     table = Table(box=None, pad_edge=False, title=kind, title_justify="left", title_style="bold")
     table.add_column("name", style="bold", no_wrap=True)
     table.add_column("what it is")
@@ -64,7 +64,7 @@ def listing(kind: str) -> Table:
 
 
 def solver_facts(solver: Solver) -> dict[str, Any]:
-    """All that is known of a solver."""
+    """Return all that is known of a solver."""
     return {
         "name": solver.name,
         "kind": "solver",
@@ -82,10 +82,10 @@ def solver_facts(solver: Solver) -> dict[str, Any]:
 
 
 def surface_facts(surface: Surface) -> dict[str, Any]:
-    """All that is known of a surface, its facts computed at its parameters."""
+    """Return all that is known of a surface, with its facts computed at its parameters."""
     facts = facts_of(surface)
     low, high = surface.box_bounds(surface.dimension)
-    known = np.isfinite(facts.condition_number)
+    is_known = np.isfinite(facts.condition_number)
     influence = influence_of(surface)
     return {
         "name": surface.name,
@@ -102,7 +102,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
             for point, loss in zip(facts.minimisers, facts.minimum_losses, strict=True)
         ],
         "f_star": None if np.isnan(facts.f_star) else facts.f_star,
-        "condition_number": facts.condition_number if known else None,
+        "condition_number": facts.condition_number if is_known else None,
         "fingerprint": facts.fingerprint,
         "source": surface.source,
         "note": surface.note,
@@ -111,7 +111,7 @@ def surface_facts(surface: Surface) -> dict[str, Any]:
 
 
 def sheet(facts: Mapping[str, Any]) -> RenderableType:
-    """`surface_facts` or `solver_facts` as a sheet for the terminal."""
+    """Lay out `surface_facts` or `solver_facts` as a sheet for the terminal."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -125,7 +125,7 @@ def sheet(facts: Mapping[str, Any]) -> RenderableType:
 
 
 def _differences(conventions: list[dict[str, Any]]) -> Table:
-    """The definitions of a solver side by side, for the terminal."""
+    """Lay out the definitions of a solver side by side, for the terminal."""
     title = "chosen with --set convention=NAME; first step: at g = 1 and learning_rate = 1"
     table = Table(box=box.SIMPLE, pad_edge=False, show_lines=True, title=title, title_justify="left")
     table.add_column("convention", style="bold", no_wrap=True)
@@ -160,8 +160,8 @@ def _value(name: str, value: Any) -> str:
 
 
 def _point(numbers: list[float]) -> str:
-    shown = [f"{value:.10g}" for value in numbers[:8]]
-    return f"({', '.join(shown)}{', ..' if len(numbers) > 8 else ''})"
+    coordinates = [f"{value:.10g}" for value in numbers[:8]]
+    return f"({', '.join(coordinates)}{', ..' if len(numbers) > 8 else ''})"
 
 
 def _box_landscape(surface: Surface) -> dict[str, Any]:
@@ -170,14 +170,14 @@ def _box_landscape(surface: Surface) -> dict[str, Any]:
     corners = np.stack([low, high, start])
     facts = facts_of(surface)
     if surface.dimension > 2:
-        # no path to take components of: the first two axes, the other weights at the minimiser
+        # Without a path there are no components: take the first two axes, and the other weights at the start.
         corners = np.concatenate([corners[:, :2], np.broadcast_to(corners[2, 2:], (3, surface.dimension - 2))], axis=1)
     loss_start = float(values(surface, start[None])[0])
     return landscape_of(surface, facts, [(corners, np.full(len(corners), loss_start))], loss_start)
 
 
 def contour_png(surface: Surface, file: Path) -> None:
-    """The surface alone as a picture."""
+    """Draw the surface alone into a PNG file."""
     from gdbench import plots
 
     start = surface.start_point(surface.dimension)

@@ -56,23 +56,23 @@ def show(
     if isinstance(thing, sheets.Solver):
         if png is not None or param:
             raise UsageError(f"'{name}' is a solver; --png and --param are for surfaces")
-        shown = sheets.solver_facts(thing)
+        facts = sheets.solver_facts(thing)
         if json:
-            console.print_json(shown)
+            console.print_json(facts)
         else:
-            console.show(sheets.sheet(shown))
+            console.show(sheets.sheet(facts))
         return
     surface = thing.with_parameters(**(options.pairs(param, "--param") or {}))
     try:
-        shown = sheets.surface_facts(surface)
+        facts = sheets.surface_facts(surface)
     except GdbenchError:
         raise
     except Exception as error:
         raise GdbenchError(f"surface '{surface.name}' {one_line(error)}") from None
     if json:
-        console.print_json(shown)
+        console.print_json(facts)
     else:
-        console.show(sheets.sheet(shown))
+        console.show(sheets.sheet(facts))
         if png is None:
             from gdbench.cli.contour_text import contour_text
 

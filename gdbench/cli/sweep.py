@@ -96,7 +96,7 @@ def sweep(
 
 
 def _folder_name(config: str, name: str | None) -> str:
-    """What the result folder is called: `name`, or what the file is called."""
+    """Return the name of the result folder: `name`, or that of the file."""
     if name is not None:
         return console.plain_name(name)
     stem = Path(config).stem

@@ -1,4 +1,4 @@
-"""Every table for the terminal."""
+"""Lay out every table for the terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     `swept` names by solver the other hyperparameters of which several values were tried: the winner's are shown, and
     every schedule. A sign behind rates that differ leads to the reason under the table.
     """
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    layout = Table(box=None, pad_edge=False, header_style="bold")
     several_starts = bool((table["starts"] > 1).any())
     swept = swept or {}
     has_settings = any(swept.values()) or any(name.endswith(SCHEDULE) for name in table.columns)
@@ -47,21 +47,21 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
     names += [SCORE_NAMES[name] for name in scores]
     for name in [*names, "rate seen", "predicted"]:
         left = name in ("solver", "settings", "outcome")
-        # the settings of a row that is too wide take a second line, rather than cut a number
-        shown.add_column(name, justify="left" if left else "right", no_wrap=name != "settings")
+        # The settings of a row that is too wide take a second line, rather than cut a number.
+        layout.add_column(name, justify="left" if left else "right", no_wrap=name != "settings")
     signs = _signs(table)
     if signs:
-        shown.add_column("", no_wrap=True)
+        layout.add_column("", no_wrap=True)
         lines = ["", "Why the rates differ, or one is missing:", *(f"  {signs[text]} {text}" for text in signs)]
-        shown.caption, shown.caption_justify, shown.caption_style = "\n".join(lines), "left", "none"
+        layout.caption, layout.caption_justify, layout.caption_style = "\n".join(lines), "left", "none"
     for index, (problem, rows) in enumerate(table.groupby(PROBLEM, sort=False)):
         if index:
-            shown.add_row()
-        shown.add_row(Text(str(problem), style="bold"))
+            layout.add_row()
+        layout.add_row(Text(str(problem), style="bold"))
         for _, row in rows.iterrows():
             edge = {"low": " <", "high": " >"}.get(str(row["tuning_edge"]), "")
             steps = row["steps_to_target"]
-            shown.add_row(
+            layout.add_row(
                 f"  {row['solver']}",
                 number(row.get("learning_rate")) + edge if row["status"] != "error" else "",
                 *([_settings(row, swept.get(str(row["solver"]), []))] if has_settings else []),
@@ -75,7 +75,7 @@ def results_table(table: pd.DataFrame, swept: Mapping[str, Sequence[str]] | None
                 number(row["rate_predicted"], 6),
                 *([signs.get(str(row["rate_note"]), "")] if signs else []),
             )
-    return shown
+    return layout
 
 
 def _signs(table: pd.DataFrame) -> dict[str, str]:
@@ -100,28 +100,28 @@ def _settings(row: pd.Series, names: Sequence[str]) -> str:
     """List schedules, then other hyperparameters with values: `momentum 0.5 linear, end_value 0.9, eps 1e-08`."""
     kinds = [name for name in row.index if name.endswith(SCHEDULE) and not pd.isna(row[name])]
     scheduled = sorted((name.removesuffix(SCHEDULE) for name in kinds), key=lambda name: name != "learning_rate")
-    shown = [words for name in scheduled for words in _schedule(row, name, names)]
+    parts = [words for name in scheduled for words in _schedule(row, name, names)]
     for name in names:
         if name in scheduled or name.partition(".")[0] in scheduled or ("." in name and pd.isna(row.get(name))):
             continue
         value = row.get(name)
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        shown.append(f"{name} {number(value) if numeric else value}")
-    return ", ".join(shown)
+        parts.append(f"{name} {number(value) if numeric else value}")
+    return ", ".join(parts)
 
 
 def _schedule(row: pd.Series, name: str, swept: Sequence[str]) -> list[str]:
     """List a hyperparameter's schedule, its base unless a column of its own has it, and the numbers chosen."""
     kind = str(row[f"{name}{SCHEDULE}"])
-    shown = [f"{name} {kind}" if name == "learning_rate" else f"{name} {number(row[name])} {kind}"]
+    parts = [f"{name} {kind}" if name == "learning_rate" else f"{name} {number(row[name])} {kind}"]
     usual = KINDS.get(kind, {})
     for column in row.index:
         key = column.removeprefix(f"{name}.")
         if key == column or column.endswith(SCHEDULE) or pd.isna(row[column]):
             continue
         if column in swept or row[column] != usual.get(key):
-            shown.append(f"{key} {number(row[column])}")
-    return shown
+            parts.append(f"{key} {number(row[column])}")
+    return parts
 
 
 def _outcome(status: str, minimum: object, message: str) -> Text:
@@ -135,19 +135,19 @@ def _outcome(status: str, minimum: object, message: str) -> Text:
 
 def scores_table(scores: pd.DataFrame) -> Table:
     """Lay out solvers over all problems, best first: share solved, area under the performance profile, speed-up."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    layout = Table(box=None, pad_edge=False, header_style="bold")
     reference = str(scores["reference"].iloc[0])
     names = ("solver", "solved", "score", f"speed against {reference}, where both arrive")
     for name in names:
-        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
+        layout.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
     for _, row in scores.sort_values("algoperf", ascending=False, kind="stable").iterrows():
-        shown.add_row(
+        layout.add_row(
             str(row["solver"]),
             f"{100 * row['solved']:.0f} %",
             _with_band(row["algoperf"], row["algoperf_low"], row["algoperf_high"]),
             _with_band(row["speedup"], row["speedup_low"], row["speedup_high"]),
         )
-    return shown
+    return layout
 
 
 def _with_band(value: float, low: float, high: float) -> str:
@@ -166,17 +166,17 @@ def comparison_table(frame: pd.DataFrame) -> Table:
 
     The final gaps stand in the verdict, where the median run of a side did not reach the target.
     """
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    layout = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("solver", "steps a → b", "b / a", "95 %", "reached a → b"):
-        shown.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
-    shown.add_column("verdict on b", min_width=12)
+        layout.add_column(name, justify="left" if name == "solver" else "right", no_wrap=True)
+    layout.add_column("verdict on b", min_width=12)
     for index, (problem, rows) in enumerate(frame.groupby(PROBLEM, sort=False)):
         if index:
-            shown.add_row()
-        shown.add_row(Text(str(problem), style="bold"))
+            layout.add_row()
+        layout.add_row(Text(str(problem), style="bold"))
         for row in rows.to_dict("records"):
             interval = [number(row[name], 3) for name in ("ratio_low", "ratio_high")]
-            shown.add_row(
+            layout.add_row(
                 f"  {row['solver']}",
                 " → ".join(_steps(row[f"steps_{side}"]) for side in "ab"),
                 number(row["ratio"], 3),
@@ -184,7 +184,7 @@ def comparison_table(frame: pd.DataFrame) -> Table:
                 " → ".join(_reached(row[f"success_{side}"], row[f"runs_{side}"]) for side in "ab"),
                 _verdict_cell(row),
             )
-    return shown
+    return layout
 
 
 def _steps(value: float) -> str:
@@ -215,6 +215,6 @@ def influence_table(influence: Mapping[str, Any]) -> Table:
     for name in ("step", "is", "value"):
         table.add_column(name, style="bold" if name == "step" else "", no_wrap=name == "step")
     for name, formula, value in (step.values() for step in influence["steps"]):
-        shown = ", ".join(number(item, 6) for item in value) if isinstance(value, list) else number(value, 10)
-        table.add_row(*map(Text, (name, formula, shown)))
+        text = ", ".join(number(item, 6) for item in value) if isinstance(value, list) else number(value, 10)
+        table.add_row(*map(Text, (name, formula, text)))
     return table

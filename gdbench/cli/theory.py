@@ -57,7 +57,7 @@ def theory(
 
 
 def _plain(value: Any) -> Any:
-    """Facts as JSON has them: null for what is not a number or infinite."""
+    """Convert facts to what JSON holds: null for what is not a number or infinite."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return None if value is None else console.plain(value)
@@ -66,16 +66,16 @@ def _plain(value: Any) -> Any:
 def _print(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    shown = Table(box=None, show_header=False, pad_edge=False)
-    shown.add_column(style="bold", no_wrap=True)
-    shown.add_column()
+    layout = Table(box=None, show_header=False, pad_edge=False)
+    layout.add_column(style="bold", no_wrap=True)
+    layout.add_column()
     for title, text in _lines(facts):
-        shown.add_row(title, text)
-    console.show(shown)
+        layout.add_row(title, text)
+    console.show(layout)
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The facts in words, a title and a text each."""
+    """Say the facts in words, a title and a text each."""
     from gdbench.formatting import number
 
     def settings(values: Mapping[str, Any]) -> str:

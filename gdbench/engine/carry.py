@@ -54,7 +54,7 @@ class Final(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """What the lanes carry from segment to segment; the lane is the last axis of everything but the records.
+    """The arrays that the lanes carry from segment to segment; the lane is the last axis of everything but the records.
 
     state : a `Lane` for every lane, in its layout. constants : the `Constants` of every lane, packed.
     goals : the ladder of targets, then the first step at each. run : the number of the lane's run, -1 in an idle lane.
@@ -77,7 +77,7 @@ class Lanes(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """What the runs of one call ended with: the first `count` columns, in the order in which they ended.
+    """The results of the runs that ended in one call: the first `count` columns, in the order in which they ended.
 
     numbers : a `Final` for every run, packed. hits : the first step at each target, written only for a ladder.
     room : queue + 2 lanes.

@@ -20,7 +20,7 @@ Tree = Any
 
 
 class Layout:
-    """How trees of arrays are stored, one for every lane or run: packed in one array when small, else as they are.
+    """The storage of trees of arrays, one for every lane or run: packed in one array when small, else as they are.
 
     In all trees but the template, the last axis of every array counts lanes or runs. A packed step takes and gives
     single numbers, so that every one is a vector over lanes and XLA has no lane-first layout to choose: three times

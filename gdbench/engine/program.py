@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from gdbench.columns import PARAMETER
 from gdbench.engine.schedules import CONSTANT
-from gdbench.engine.signature import NOISE, NOISE_DECAY, PARAMETER, Signature
+from gdbench.engine.signature import NOISE, NOISE_DECAY, Signature
 from gdbench.errors import UsageError
 from gdbench.solvers.base import Solver
 from gdbench.surfaces.base import Surface
@@ -106,17 +107,17 @@ class Program:
 
     @property
     def batched(self) -> bool:
-        """Whether a step sees fewer than all examples."""
+        """True if a step sees fewer than all examples."""
         return 0 < self.conditions.batch_size < self.examples
 
     @property
     def stochastic(self) -> bool:
-        """Whether the gradients that the solver gets are random, so that no rate of convergence exists."""
+        """True if the gradients that the solver gets are random, so that no rate of convergence exists."""
         return self.noise is not None or self.batched
 
     @property
     def scheduled(self) -> bool:
-        """Whether a hyperparameter changes from step to step."""
+        """True if a hyperparameter changes from step to step."""
         return any(kind != CONSTANT for kind in self.schedules.values())
 
     @property

@@ -13,7 +13,7 @@ LEVELS = 8
 
 @dataclass(frozen=True)
 class Records:
-    """What the runs of a program ended with.
+    """The results of the runs of a program.
 
     status : a `Status` each. steps : updates made. hits : the first step at each target, infinity if there is none.
     *_evals : evaluations that the solver asked for. held_out_loss, held_out_step : the lowest loss on held-out examples
@@ -39,7 +39,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Advance:
-    """What one call of a compiled program did.
+    """The progress that one call of a compiled program made.
 
     ended : how many runs ended with each `Status`. steps : useful steps of those runs. executed : steps computed by all
     lanes.

@@ -9,16 +9,15 @@ from typing import Any
 from jax import Array
 from jaxtyping import Bool, Float
 
+from gdbench.columns import PARAMETER
 from gdbench.solvers.base import Solver
-
-PARAMETER = "surface."
 
 NOISE, NOISE_DECAY = "noise", "noise_decay"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What one compiled program is made for; two programs with equal signatures share it.
+    """The inputs that decide one compiled program; two programs with equal signatures share it.
 
     swept, shared : settings that differ from lane to lane, and those that do not; all are traced arguments,
     hyperparameters under their own name and parameters as `surface.NAME`.

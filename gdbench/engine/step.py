@@ -23,7 +23,7 @@ from gdbench.surfaces.base import require_number
 
 
 class Arguments(NamedTuple):
-    """What all runs in the lanes have in common; every number is traced.
+    """The arguments that all runs in the lanes have in common; every number is traced.
 
     shared : settings by name. budget : the most steps. gtol2 : the squared tolerance of the gradient's norm; no
     gradient meets one below 0. patience : the most steps without a lower held-out loss.
@@ -37,7 +37,7 @@ class Arguments(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """What a run carries from step to step.
+    """The state that a run carries from step to step.
 
     state : the solver's. count : updates made. best : the lowest loss.
     spent : evaluations made in loops, if the solver makes any: see `Evaluations.looped`.

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from gdbench.columns import PARAMETER
 from gdbench.engine.carry import EVERY, FULL, HALF, LEAST, Constants, Final, Pace, Queue, Waiting
 from gdbench.engine.compiled_loop import CompiledLoop, machine
 from gdbench.engine.program import Program
 from gdbench.engine.records import LEVELS, Advance, Records, Trajectory
-from gdbench.engine.signature import PARAMETER
 from gdbench.engine.status import Thresholds, statuses_of
 from gdbench.engine.step import Arguments
 from gdbench.statuses import Status
@@ -148,7 +148,7 @@ class Stream:
 
     @property
     def hungry(self) -> bool:
-        """Whether fewer runs wait than one call can take."""
+        """True if fewer runs wait than one call can take."""
         return self.added - self.fed < self.machine.queue
 
     def add(

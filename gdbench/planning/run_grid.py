@@ -104,7 +104,7 @@ class RunGrid:
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether gradients are noisy or of mini-batches."""
+        """True if gradients are noisy or of mini-batches."""
         examples = len(self.surface.data[0]) if self.surface.data else 0
         return self.noise is not None or NOISE in self.parameters or 0 < self.conditions.batch_size < examples
 

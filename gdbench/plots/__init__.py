@@ -65,7 +65,7 @@ def draw_surface(
 
 def _figures(frames: Frames, axes: tuple[str, str] | None = None) -> Iterator[tuple[str, Figure]]:
     """Yield one figure at a time: dozens of surfaces would otherwise wait in memory together."""
-    # an unfinished sweep has no paths yet: empty pictures would say that there is nothing to see
+    # An unfinished sweep has no paths yet: empty pictures would say that there is nothing to see.
     if len(frames.trajectory) or not frames.summaries:
         yield from trajectory.figures(frames.runs, frames.table, frames.trajectory, frames.contours)
         yield from plane.figures(frames.runs, frames.table, frames.trajectory, frames.contours)

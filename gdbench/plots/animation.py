@@ -23,12 +23,18 @@ from gdbench.plots.style import INK, handle, in_order, look, names, page, style_
 from gdbench.plots.trajectory import signs
 from gdbench.results.folder import Frames
 
-MOST_PANELS = 12  # more side by side are too small to follow
-DPI = 80  # of a picture that moves: half the pixels of a still, and a quarter of its bytes
-TAIL = 0.08  # of the film's length: how long a tail stays
-VERTICES = 24  # of a tail; what many late steps add is thinner than its line
-SHORT = 0.002  # of the frame's width or height: a tail that cannot be seen
-SLOW = 12  # up to so many steps all go by at one speed
+# More panels side by side are too small to follow.
+MOST_PANELS = 12
+# A moving picture has half the resolution of a still, and a quarter of its bytes.
+DPI = 80
+# A tail stays for this share of the film's length.
+TAIL = 0.08
+# A tail has at most so many vertices: more would differ by less than the width of its line.
+VERTICES = 24
+# A tail shorter than this share of the frame's width or height cannot be seen.
+SHORT = 0.002
+# Up to so many steps all go by at one speed.
+SLOW = 12
 
 
 def pace(last: float, frames: int) -> np.ndarray:
@@ -40,9 +46,9 @@ def pace(last: float, frames: int) -> np.ndarray:
     share = np.linspace(0.0, 1.0, frames) if frames > 1 else np.array([1.0])
     if last <= SLOW:
         return last * share
-    shown = np.expm1(np.log1p(last) * share)
-    shown[-1] = last  # which rounding may miss
-    return shown
+    steps = np.expm1(np.log1p(last) * share)
+    steps[-1] = last  # Rounding may miss it.
+    return steps
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,10 @@ class Walker:
     """A drawn run on its way: where it is at any step."""
 
     track: Track
-    points: np.ndarray  # as the track's, but far ones pulled near the frame
-    size: np.ndarray  # width and height of the frame
-    gone: float  # the step after which it never comes back into the frame
-    exit: np.ndarray | None  # where it left
+    points: np.ndarray  # The track's, but far ones are pulled near the frame.
+    size: np.ndarray  # Width and height of the frame.
+    gone: float  # After this step it never comes back into the frame.
+    exit: np.ndarray | None  # It left the frame here.
 
     @staticmethod
     def of(track: Track, ground: Ground) -> Walker:
@@ -87,7 +93,7 @@ class Walker:
 
 @dataclass
 class Panel:
-    """What moves on one surface."""
+    """The moving parts of the panel of one surface."""
 
     axes: Axes
     name: str
@@ -118,7 +124,7 @@ class Panel:
         return Panel(axes, name, bool(has_target), walkers, tails, heads, axes.set_title(name, animated=True))
 
     def move(self, first: float, step: float) -> None:
-        """Bring everything to `step`, with tails that begin at the step `first`."""
+        """Move everything to `step`, with tails that begin at the step `first`."""
         segments, colours = [np.empty((0, 2, 2))], [np.empty((0, 4))]
         for walker, head in zip(self.walkers, self.heads, strict=True):
             (place,) = walker.at(np.array([step]))
@@ -126,8 +132,8 @@ class Panel:
             marker = "X" if gone else style.marker
             if head.get_marker() != marker:
                 head.set(marker=marker, markersize=6.0 if gone else style.size(7.0))
-            shown = walker.exit if gone and walker.exit is not None else place
-            head.set_data(shown[:, None])
+            place_of_head = walker.exit if gone and walker.exit is not None else place
+            head.set_data(place_of_head[:, None])
             head.set_visible(gone or _in_axes(place, self.axes))
             corners = walker.tail(first, step) if first < walker.track.steps[-1] else place[None][:0]
             if len(corners):
@@ -176,7 +182,7 @@ class Film:
     counter: Text
     panels: list[Panel]
     steps: np.ndarray
-    begins: np.ndarray = field(init=False)  # the step at which each frame's tails begin
+    begins: np.ndarray = field(init=False)  # Each frame's tails begin at this step.
 
     def __post_init__(self) -> None:
         behind = max(1, round(TAIL * len(self.steps)))
@@ -211,13 +217,13 @@ def film(
 
     Raises `UsageError` for a name that the result lacks, with the nearest one, and where nothing can be animated.
     """
-    known = in_order(names(frames.table, PROBLEM), names(frames.runs, PROBLEM), frames.contours)
+    problems = in_order(names(frames.table, PROBLEM), names(frames.runs, PROBLEM), frames.contours)
     pairs = frames.runs[[PROBLEM, "surface"]].drop_duplicates().astype(str)
-    shown = _chosen("surface", surfaces, known, dict(zip(pairs[PROBLEM], pairs["surface"], strict=True)))
+    chosen = _chosen("surface", surfaces, problems, dict(zip(pairs[PROBLEM], pairs["surface"], strict=True)))
     order = _chosen("solver", solvers, names(frames.runs, "solver"), {})
     runs = frames.runs[frames.runs["solver"].astype(str).isin(order)]
-    found = scenes_of(runs, frames.table, frames.trajectory, frames.contours, shown)
-    scenes = {name: (ground, tracks) for name, (ground, tracks, _) in found.items() if tracks}
+    all_scenes = scenes_of(runs, frames.table, frames.trajectory, frames.contours, chosen)
+    scenes = {name: (ground, tracks) for name, (ground, tracks, _) in all_scenes.items() if tracks}
     if not scenes:
         raise UsageError("no paths to animate: trajectory.csv holds none of these runs")
     if len(scenes) > MOST_PANELS:
@@ -232,36 +238,36 @@ def _film(
     order: Sequence[str],
     frames: int,
 ) -> Film:
-    tracks = [track for _, own in scenes.values() for track in own]
+    tracks = [track for _, panel_tracks in scenes.values() for track in panel_tracks]
     last = max(float(track.steps[-1]) for track in tracks)
-    found = solvers_of(tracks)
-    entries = [(handle(solver), solver) for solver in order if solver in found]
-    outside = any(leaves(track, ground) for ground, own in scenes.values() for track in own)
+    solvers = solvers_of(tracks)
+    entries = [(handle(solver), solver) for solver in order if solver in solvers]
+    outside = any(leaves(track, ground) for ground, panel_tracks in scenes.values() for track in panel_tracks)
     entries += signs([ground for ground, _ in scenes.values()], tracks, outside)
     subtitle = "all at the same step, at their chosen settings"
     if last > SLOW:
         subtitle += "; the later, the more steps a second (log pace)"
-    single, tiled = len(scenes) == 1, len(scenes) > 1 and len(found) > CROWD
+    single, tiled = len(scenes) == 1, len(scenes) > 1 and len(solvers) > CROWD
     size = (4.8, 4.6) if single else (4.4, 3.2) if tiled else (3.3, 2.9)
     figure, places = page(len(scenes), size, entries, " ", subtitle, above=0.3 if single else 0.0, tiled=tiled)
     figure.set_dpi(DPI)
-    # whole and even numbers of pixels: video has colours for every second one only
+    # Pixels are whole and even in number: video has colours for every second one only.
     figure.set_size_inches(*(2 * np.ceil(figure.get_size_inches() * DPI / 2) / DPI))
     panels = [
-        Panel.on(axes, name, contours.get(name, {}), ground, own)
-        for axes, (name, (ground, own)) in zip(places, scenes.items(), strict=True)
+        Panel.on(axes, name, contours.get(name, {}), ground, panel_tracks)
+        for axes, (name, (ground, panel_tracks)) in zip(places, scenes.items(), strict=True)
     ]
     counter = figure.texts[0]
     counter.set_animated(True)
     return Film(figure, counter, panels, pace(last, frames))
 
 
-def _chosen(kind: str, asked: Sequence[str], known: Sequence[str], surfaces: Mapping[str, str]) -> list[str]:
-    """Return the known names that were asked for, all without any; a name in `surfaces` stands for all its problems."""
-    found = []
+def _chosen(kind: str, asked: Sequence[str], available: Sequence[str], surface_of: Mapping[str, str]) -> list[str]:
+    """Return the available names that were asked for, all if none was; a surface stands for all its problems."""
+    chosen = []
     for name in asked:
-        own = [label for label in known if name in (label, surfaces.get(label))]
-        if not own:
-            raise unknown(kind, name, known, "in this result")
-        found += own
-    return in_order(found) if asked else list(known)
+        matches = [label for label in available if name in (label, surface_of.get(label))]
+        if not matches:
+            raise unknown(kind, name, available, "in this result")
+        chosen += matches
+    return in_order(chosen) if asked else list(available)

@@ -19,9 +19,9 @@ from gdbench.results.labels import problem_labels
 from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
-# more lines hide each other; of more sizes so many are drawn, from the smallest to the largest
+# More lines hide each other. If there are more sizes, so many are drawn, from the smallest to the largest.
 LINES = 6
-# the smallest batch is black and the largest vermilion, which tell apart where the lines cross
+# The smallest batch is black and the largest vermilion: these can be told apart where the lines cross.
 ORDER = tuple(COLOURS[i] for i in (0, 1, 2, 5, 6, 3))
 
 
@@ -37,7 +37,7 @@ class Line:
 
     @property
     def ending(self) -> str:
-        """How the run ended, or how wide the weight swings in the last third of its steps, in words."""
+        """The run's end in words, or the width of the weight's swings in the last third of its steps."""
         if self.status == "reached":
             return f"arrives after {count(self.steps[-1])}"
         last = self.weights[2 * len(self.weights) // 3 :]
@@ -58,21 +58,23 @@ def figures(
     if {PROBLEM, "solver"} <= {*table.columns}:
         drawn = chosen_runs(drawn, table)
     alike = runs[runs["surface"].isin(drawn["surface"])]
-    # runs that differ in their batch size share a panel
+    # Runs that differ only in their batch size share a panel.
     names_of = problem_labels(alike, without=[BATCH])
     by_run = dict(iter(trajectory.groupby("run", sort=False)))
     panels: dict[str, tuple[str, list[Line]]] = {}
-    for (problem, solver), own in drawn.groupby([PROBLEM, "solver"], sort=False, observed=True):
-        first = own.iloc[0]
+    for (problem, solver), group in drawn.groupby([PROBLEM, "solver"], sort=False, observed=True):
+        first = group.iloc[0]
         path = by_run[first["run"]]
-        name = f"{names_of[own.index[0]]}, {solver}"
+        name = f"{names_of[group.index[0]]}, {solver}"
         rate = float(first.get("learning_rate", np.nan))
         line = Line(float(first[BATCH]), rate, str(first.get("status")), floats(path, "step"), floats(path, "x0"))
         panels.setdefault(name, (str(problem), []))[1].append(line)
-    shown = {name: (surface, sorted(lines, key=lambda line: line.batch)) for name, (surface, lines) in panels.items()}
-    shown = {name: item for name, item in shown.items() if len({line.batch for line in item[1]}) > 1}
-    for file, several, remark in sheets("batches", list(shown)) if shown else ():
-        yield file, _sheet({name: shown[name] for name in several}, contours, remark)
+    drawable = {
+        name: (problem, sorted(lines, key=lambda line: line.batch)) for name, (problem, lines) in panels.items()
+    }
+    drawable = {name: item for name, item in drawable.items() if len({line.batch for line in item[1]}) > 1}
+    for file, several, remark in sheets("batches", list(drawable)) if drawable else ():
+        yield file, _sheet({name: drawable[name] for name in several}, contours, remark)
 
 
 def _sheet(
@@ -86,21 +88,21 @@ def _sheet(
     single, rates = len(panels) == 1, {line.rate for line in every}
     entries = []
     for size, colour in colours.items():
-        own = [line for line in every if line.batch == size]
+        of_size = [line for line in every if line.batch == size]
         label = f"{human(size)} example{'' if size == 1 else 's'} a step"
         if single:
-            label += f" · lr {human(own[0].rate)}" if len(rates) > 1 else ""
-            label += f"\n{own[0].ending}"
+            label += f" · lr {human(of_size[0].rate)}" if len(rates) > 1 else ""
+            label += f"\n{of_size[0].ending}"
         entries.append((Line2D([], [], linewidth=1.8, color=colour), label))
-    if any(len(contours.get(surface, {}).get("minimisers", [])) for surface, _ in panels.values()):
+    if any(len(contours.get(problem, {}).get("minimisers", [])) for problem, _ in panels.values()):
         entries.append((Line2D([], [], color=MUTED, linewidth=1.0, linestyle=":"), "minimum"))
     title = "Online, mini-batch, batch" + (f": {next(iter(panels))}" if single else remark)
     if len(rates) == 1 and np.isfinite([*rates]).all():
         title += f" at lr {human(min(rates))}"
     subtitle = "the weight after each step: the fewer examples a step sees, the farther it is thrown about"
     figure, axes = page(len(panels), (6.4, 3.9) if single else (2.9, 2.4), entries, title, subtitle)
-    for panel, (name, (surface, lines)) in zip(axes, panels.items(), strict=True):
-        _panel(panel, contours.get(surface, {}), [line for line in lines if line.batch in colours], colours, single)
+    for panel, (name, (problem, lines)) in zip(axes, panels.items(), strict=True):
+        _panel(panel, contours.get(problem, {}), [line for line in lines if line.batch in colours], colours, single)
         if not single:
             panel.set_title(name)
     return figure
@@ -112,23 +114,23 @@ def _panel(
     """Draw the lines of one surface and solver, and its minimisers."""
     axes.set(xlabel="step (updates)", ylabel=f"weight {next(iter(surface.get('labels', [])), '')}")
     axes.grid(**GRID)
-    known = np.asarray(surface.get("minimisers", []), dtype=float).ravel()
-    heights = np.concatenate([*(line.weights for line in lines), known])
-    # what diverges leaves the frame rather than setting it
+    minimisers = np.asarray(surface.get("minimisers", []), dtype=float).ravel()
+    heights = np.concatenate([*(line.weights for line in lines), minimisers])
+    # A run that diverges leaves the frame rather than setting it.
     u = np.asarray(surface.get("u", heights), dtype=float)
-    shown = heights[np.isfinite(heights) & (heights >= u.min()) & (heights <= u.max())]
-    if not len(shown):
+    visible = heights[np.isfinite(heights) & (heights >= u.min()) & (heights <= u.max())]
+    if not len(visible):
         note(axes, "no finite weight to draw")
         return
-    pad = 0.06 * float(np.ptp(shown)) or 1.0
-    low, high = float(shown.min()) - pad, float(shown.max()) + pad
+    pad = 0.06 * float(np.ptp(visible)) or 1.0
+    low, high = float(visible.min()) - pad, float(visible.max()) + pad
     axes.set_ylim(low, high)
     scale_steps(axes.xaxis, [max(float(line.steps[-1]) for line in lines)])
     set_ticks(axes.yaxis)
-    for minimiser in known:
+    for minimiser in minimisers:
         axes.axhline(minimiser, color=MUTED, linewidth=1.0, linestyle=":", zorder=3)
     for line in lines:
-        # a diverged weight of 1e300 would overflow in the renderer
+        # A diverged weight of 1e300 would overflow in the renderer.
         weights = np.clip(line.weights, low - 100 * (high - low), high + 100 * (high - low))
         axes.plot(line.steps, weights, color=colours[line.batch], linewidth=1.7 if single else 1.2, zorder=2)
     axes.plot(lines[0].steps[0], lines[0].weights[0], "o", markersize=7, color=INK, markerfacecolor="white", zorder=4)

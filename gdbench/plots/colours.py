@@ -16,7 +16,7 @@ from gdbench.formatting import human
 from gdbench.plots.scales import Scale, dress
 from gdbench.plots.style import INK, MUTED, sign
 
-# greys of clearly different lightness, and no grey where viridis has one
+# These greys differ clearly in lightness, and viridis has none of them.
 FAILURE_COLOURS = {"budget": "#e4e7ea", "stationary": "#bcc3c9", "diverged": "#7b848c", "error": "#ffffff"}
 FAILURE_COLOURS["stopped"] = FAILURE_COLOURS["budget"]
 FAILED = {

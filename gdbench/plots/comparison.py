@@ -17,7 +17,7 @@ from gdbench.formatting import human
 from gdbench.plots.style import GRID, INK, MUTED, log_ticks, look, names, only, page, set_ticks, sign, style_of
 from gdbench.results.verdicts import APART, BETTER, SAME, VERDICTS, WORSE
 
-# inches
+# The height of a row, the width of the plot and that of the words, in inches.
 ROW, PLOT, WORDS = 0.21, 4.3, 2.3
 # Beyond so many rows, those without a difference are left to comparison.csv.
 MOST = 120
@@ -31,20 +31,20 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
     ratio of 0 or infinity, where one side fails, stands at the edge as an arrow.
     """
     counts = frame["verdict"].value_counts()
-    found = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    shown = _most_telling(frame)
-    surfaces = names(shown, PROBLEM)
-    lines = len(shown) + len(surfaces)
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    rows = _most_telling(frame)
+    problems = names(rows, PROBLEM)
+    lines = len(rows) + len(problems)
     subtitle = "median ratio of the steps of two runs from the same start; a failed run counts as infinite"
-    if len(shown) < len(frame):
-        subtitle += f"; {len(shown)} of {len(frame)} rows, differences before others"
-    left = 0.75 + 0.062 * max(len(name) for name in names(shown, "solver"))
+    if len(rows) < len(frame):
+        subtitle += f"; {len(rows)} of {len(frame)} rows, differences before others"
+    left = 0.75 + 0.062 * max(len(name) for name in names(rows, "solver"))
     with look(), np.errstate(all="ignore"):
         drawn, (axes,) = page(
             1,
             (PLOT + WORDS, ROW * lines + 0.15),
-            _legend(shown, a_name, b_name),
-            f"{b_name} against {a_name}: {found}",
+            _legend(rows, a_name, b_name),
+            f"{b_name} against {a_name}: {verdicts}",
             subtitle,
             left=left,
             above=0.45 if lines > 25 else 0.2,
@@ -52,24 +52,24 @@ def figure(frame: pd.DataFrame, a_name: str, b_name: str) -> Figure:
         box = axes.get_position()
         inch = box.width / (PLOT + WORDS)
         axes.set_position((box.x0, box.y0, PLOT * inch, box.height))
-        _scale(axes, shown, lines)
+        _scale(axes, rows, lines)
         _directions(axes, lines)
         axes.set_xlabel(f"steps in {b_name} / steps in {a_name}")
         line = 0
-        for surface in surfaces:
+        for problem in problems:
             start = -(left - 0.25) / PLOT
             patch = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             axes.text(
                 start,
                 line,
-                surface,
+                problem,
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontweight="bold",
                 color=INK,
                 bbox=patch,
             )
-            for row in only(shown, PROBLEM, surface).to_dict("records"):
+            for row in only(rows, PROBLEM, problem).to_dict("records"):
                 line += 1
                 _draw_row(axes, line, row)
             line += 1

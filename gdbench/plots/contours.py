@@ -22,9 +22,12 @@ from gdbench.plots.style import INK, note, set_ticks
 
 GREYS = LinearSegmentedColormap.from_list("greys", ["#ffffff", "#eef0f2", "#cfd5da"])
 LEVELS = 12
-NEAR = 1e-2  # a minimiser so near to a random plane, relative to its size, is shown in it
-SPAN = 10.0  # without a known minimum, positive heights that differ by more than this factor are log-spaced
-LONG = 2.5  # width over height, or height over width, of the longest frame that is drawn to scale
+# A minimiser so near to a random plane, relative to its size, is shown in it.
+NEAR = 1e-2
+# Without a known minimum, positive heights that differ by more than this factor are log-spaced.
+SPAN = 10.0
+# A frame is drawn to scale unless one side is longer than this many times the other.
+LONG = 2.5
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class Ground:
 
     kind: str
     labels: tuple[str, str]
-    low: np.ndarray  # lower left corner of the frame, [2]
+    low: np.ndarray  # [2]: the lower left corner of the frame.
     high: np.ndarray
-    minimisers: np.ndarray  # in the coordinates of the frame, [m, 2]
+    minimisers: np.ndarray  # [m, 2], in the coordinates of the frame.
     is_global: np.ndarray  # [m]
     origin: np.ndarray | None = None
-    dual: np.ndarray | None = None  # [2, n]: the coordinates of a move from the origin are its products with these
-    share: float = np.nan  # of the paths' variance, what lies in a random plane
+    dual: np.ndarray | None = None  # [2, n]: the coordinates of a move from the origin are its products with these.
+    share: float = np.nan  # The share of the paths' variance that lies in a random plane.
 
     def place(self, x: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """Place weights `[k, n]` with losses `[k]` in the frame, `[k, 2]`: of many weights the nearest points."""
@@ -57,7 +60,7 @@ class Ground:
 
     @property
     def to_scale(self) -> bool:
-        """Whether both axes are drawn in the same units; a long narrow frame would leave most of its panel empty."""
+        """True if both axes are drawn in the same units; a long narrow frame would leave most of its panel empty."""
         return self.kind != "line" and 1 / LONG <= self.ratio <= LONG
 
 
@@ -68,9 +71,9 @@ def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray
     names = [str(label) for label in surface.get("labels", [])] or [f"x{i}" for i in range(max(dimension, 2))]
     minimisers = np.asarray(surface.get("minimisers", []), dtype=float).reshape(-1, dimension)
     bottoms = np.resize(np.asarray(surface.get("minimum_loss", [np.nan]), dtype=float), len(minimisers))
-    known = bottoms[np.isfinite(bottoms)]
-    slack = 1e-9 * (1 + abs(known.min())) if len(known) else 0.0
-    is_global = ~(bottoms > (known.min() if len(known) else 0.0) + slack)
+    finite = bottoms[np.isfinite(bottoms)]
+    slack = 1e-9 * (1 + abs(finite.min())) if len(finite) else 0.0
+    is_global = ~(bottoms > (finite.min() if len(finite) else 0.0) + slack)
     if kind == "line" or (kind == "none" and dimension == 1):
         u = np.asarray(surface.get("u", points[:, 0] if points.size else [0, 1]), dtype=float)
         low, high = _heights(surface, losses)
@@ -93,7 +96,7 @@ def ground_of(surface: Mapping[str, Any], points: np.ndarray, losses: np.ndarray
     if kind == "plane":
         return Ground(kind, (names[0], names[1]), *corners, minimisers=minimisers, is_global=is_global)
     origin, axes = np.asarray(surface["origin"], dtype=float), np.asarray(surface["axes"], dtype=float)
-    # the axes of a random plane are not orthogonal: coordinates by least squares
+    # The axes of a random plane are not orthogonal, so its coordinates come from least squares.
     dual = np.linalg.solve(axes @ axes.T, axes) if kind == "random" else axes
     places = (minimisers - origin) @ dual.T
     if kind == "random":
@@ -160,7 +163,7 @@ def draw_ground(axes: Axes, surface: Mapping[str, Any], ground: Ground) -> str:
         face = INK if is_global else "white"
         edge = "white" if is_global else INK
         look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 0.9, "zorder": 6}
-        # a minimiser on a bound lies on the edge, and is shown whole
+        # A minimiser on a bound lies on the edge, and is shown whole.
         outside = bool(np.any((place < ground.low) | (place > ground.high)))
         axes.plot(*place, "*", markersize=12, clip_on=outside, **look)
     return remark

@@ -65,32 +65,32 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
 
     Of more than 60 surfaces the first 60 are drawn, on pages of at most 20.
     """
-    surfaces = in_order(names(table, PROBLEM), names(curves, PROBLEM))
-    if not surfaces:
+    problems = in_order(names(table, PROBLEM), names(curves, PROBLEM))
+    if not problems:
         return
     drawn = runs[runs["run"].isin(curves["run"])] if "run" in runs.columns and "run" in curves.columns else runs
-    for file, shown, remark in sheets("convergence", surfaces):
-        yield file, _sheet(drawn, table, curves, shown, remark)
+    for file, on_page, remark in sheets("convergence", problems):
+        yield file, _sheet(drawn, table, curves, on_page, remark)
 
 
 def _sheet(
-    runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, surfaces: Sequence[str], remark: str
+    runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, problems: Sequence[str], remark: str
 ) -> Figure:
     """Draw a page with a panel per surface."""
-    single = len(surfaces) == 1
-    title = f"Convergence on {surfaces[0]}" if single else f"Convergence on every surface{remark}"
+    single = len(problems) == 1
+    title = f"Convergence on {problems[0]}" if single else f"Convergence on every surface{remark}"
     subtitle = "how far the loss is above its minimum after each step; steeper is faster"
     if not np.isfinite(floats(curves, "gap")).any():
         subtitle = "the loss after each step"
     entries = _entries(runs, table, curves)
-    figure, panels = page(len(surfaces), (5.2, 3.9) if single else (2.9, 2.4), entries, title, subtitle, grows=True)
+    figure, panels = page(len(problems), (5.2, 3.9) if single else (2.9, 2.4), entries, title, subtitle, grows=True)
     status = dict(zip(runs["run"], runs["status"].astype(str), strict=True)) if {"run", "status"} <= {*runs} else {}
-    for axes, surface in zip(panels, surfaces, strict=True):
-        rows = only(table, PROBLEM, surface)
+    for axes, problem in zip(panels, problems, strict=True):
+        rows = only(table, PROBLEM, problem)
         rates = dict(zip(rows["solver"].astype(str), _rates(rows), strict=True)) if len(rows) else {}
-        _panel(axes, only(curves, PROBLEM, surface), rates, status, 1.7 if single else 1.3)
+        _panel(axes, only(curves, PROBLEM, problem), rates, status, 1.7 if single else 1.3)
         if not single:
-            axes.set_title(surface)
+            axes.set_title(problem)
     return figure
 
 
@@ -122,9 +122,9 @@ def _panel(
     axes: Axes, curves: pd.DataFrame, rates: Mapping[str, float], status: Mapping[Any, str], width: float
 ) -> None:
     """Draw the curves of one surface."""
-    known = bool(np.isfinite(floats(curves, "gap")).any())
-    axes.set(xlabel="step (updates)", ylabel="loss − f*" if known else "loss (minimum unknown)")
-    heights, steps = floats(curves, "gap" if known else "loss"), floats(curves, "step")
+    has_minimum = bool(np.isfinite(floats(curves, "gap")).any())
+    axes.set(xlabel="step (updates)", ylabel="loss − f*" if has_minimum else "loss (minimum unknown)")
+    heights, steps = floats(curves, "gap" if has_minimum else "loss"), floats(curves, "step")
     usable = np.isfinite(heights) & np.isfinite(steps)
     if not usable.any():
         axes.set(xticks=[], yticks=[])
@@ -133,15 +133,15 @@ def _panel(
     frame = curves.assign(height=heights, step=steps)[usable].sort_values("step", kind="stable")
     drawn = [
         Curve(
-            str(own["solver"].iloc[0]),
+            str(points["solver"].iloc[0]),
             status.get(run, ""),
-            own["step"].to_numpy(),
-            own["height"].to_numpy(),
-            _spread(own, known),
+            points["step"].to_numpy(),
+            points["height"].to_numpy(),
+            _spread(points, has_minimum),
         )
-        for run, own in frame.groupby("run", sort=False)
+        for run, points in frame.groupby("run", sort=False)
     ]
-    logarithmic = known or all((curve.heights > 0).all() for curve in drawn)
+    logarithmic = has_minimum or all((curve.heights > 0).all() for curve in drawn)
     low, high = _limits(drawn, logarithmic)
     last = scale_steps(axes.xaxis, [curve.steps[-1] for curve in drawn])
     if logarithmic:
@@ -155,16 +155,16 @@ def _panel(
         if logarithmic and rate < 1 and curve.heights[0] > low:
             _guide(axes, curve, rate, last, low)
         _line(axes, curve, (low, high), i, width * (0.6 if several else 1))
-    if known and any((curve.heights < low).any() for curve in drawn):
+    if has_minimum and any((curve.heights < low).any() for curve in drawn):
         axes.text(0.02, 0.03, "smaller gaps lie on the lower edge", transform=axes.transAxes, color=MUTED, fontsize=7.5)
 
 
-def _spread(curve: pd.DataFrame, known: bool) -> np.ndarray | None:
-    """Return the spread of one run's heights (see `Curve`), above its minimum where that is `known`."""
-    found = np.array([floats(curve, name) for name in RANGE])
-    if not np.isfinite(found).all(axis=0).any():
+def _spread(curve: pd.DataFrame, has_minimum: bool) -> np.ndarray | None:
+    """Return the spread of one run's heights (see `Curve`), above its minimum if it `has_minimum`."""
+    heights = np.array([floats(curve, name) for name in RANGE])
+    if not np.isfinite(heights).all(axis=0).any():
         return None
-    return found - (floats(curve, "loss") - floats(curve, "gap")) if known else found
+    return heights - (floats(curve, "loss") - floats(curve, "gap")) if has_minimum else heights
 
 
 def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, width: float) -> None:
@@ -175,13 +175,13 @@ def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, wid
     every = max(len(curve.steps) // 6, 1)
     # A diverged height of 1e300 would overflow in the renderer.
     far = 1e3 * high if low > 0 else high + 10 * (high - low)
-    shown = np.clip(curve.line, low, far)
+    heights = np.clip(curve.line, low, far)
     if curve.spread is not None:
         band = np.clip(curve.spread, low, far)
         axes.fill_between(curve.steps, band[0], band[2], color=style.colour, alpha=0.12, linewidth=0, zorder=1.5)
     axes.plot(
         curve.steps,
-        shown,
+        heights,
         linestyle=style.dashes,
         linewidth=width,
         marker=style.marker,
@@ -192,11 +192,11 @@ def _line(axes: Axes, curve: Curve, limits: tuple[float, float], shift: int, wid
     )
     x, y = curve.steps[-1], np.clip(curve.heights[-1], low, high)
     if curve.status == "diverged":
-        above = np.flatnonzero(shown > high)
+        above = np.flatnonzero(heights > high)
         if len(above) and above[0] > 0:
             scale = np.log if low > 0 else np.asarray
             last_two = slice(above[0] - 1, above[0] + 1)
-            x, y = np.interp(scale(high), scale(shown[last_two]), curve.steps[last_two]), high
+            x, y = np.interp(scale(high), scale(heights[last_two]), curve.steps[last_two]), high
     elif curve.status != "reached":
         look |= {"markerfacecolor": "white", "markeredgecolor": style.colour, "markeredgewidth": 1.2}
     shape = "X" if curve.status == "diverged" else "o"
@@ -227,7 +227,7 @@ def _limits(curves: Sequence[Curve], logarithmic: bool) -> tuple[float, float]:
 
 
 def _guide(axes: Axes, curve: Curve, rate: float, last: float, low: float) -> None:
-    """Return the gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
+    """Draw the gap that the predicted rate gives, `gap_0 * rate^(2k)`: the gap is quadratic in the distance."""
     slope, start = 2 * np.log(rate), np.log(curve.heights[0])
     end = min(last, (np.log(low) - start) / slope)
     steps = np.unique(np.append(np.linspace(0, end, 40), np.geomspace(max(end * 1e-4, 0.1), max(end, 0.2), 60)))

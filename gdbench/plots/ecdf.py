@@ -19,7 +19,7 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame]) -> Itera
     if ecdf.empty:
         return
     problems, name = names(table, PROBLEM), noun(table)
-    # the steps are log-spaced: the mean is the area on the axis that is drawn
+    # The steps are log-spaced, so that the mean is the area on the axis that is drawn.
     areas = ecdf.groupby("solver", sort=False)["share"].mean()
     ranked = [str(solver) for solver in areas.sort_values(ascending=False, kind="stable").index]
     single = len(problems) == 1

@@ -16,9 +16,12 @@ from gdbench.plots.colours import FAILED, Shades, colour_bar, failure_sign, ink_
 from gdbench.plots.style import INK, names, only, page, sheets
 from gdbench.results.statistics import floats
 
-ROWS = 40  # surfaces on a page
-SLOWEST = 100.0  # times the fastest: all beyond is as dark
-LETTER = 0.075  # inches of a letter in a name
+# A page has at most so many rows.
+ROWS = 40
+# Everything slower than so many times the fastest is equally dark.
+SLOWEST = 100.0
+# A letter in a name takes so many inches.
+LETTER = 0.075
 WORDS = {
     "budget": "not reached",
     "stationary": "stuck",
@@ -35,24 +38,25 @@ def figures(table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
     fastest solver that is; where most starts failed, a grey says how. Below stands the share of starts that reached
     the target, unless all did or none.
     """
-    surfaces, solvers = names(table, PROBLEM), names(table, "solver")
-    if len(surfaces) < 2 or len(solvers) < 2 or "steps_to_target" not in table.columns:
+    problems, solvers = names(table, PROBLEM), names(table, "solver")
+    if len(problems) < 2 or len(solvers) < 2 or "steps_to_target" not in table.columns:
         return
-    for file, shown, remark in sheets("grid", surfaces, ROWS):
-        yield file, _sheet(table, shown, solvers, remark)
+    for file, on_page, remark in sheets("grid", problems, ROWS):
+        yield file, _sheet(table, on_page, solvers, remark)
 
 
-def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str], remark: str) -> Figure:
+def _sheet(table: pd.DataFrame, problems: Sequence[str], solvers: Sequence[str], remark: str) -> Figure:
     """Draw a page with a row per surface."""
-    rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in surfaces]
+    rows = [only(table, PROBLEM, name).drop_duplicates("solver").astype({"solver": str}) for name in problems]
     rows = [row.set_index("solver").reindex(pd.Index(solvers)) for row in rows]
-    steps = np.stack([floats(row, "steps_to_target") for row in rows])  # NaN where a combination did not run
+    # A combination that did not run has NaN.
+    steps = np.stack([floats(row, "steps_to_target") for row in rows])
     status = np.array([row.get("status", pd.Series(np.nan, row.index)).to_numpy(dtype=object) for row in rows])
     ran = ~np.isnan(steps) | pd.notna(status)
     steps = np.where(np.isnan(steps) & ran, np.inf, steps)
     shares = np.stack([floats(row, "success") for row in rows])
     kinds = np.array([[_failure(words) for words in line] for line in status])
-    # a start at the target takes no step, and every ratio to it would be infinite
+    # A start at the target takes no step, and every ratio to it would be infinite.
     fastest = np.nanmin(np.where(ran, np.maximum(steps, 1), np.inf), axis=1, keepdims=True)
     ratios = np.divide(np.maximum(steps, 1), fastest, out=np.full(steps.shape, np.inf), where=np.isfinite(steps))
     shades = Shades.of(ratios, 10.0, SLOWEST)
@@ -61,9 +65,9 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
     partial = (shares > 0) & (shares < 1)
     size = (
         0.62 * len(solvers) if len(solvers) > 4 else 1.0 * len(solvers),
-        (0.36 if partial.any() else 0.27) * len(surfaces),
+        (0.36 if partial.any() else 0.27) * len(problems),
     )
-    left = max(0.8, 0.3 + LETTER * max(len(name) for name in surfaces))
+    left = max(0.8, 0.3 + LETTER * max(len(name) for name in problems))
     longest = max(len(name) for name in solvers)
     slanted = 1.15 * longest * LETTER > size[0] / len(solvers)
     above = 0.25 + (0.72 * LETTER * longest if slanted else 0.0)
@@ -76,8 +80,8 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
     figure, (axes,) = page(1, size, entries, title, subtitle, below=2.3, left=left, above=above)
     colours = np.full((*steps.shape, 4), 255, dtype=np.uint8)
     colours[ran] = shades.colours(ratios[ran], kinds[ran])
-    axes.imshow(colours, aspect="auto", interpolation="nearest", extent=(0, len(solvers), len(surfaces), 0))
-    _frame(axes, surfaces, solvers, slanted)
+    axes.imshow(colours, aspect="auto", interpolation="nearest", extent=(0, len(solvers), len(problems), 0))
+    _frame(axes, problems, solvers, slanted)
     inks = ink_on(colours.reshape(-1, 4)).reshape(steps.shape)
     for i, j in zip(*np.nonzero(ran), strict=True):
         text = short(steps[i, j]) if np.isfinite(steps[i, j]) else WORDS[str(kinds[i, j])]
@@ -91,10 +95,10 @@ def _sheet(table: pd.DataFrame, surfaces: Sequence[str], solvers: Sequence[str],
     return figure
 
 
-def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted: bool) -> None:
+def _frame(axes: Axes, problems: Sequence[str], solvers: Sequence[str], slanted: bool) -> None:
     """Draw names at the left and on top, white lines between the cells."""
     axes.xaxis.tick_top()
-    for axis, labels in ((axes.xaxis, solvers), (axes.yaxis, surfaces)):
+    for axis, labels in ((axes.xaxis, solvers), (axes.yaxis, problems)):
         axis.set_major_locator(FixedLocator([i + 0.5 for i in range(len(labels))]))
         axis.set_minor_locator(NullLocator())
         axis.set_ticklabels(list(labels), color=INK)
@@ -102,8 +106,8 @@ def _frame(axes: Axes, surfaces: Sequence[str], solvers: Sequence[str], slanted:
     if slanted:
         for label in axes.get_xticklabels():
             label.set(rotation=45, ha="left", rotation_mode="anchor")
-    axes.hlines(range(1, len(surfaces)), 0, len(solvers), color="white", linewidth=1.0)
-    axes.vlines(range(1, len(solvers)), 0, len(surfaces), color="white", linewidth=1.0)
+    axes.hlines(range(1, len(problems)), 0, len(solvers), color="white", linewidth=1.0)
+    axes.vlines(range(1, len(solvers)), 0, len(problems), color="white", linewidth=1.0)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
@@ -114,5 +118,5 @@ def _failure(status: object) -> str:
     for part in str(status).split(", "):
         number, _, kind = part.rpartition(" ")
         counts[kind] = float(number) if number.isdigit() else 1.0
-    found = {kind: counts[kind] for kind in FAILED if kind in counts}
-    return max(found, key=lambda kind: found[kind]) if found else "budget"
+    failures = {kind: counts[kind] for kind in FAILED if kind in counts}
+    return max(failures, key=lambda kind: failures[kind]) if failures else "budget"

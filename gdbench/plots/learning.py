@@ -32,7 +32,7 @@ from gdbench.results.statistics import floats
 
 LOSS, STEP = HELD_OUT
 METRICS = {"accuracy": "accuracy (share of examples)", "r2": "R²"}
-# an R² below this, but for one that a run ends with, leaves the panel: of the first steps it may be any
+# An R² below this leaves the panel, unless a run ends with it: in the first steps it may be anything.
 LOWEST = -0.5
 # The line of random steps is the median of so many neighbouring points.
 NEIGHBOURS = 5
@@ -45,12 +45,15 @@ def figures(runs: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> It
     Without held-out examples the loss is left to `convergence.png`. Of more than 30 surfaces the first 30 are drawn,
     on pages of at most 10.
     """
-    surfaces = in_order(names(table, PROBLEM), names(curves, PROBLEM))
-    seen = {name: _first_runs(only(curves, PROBLEM, name)) for name in surfaces}
-    kinds = {name: _kinds(own) for name, own in seen.items()}
-    told = [name for name in surfaces if kinds[name]]
-    for file, shown, remark in sheets("learning", told, PANELS // 2) if told else ():
-        yield file, _sheet(runs, {name: seen[name] for name in shown}, {name: kinds[name] for name in shown}, remark)
+    problems = in_order(names(table, PROBLEM), names(curves, PROBLEM))
+    seen = {name: _first_runs(only(curves, PROBLEM, name)) for name in problems}
+    kinds = {name: _kinds(lines) for name, lines in seen.items()}
+    told = [name for name in problems if kinds[name]]
+    for file, on_page, remark in sheets("learning", told, PANELS // 2) if told else ():
+        yield (
+            file,
+            _sheet(runs, {name: seen[name] for name in on_page}, {name: kinds[name] for name in on_page}, remark),
+        )
 
 
 def _first_runs(curves: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +75,7 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
     every = pd.concat(list(curves.values()))
     solvers = names(every, "solver")
     entries = [(_handle(solver), solver) for solver in solvers]
-    held_out = any("loss" in own for own in kinds.values())
+    held_out = any("loss" in panel_kinds for panel_kinds in kinds.values())
     if held_out:
         entries.append((Line2D([], [], color=MUTED, linewidth=1.8), "solid: training examples"))
         entries.append((Line2D([], [], color=MUTED, linewidth=1.8, linestyle=DASHED), "dashed: held out"))
@@ -81,7 +84,7 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
         lowest = runs[runs["run"].isin(every["run"]) & runs[LOSS].notna()]
     if len(lowest):
         entries.append((sign("o", MUTED, "white", 7), "lowest held-out loss"))
-    panels = [(name, kind) for name, own in kinds.items() for kind in own]
+    panels = [(name, kind) for name, panel_kinds in kinds.items() for kind in panel_kinds]
     title = f"Learning on {next(iter(curves))}" if single else f"Learning on every surface{remark}"
     subtitle = "how well the model predicts after each step"
     more = "; a dashed loss that rises while the solid one falls is overfitting"
@@ -101,7 +104,7 @@ def _sheet(runs: pd.DataFrame, curves: dict[str, pd.DataFrame], kinds: dict[str,
     )
     for panel, (name, kind) in zip(axes, panels, strict=True):
         _panel(panel, curves[name], lowest, kind, 1.7 if single else 1.3)
-        # a name of many settings reaches over both panels of its surface
+        # A name of many settings reaches over both panels of its surface.
         if not single and kind == kinds[name][0]:
             panel.set_title(name)
     return figure
@@ -134,17 +137,17 @@ def _panel(axes: Axes, curves: pd.DataFrame, lowest: pd.DataFrame, kind: str, wi
     set_ticks(axes.yaxis, log_ticks(low, high, 6) if logarithmic else None)
     axes.grid(**GRID)
     far = low / 1e3 if logarithmic else low - 10 * (high - low), 1e3 * high if logarithmic else high + 10 * (high - low)
-    for i, (_, own) in enumerate(curves.groupby("run", sort=False)):
-        style = style_of(str(own["solver"].iloc[0]))
-        every = max(len(own) // 5, 1)
+    for i, (_, run_curve) in enumerate(curves.groupby("run", sort=False)):
+        style = style_of(str(run_curve["solver"].iloc[0]))
+        every = max(len(run_curve) // 5, 1)
         look: dict[str, Any] = {"color": style.colour, "linewidth": width, "marker": style.marker}
         look |= {"markersize": style.size(2.8 + width), "markeredgecolor": "white", "markeredgewidth": 0.5}
         for column, dashes, order in zip(columns, (SOLID, DASHED), (3, 3.5), strict=True):
-            # what overflows would do so in the renderer, too
-            shown = np.clip(floats(own, column), *far)
-            if np.isfinite(floats(own, "loss_low")).any():
-                shown = smoothed(shown)
-            axes.plot(own["step"], shown, linestyle=dashes, markevery=(2 * i % every, every), zorder=order, **look)
+            # A diverged loss of 1e300 would overflow in the renderer.
+            line = np.clip(floats(run_curve, column), *far)
+            if np.isfinite(floats(run_curve, "loss_low")).any():
+                line = smoothed(line)
+            axes.plot(run_curve["step"], line, linestyle=dashes, markevery=(2 * i % every, every), zorder=order, **look)
     for _, run in lowest.iterrows():
         if low <= run[LOSS] <= high:
             edge = style_of(str(run["solver"])).colour
@@ -173,8 +176,8 @@ def _frame(curves: pd.DataFrame, columns: Sequence[str], finite: np.ndarray, kin
         return low - pad, high + pad, False
     start = floats(curves[curves["step"] == 0], columns[0])
     top = 10 * float(np.max(start[np.isfinite(start)], initial=float(finite.min())))
-    shown = finite[finite <= top] if top > 0 else finite
-    low, high = float(shown.min()), float(shown.max())
+    visible = finite[finite <= top] if top > 0 else finite
+    low, high = float(visible.min()), float(visible.max())
     logarithmic = low > 0 and high > 10 * low
     if logarithmic:
         pad = (high / low) ** 0.05

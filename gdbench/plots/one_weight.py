@@ -37,7 +37,7 @@ def draw_curve(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: S
         style = style_of(track.solver)
         # A diverged weight of 1e300 would overflow in the renderer.
         weights = np.clip(track.points[:, 0], ground.low[0] - reach, ground.high[0] + reach)
-        calm = calmness(track.points, ground)  # a weight that swings without end would fill the panel
+        calm = calmness(track.points, ground)  # A weight that swings without end would fill the panel.
         look = {"color": style.colour, "linestyle": style.dashes, "linewidth": width * calm, "alpha": calm}
         below.plot(weights, track.steps, zorder=2 + calm, **look)
         look = {"marker": style.marker, "color": style.colour, "linestyle": "none", "zorder": 4}

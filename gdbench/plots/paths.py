@@ -17,11 +17,16 @@ from gdbench.results.selection import chosen_runs
 from gdbench.results.statistics import floats
 
 CALMEST = 0.3
-MARKS = 12  # at most so many markers on a path
-FAR = 1e4  # half widths: so far out, pulling a point in no longer bends the line that leaves the frame
-ENDLESS = 100  # steps drawn of a path that would fill its panel
-PATHS = 18  # about so many paths in one panel; more hide each other
-CROWD = 12  # of so many solvers every path is marked at its own round distances; of more, all at the same few steps
+# A path has at most so many markers.
+MARKS = 12
+# This many half widths out, pulling a point in no longer bends the line that leaves the frame.
+FAR = 1e4
+# A path that would fill its panel is drawn for so many steps.
+ENDLESS = 100
+# More paths than about this hide each other in one panel.
+PATHS = 18
+# Up to so many solvers have marks at round distances of their own; more have them all at the same few steps.
+CROWD = 12
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,11 @@ class Track:
     run: pd.Series
     points: np.ndarray
     steps: np.ndarray
-    stride: int  # steps between two markers, the same for all starts of a solver; 0: at 1, 10, 100, .. steps
+    stride: int  # Steps between markers, the same for all starts of a solver; 0: at 1, 10, 100, .. steps.
 
     @property
     def status(self) -> str:
-        """How the run ended."""
+        """The run's status, empty where none is known."""
         return str(self.run.get("status", ""))
 
     def number(self, column: str) -> float:
@@ -56,7 +61,7 @@ def scenes_of(
     table: pd.DataFrame,
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
-    surfaces: Sequence[str],
+    problems: Sequence[str],
 ) -> dict[str, tuple[Ground, list[Track], pd.DataFrame]]:
     """Return by problem its frame, the drawn runs in it, and the rows of all runs that the table speaks of.
 
@@ -65,7 +70,7 @@ def scenes_of(
     if all({PROBLEM, "solver"} <= {*frame.columns} for frame in (runs, table)):
         runs = chosen_runs(runs, table)
     by_run = dict(iter(trajectory.groupby("run", sort=False))) if "run" in trajectory.columns else {}
-    parts = {name: only(runs, PROBLEM, name) for name in surfaces}
+    parts = {name: only(runs, PROBLEM, name) for name in problems}
     return {name: (*scene_of(contours.get(name, {}), rows, by_run), rows) for name, rows in parts.items()}
 
 

@@ -21,11 +21,11 @@ def figures(
     """Draw `plane.png`, for several surfaces that have such a plane a grid, with a `plane-NAME.png` of each."""
     planes = {name: plane_of(surface) for name, surface in contours.items() if f"{PREFIX}loss" in surface}
     if planes:
-        surfaces = [name for name in in_order(names(table, PROBLEM), names(runs, PROBLEM), planes) if name in planes]
+        problems = [name for name in in_order(names(table, PROBLEM), names(runs, PROBLEM), planes) if name in planes]
         yield from pages(
             "plane",
             "Paths on random planes, and the share of their variance in each",
-            surfaces,
+            problems,
             runs,
             table,
             trajectory,
@@ -35,5 +35,5 @@ def figures(
 
 def plane_of(surface: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contour record of the random plane that is stored in the record of a surface."""
-    own = {name.removeprefix(PREFIX): value for name, value in surface.items() if name.startswith(PREFIX)}
-    return {**surface, **own, "kind": "random"}
+    plane = {name.removeprefix(PREFIX): value for name, value in surface.items() if name.startswith(PREFIX)}
+    return {**surface, **plane, "kind": "random"}

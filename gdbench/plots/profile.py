@@ -22,8 +22,8 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = 
     problems, name = len(names(table, PROBLEM)), noun(table)
     if problems < 2 or len(names(table, "solver")) < 2 or "steps_to_target" not in table.columns:
         return
-    known = summaries or {}
-    profile = known["profile"] if "profile" in known else _of_table(table)
+    frames = summaries or {}
+    profile = frames["profile"] if "profile" in frames else _of_table(table)
     solvers = names(profile, "solver")
     counts = {solver: _ends(profile, solver, problems) for solver in solvers}
     # The best at once comes first; then who solves most in the end.
@@ -40,7 +40,7 @@ def figures(table: pd.DataFrame, summaries: Mapping[str, pd.DataFrame] | None = 
             ("ratio to the fastest solver's steps", f"share of {name} solved"),
         ),
     )
-    data = known.get("data_profile", pd.DataFrame())
+    data = frames.get("data_profile", pd.DataFrame())
     if data.empty:
         return
     areas = data.groupby("solver")["share"].mean()

@@ -17,7 +17,7 @@ from gdbench.formatting import human
 from gdbench.plots.files import words_in_name
 from gdbench.plots.style import INK, MUTED, PANELS, note, page, set_ticks, sheets, sign
 
-# The keys of a surface's landscape that are about its regions begin so.
+# The keys of a surface's landscape that are about its regions begin with this.
 PREFIX = "regions."
 # One colour for each class. Purple and gold stay apart in all kinds of colour vision and in grey; the closest two of
 # all eight are 27 apart in Lab, by Machado's simulation (2009) of protanopia, deuteranopia and tritanopia. Solvers have
@@ -29,7 +29,7 @@ FAINT, FULL = 0.05, 0.5
 LONG = 17
 # Each of so few examples is drawn large.
 FEW = 30
-# more examples would cover the regions
+# More examples would cover the regions.
 EXAMPLES = 1000
 
 
@@ -37,7 +37,7 @@ EXAMPLES = 1000
 class Plane:
     """The predictions of all drawn runs on one surface, as `regions.regions_of` names them."""
 
-    solvers: tuple[str, ...]  # of every run
+    solvers: tuple[str, ...]  # One for every run.
     u: np.ndarray
     v: np.ndarray
     probability: np.ndarray  # [runs, classes, gv, gu]
@@ -51,21 +51,21 @@ class Plane:
     @staticmethod
     def of(ground: Mapping[str, Any], solvers: Mapping[Any, str]) -> Plane:
         """Return the plane among the keys of a surface's ground; `solvers` by run."""
-        own: dict[str, Any] = {
+        fields: dict[str, Any] = {
             key.removeprefix(PREFIX): value for key, value in ground.items() if key.startswith(PREFIX)
         }
-        rest = np.asarray(own["probability"], dtype=float)
+        rest = np.asarray(fields["probability"], dtype=float)
         return Plane(
-            solvers=tuple(solvers[run] for run in np.asarray(own["runs"]).tolist()),
-            u=np.asarray(own["u"], dtype=float),
-            v=np.asarray(own["v"], dtype=float),
+            solvers=tuple(solvers[run] for run in np.asarray(fields["runs"]).tolist()),
+            u=np.asarray(fields["u"], dtype=float),
+            v=np.asarray(fields["v"], dtype=float),
             probability=np.concatenate([1 - rest.sum(axis=1, keepdims=True), rest], axis=1),
-            inputs=np.asarray(own["inputs"], dtype=float),
-            targets=np.asarray(own["targets"], dtype=int),
-            held_out=np.asarray(own["held_out"]) > 0,
-            accuracy=np.asarray(own["accuracy"], dtype=float),
-            classes=tuple(map(str, own["classes"])),
-            labels=tuple(map(str, own["labels"])),
+            inputs=np.asarray(fields["inputs"], dtype=float),
+            targets=np.asarray(fields["targets"], dtype=int),
+            held_out=np.asarray(fields["held_out"]) > 0,
+            accuracy=np.asarray(fields["accuracy"], dtype=float),
+            classes=tuple(map(str, fields["classes"])),
+            labels=tuple(map(str, fields["labels"])),
         )
 
 
@@ -78,17 +78,17 @@ def figures(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> It
         return
     solvers = dict(zip(runs["run"], runs["solver"].astype(str), strict=True))
     planes = {}
-    for surface, ground in contours.items():
+    for problem, ground in contours.items():
         if PREFIX + "runs" in ground and set(np.asarray(ground[PREFIX + "runs"]).tolist()) <= {*solvers}:
-            planes[surface] = Plane.of(ground, solvers)
-    for surface, plane in list(planes.items())[:PANELS]:
-        kind = "regions" if len(planes) == 1 else words_in_name("regions", surface)
+            planes[problem] = Plane.of(ground, solvers)
+    for problem, plane in list(planes.items())[:PANELS]:
+        kind = "regions" if len(planes) == 1 else words_in_name("regions", problem)
         numbers = [str(number) for number in range(len(plane.solvers))]
-        for file, shown, remark in sheets(kind, numbers, rest="trajectory.csv has the weights of all"):
-            yield file, _sheet(surface, plane, [int(number) for number in shown], remark)
+        for file, on_page, remark in sheets(kind, numbers, rest="trajectory.csv has the weights of all"):
+            yield file, _sheet(problem, plane, [int(number) for number in on_page], remark)
 
 
-def _sheet(surface: str, plane: Plane, shown: Sequence[int], remark: str) -> Figure:
+def _sheet(problem: str, plane: Plane, runs: Sequence[int], remark: str) -> Figure:
     """Draw a page with a panel per solver."""
     several = len(plane.classes) > 2
     entries = [(sign("o", colour, size=7), _named(name)) for colour, name in zip(CLASSES, plane.classes, strict=False)]
@@ -97,17 +97,17 @@ def _sheet(surface: str, plane: Plane, shown: Sequence[int], remark: str) -> Fig
         entries.append((sign("D", MUTED, "white", 5.5), "held out"))
     line = "equally probable" if several else "probability ½"
     entries.append((Line2D([], [], color=INK, linewidth=1.5), line))
-    title = f"Decision regions on {surface}{remark}"
+    title = f"Decision regions on {problem}{remark}"
     subtitle = "the class that each solver's last weights predict where: the stronger the colour, the more certain"
     if len(plane.inputs) > EXAMPLES:
         subtitle += f"; {human(EXAMPLES)} of the {human(len(plane.inputs))} examples are drawn"
-    size = (4.6, 4.2) if len(shown) == 1 else (2.9, 2.6)
-    # the page expects no title of a lone panel; a long name takes a line of its own
-    above = 0.3 * (len(shown) == 1) + 0.15 * any(len(plane.solvers[run]) > LONG for run in shown)
-    figure, panels = page(len(shown), size, entries, title, subtitle, above=above)
-    for axes, run in zip(panels, shown, strict=True):
-        _panel(axes, plane, run, 1.0 if len(shown) > 1 else 1.4)
-        _title(axes, plane.solvers[run], plane.accuracy[run], long=len(shown) > 1)
+    size = (4.6, 4.2) if len(runs) == 1 else (2.9, 2.6)
+    # The page expects no title of a lone panel; a long name takes a line of its own.
+    above = 0.3 * (len(runs) == 1) + 0.15 * any(len(plane.solvers[run]) > LONG for run in runs)
+    figure, panels = page(len(runs), size, entries, title, subtitle, above=above)
+    for axes, run in zip(panels, runs, strict=True):
+        _panel(axes, plane, run, 1.0 if len(runs) > 1 else 1.4)
+        _title(axes, plane.solvers[run], plane.accuracy[run], long=len(runs) > 1)
     return figure
 
 
@@ -143,12 +143,12 @@ def _panel(axes: Axes, plane: Plane, run: int, width: float) -> None:
     else:
         note(axes, "the weights overflow: no prediction", 0.93)
     count = len(plane.inputs)
-    # evenly spaced, so that as large a share of each part is drawn
+    # The drawn examples are evenly spaced, so that as large a share of each part is drawn.
     drawn = np.isin(np.arange(count), np.linspace(0, count - 1, min(count, EXAMPLES)).astype(int))
     width *= 2.0 if len(plane.inputs) <= FEW else 1.0
     for number, colour in zip(range(len(plane.classes)), CLASSES, strict=False):
-        own = (plane.targets == number) & drawn
-        for rows, marker, size in ((own & ~plane.held_out, "o", 3.6), (own & plane.held_out, "D", 3.9)):
+        of_class = (plane.targets == number) & drawn
+        for rows, marker, size in ((of_class & ~plane.held_out, "o", 3.6), (of_class & plane.held_out, "D", 3.9)):
             axes.plot(
                 *plane.inputs[rows].T,
                 marker,
@@ -172,5 +172,5 @@ def shades(chances: np.ndarray) -> np.ndarray:
 
 def leads(chances: np.ndarray) -> list[np.ndarray]:
     """Return how much likelier each class is than the others, `[gv, gu]`; 0 on its boundary. Of two, one is enough."""
-    found = [chances[i] - np.delete(chances, i, axis=0).max(axis=0) for i in range(len(chances))]
-    return found[1:] if len(found) == 2 else found
+    margins = [chances[i] - np.delete(chances, i, axis=0).max(axis=0) for i in range(len(chances))]
+    return margins[1:] if len(margins) == 2 else margins

@@ -14,7 +14,7 @@ from gdbench.plots.style import log_ticks
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values stand on an axis: at v ("linear"), log10 v ("log") or -log10(1 - v) ("complement", for momentum)."""
+    """The place of a value on an axis: v ("linear"), log10 v ("log") or -log10(1 - v) ("complement", for momentum)."""
 
     kind: str
 
@@ -23,7 +23,7 @@ class Scale:
         values = np.asarray(values, dtype=float)
         if self.kind == "log":
             return np.log10(values)
-        # + 0 turns the negative zero of value 0 into a zero
+        # Adding 0 turns the negative zero of value 0 into a zero.
         return -np.log10(1 - values) + 0.0 if self.kind == "complement" else values
 
     def value(self, places: np.ndarray | float) -> np.ndarray:
@@ -38,12 +38,12 @@ class Scale:
         if self.kind == "log":
             return log_ticks(10.0**low, 10.0**high, 6)
         if self.kind == "linear":
-            found = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high))
+            values = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high))
         else:
             decades = 10.0 ** -np.arange(max(np.floor(low), 0), np.ceil(high) + 1)
-            found = 1 - np.sort(np.concatenate([decades, decades / 2] if high - low < 3 else [decades]))[::-1]
-        places = self.place(found)
-        return found[(places >= low - 1e-9) & (places <= high + 1e-9)]
+            values = 1 - np.sort(np.concatenate([decades, decades / 2] if high - low < 3 else [decades]))[::-1]
+        places = self.place(values)
+        return values[(places >= low - 1e-9) & (places <= high + 1e-9)]
 
 
 def scale_of(values: np.ndarray) -> Scale:

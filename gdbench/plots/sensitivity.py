@@ -48,22 +48,22 @@ def figures(
     if points.empty or points.groupby([PROBLEM, "solver"])["learning_rate"].size().max() < 2:
         return
     theory = _theory(runs, contours)
-    for file, surfaces, remark in sheets("sensitivity", in_order(points[PROBLEM].unique())):
-        yield file, _sheet(points[points[PROBLEM].isin(surfaces)], table, theory, surfaces, remark)
+    for file, problems, remark in sheets("sensitivity", in_order(points[PROBLEM].unique())):
+        yield file, _sheet(points[points[PROBLEM].isin(problems)], table, theory, problems, remark)
 
 
 def _sheet(
     points: pd.DataFrame,
     table: pd.DataFrame,
     theory: Mapping[tuple[str, str], float],
-    surfaces: Sequence[str],
+    problems: Sequence[str],
     remark: str,
 ) -> Figure:
     """Draw a page with a panel per surface."""
     solvers = in_order(points["solver"].unique())
-    single = len(surfaces) == 1
-    rows = table[table["solver"].astype(str).isin(solvers) & table[PROBLEM].astype(str).isin(surfaces)]
-    title = f"Sensitivity to the learning rate on {surfaces[0]}" if single else "Sensitivity to the learning rate"
+    single = len(problems) == 1
+    rows = table[table["solver"].astype(str).isin(solvers) & table[PROBLEM].astype(str).isin(problems)]
+    title = f"Sensitivity to the learning rate on {problems[0]}" if single else "Sensitivity to the learning rate"
     subtitle = "lower is faster, wider is easier to tune"
     banded = len(solvers) <= BANDS
     if (points["starts"] > 1).any():
@@ -73,21 +73,21 @@ def _sheet(
         subtitle += ", band: the middle half" if quartiles else ", band: fastest to slowest that reached the target"
     if points["scattered"].any():
         subtitle += f"; the best setting in each 1/{PARTS} decade"
-    known = [solver for solver in FORMULAS if any((surface, solver) in theory for surface in surfaces)]
+    with_theory = [solver for solver in FORMULAS if any((problem, solver) in theory for problem in problems)]
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
-    entries = _entries(points, rows, solvers, known)
-    figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
-    for axes, surface in zip(panels, surfaces, strict=True):
-        own = points[points[PROBLEM] == surface]
-        lines = {solver: theory[surface, solver] for solver in known if (surface, solver) in theory}
-        _panel(axes, own, only(rows, PROBLEM, surface), solvers, lines, banded, 1.6 if single else 1.2)
+    entries = _entries(points, rows, solvers, with_theory)
+    figure, panels = page(len(problems), size, entries, title + remark, subtitle, grows=True)
+    for axes, problem in zip(panels, problems, strict=True):
+        problem_points = points[points[PROBLEM] == problem]
+        lines = {solver: theory[problem, solver] for solver in with_theory if (problem, solver) in theory}
+        _panel(axes, problem_points, only(rows, PROBLEM, problem), solvers, lines, banded, 1.6 if single else 1.2)
         if not single:
-            axes.set_title(surface)
+            axes.set_title(problem)
     return figure
 
 
 def _entries(
-    points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], known: Sequence[str]
+    points: pd.DataFrame, table: pd.DataFrame, solvers: Sequence[str], with_theory: Sequence[str]
 ) -> list[tuple[Line2D, str]]:
     """Return the legend: the solvers, then the marks that occur."""
     entries = [(handle(solver), solver) for solver in solvers]
@@ -96,9 +96,9 @@ def _entries(
         entries.append((sign("o", INK, "none", 10), "chosen learning rate"))
     if any(edges):
         entries.append((sign("s", INK, "none", 10), "chosen, on the edge of the grid:\na better one may lie outside"))
-    groups = [own for _, own in points.groupby([PROBLEM, "solver"], sort=False)]
-    ends = [divergence_edge(own) for own in groups]
-    lines = [joined(own) for own in groups]
+    groups = [group for _, group in points.groupby([PROBLEM, "solver"], sort=False)]
+    ends = [divergence_edge(group) for group in groups]
+    lines = [joined(group) for group in groups]
     apart = [line[~(line["learning_rate"] >= end)] for line, end in zip(lines, ends, strict=True)]
     failed = pd.concat(apart)
     failed = failed[~np.isfinite(failed["median"])]
@@ -110,8 +110,8 @@ def _entries(
         entries.append((bar, "most runs diverge from here on"))
     if (~failed["diverged"]).any():
         entries.append((sign("o", MUTED, "white", 5.5), "stayed above the target"))
-    if known:
-        formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in known)
+    if with_theory:
+        formulas = ",\n".join(f"{solver} {FORMULAS[solver]}" for solver in with_theory)
         line = Line2D([], [], color=MUTED, linestyle=THEORY, linewidth=1.4)
         entries.append((line, f"theory: stable up to here,\n{formulas}\nat the minimum"))
     return entries
@@ -124,13 +124,13 @@ def _theory(runs: pd.DataFrame, contours: Mapping[str, Mapping[str, Any]]) -> di
     """
     kept = runs[runs["solver"].isin(FORMULAS) & ~scheduled(runs)]
     columns = [name for name in (PROBLEM, "solver", "momentum") if name in kept.columns]
-    found: dict[tuple[str, str], float] = {}
-    for (surface, solver), own in kept[columns].drop_duplicates().groupby([PROBLEM, "solver"], sort=False):
-        momenta = floats(own, "momentum") if solver != "sgd" else np.zeros(1)
-        edges = stability_edge(str(solver), extremes(contours, str(surface))[1], momenta)
+    edge_of: dict[tuple[str, str], float] = {}
+    for (problem, solver), group in kept[columns].drop_duplicates().groupby([PROBLEM, "solver"], sort=False):
+        momenta = floats(group, "momentum") if solver != "sgd" else np.zeros(1)
+        edges = stability_edge(str(solver), extremes(contours, str(problem))[1], momenta)
         if np.isfinite(edges).any():
-            found[str(surface), str(solver)] = float(np.nanmax(edges))
-    return found
+            edge_of[str(problem), str(solver)] = float(np.nanmax(edges))
+    return edge_of
 
 
 def by_rate(runs: pd.DataFrame) -> pd.DataFrame:
@@ -194,7 +194,7 @@ def _panel(
         axes.set_yticks([])
         axes.text(0.5, (1 - band) / 2, "no learning rate reaches the target", **remark)
     groups = points.sort_values("learning_rate", kind="stable").groupby("solver", sort=False)
-    lines = {str(solver): joined(own) for solver, own in groups}
+    lines = {str(solver): joined(solver_points) for solver, solver_points in groups}
     # Failures of a fine grid shrink until they stand apart.
     finest = max(len(line) for line in lines.values())
     spacing = 72 * axes.get_window_extent().width / DPI / max(finest, 12)
@@ -202,11 +202,11 @@ def _panel(
     for i, solver in enumerate(solvers):
         if solver not in lines:
             continue
-        own, line = points[points["solver"] == solver], lines[solver]
+        solver_points, line = points[points["solver"] == solver], lines[solver]
         if banded:
             _band(axes, line, style_of(solver).colour, high)
         _curve(axes, solver, line, width)
-        _failures(axes, solver, line, divergence_edge(own), 1 - row * (i + 0.75), mark)
+        _failures(axes, solver, line, divergence_edge(solver_points), 1 - row * (i + 0.75), mark)
         if left <= theory.get(solver, np.nan) <= right:
             look: dict[str, Any] = {"color": style_of(solver).colour, "linestyle": THEORY, "linewidth": 1.4}
             axes.axvline(theory[solver], zorder=2.5, **look)
@@ -230,10 +230,10 @@ def _band(axes: Axes, points: pd.DataFrame, colour: str, high: float) -> None:
     """Draw how much the starts differ: the middle half of many, the whole range of a few."""
     names = ("quartile_1", "quartile_3") if (points["starts"] > STARTS).any() else ("fastest", "slowest")
     first, last = (np.clip(points[name].to_numpy(dtype=float), 1.0, high) for name in names)
-    shown = np.isfinite(points["median"].to_numpy()) & (points["starts"].to_numpy() > 1)
-    if shown.any():
+    visible = np.isfinite(points["median"].to_numpy()) & (points["starts"].to_numpy() > 1)
+    if visible.any():
         x = points["learning_rate"].to_numpy()
-        axes.fill_between(x, first, last, where=shown, color=colour, alpha=0.13, linewidth=0, zorder=2)
+        axes.fill_between(x, first, last, where=visible, color=colour, alpha=0.13, linewidth=0, zorder=2)
 
 
 def _curve(axes: Axes, solver: str, points: pd.DataFrame, width: float) -> None:

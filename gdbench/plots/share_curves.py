@@ -20,7 +20,7 @@ from gdbench.results.statistics import floats
 BANDS, FEW = 6, 3
 # Those beyond the best are drawn so opaque.
 FADED = 0.6
-# more on a line would hide it
+# More markers on a line would hide it.
 MARKERS = 8
 
 

@@ -90,7 +90,7 @@ RC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Style:
-    """How a solver looks in every picture."""
+    """The look of a solver in every picture."""
 
     colour: str
     dashes: Any
@@ -105,9 +105,10 @@ def style_of(solver: str) -> Style:
     """Return the fixed style of a solver; a plug-in's follows from its name alone and never equals a built-in one."""
     if solver in SOLVERS:
         i = SOLVERS.index(solver)
-        dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]  # with 4, no pair of colour and dashes before 42
+        # With a shift of 4, no pair of colour and dashes repeats before the 42nd solver.
+        dashes = DASHES[(i + 4 * (i // len(COLOURS))) % len(DASHES)]
         return Style(COLOURS[i % len(COLOURS)], dashes, MARKERS[i % len(MARKERS)])
-    digest = hashlib.sha256(solver.encode()).digest()  # hash() changes from process to process
+    digest = hashlib.sha256(solver.encode()).digest()  # The built-in hash() changes from process to process.
     return Style(
         COLOURS[digest[0] % len(COLOURS)],
         DASHES[digest[1] % len(DASHES)],
@@ -116,7 +117,7 @@ def style_of(solver: str) -> Style:
 
 
 def handle(solver: str, width: float = 1.8) -> Line2D:
-    """Return what stands for a solver in a legend."""
+    """Return the legend entry of a solver."""
     style = style_of(solver)
     line = Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=width)
     line.set(marker=style.marker, markersize=style.size(5.5), markeredgecolor="white", markeredgewidth=0.5)
@@ -144,7 +145,7 @@ def only(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     """Return the rows in which a column holds a name; none when the column is absent."""
     if column not in frame.columns:
         return frame.iloc[:0]
-    # a name may be a number; of a million rows only the distinct ones are turned into words
+    # A name may be a number. Only the distinct ones of a million rows are turned into words.
     meant = [value for value in frame[column].unique() if str(value) == name]
     return frame[frame[column].isin(meant)]
 
@@ -160,12 +161,12 @@ def sheets(
     count = max(math.ceil(len(drawn) / most), 1)
     left = "" if len(drawn) == len(panels) else f", the first {len(drawn)} of {len(panels)}; {rest}"
     each = math.ceil(len(drawn) / count)
-    found = []
+    pages = []
     for i in range(count):
         file = f"{kind}.png" if i == 0 else f"{kind}-page{i + 1}.png"
         remark = f" (page {i + 1} of {count}{left})" if count > 1 else ""
-        found.append((file, drawn[i * each : (i + 1) * each], remark))
-    return found
+        pages.append((file, drawn[i * each : (i + 1) * each], remark))
+    return pages
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
@@ -174,7 +175,7 @@ def log_ticks(low: float, high: float, most: int = 7) -> np.ndarray:
     decades = math.log10(high) - math.log10(low)
     stride = max(1, math.ceil(decades / most)) if decades >= 2 else 1
     first = math.ceil(first / stride) * stride
-    # finer where the axis is so short that the coarser ones miss it
+    # Finer ticks serve where the axis is so short that the coarser ones miss it.
     for mantissas in ((1,),) if decades >= 2 else ((1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8)):
         ticks = np.array([float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in mantissas])
         inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
@@ -263,13 +264,14 @@ def page(
     if grows and panels == 1:
         size = (size[0], max(size[1], min(box.height / DPI, 6.0)))
     grid_w = columns * size[0] + (columns - 1) * gap_x
-    before = (columns - 1) * (size[0] + gap_x) if tiled else grid_w + 0.3  # inches left of the legend, and over it
+    # The legend has so many inches to its left, and over it.
+    before = (columns - 1) * (size[0] + gap_x) if tiled else grid_w + 0.3
     over_it = (rows - 1) * (size[1] + gap_y) if tiled else 0.0
     grid_h = max(rows * size[1] + (rows - 1) * gap_y, over_it + box.height / DPI + below)
     over = figure.text(0, 0, title, fontsize=12, fontweight="bold", color=INK)
     under = figure.text(0, 0, subtitle, fontsize=8.5, color=MUTED)
     words = max(text.get_window_extent(canvas.get_renderer()).width / DPI for text in (over, under))
-    side = max(box.width / DPI, 1.0 if below else 0.0)  # a colour bar is as wide
+    side = max(box.width / DPI, 1.0 if below else 0.0)  # A colour bar is as wide.
     width = max(left + max(before + side, grid_w) + 0.2, left + words + 0.2, 7.2)
     height = top + grid_h + bottom
     figure.set_size_inches(width, height)

@@ -29,7 +29,7 @@ DOTTED: Any = (0, (1, 1.3))
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture needs besides the grid.
+    """All that a picture needs besides the grid.
 
     axes : one setting or two; best : the settings of the smallest predicted `rate`; extremes : mu and L; momentum : of
     all runs where it is no axis; is_closed : whether closed forms hold for the solver.
@@ -47,7 +47,7 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """What the picture shows."""
+        """The title of the picture."""
         return f"{self.solver} on {self.surface}: rate in theory and in practice"
 
     @property
@@ -56,35 +56,35 @@ class Picture:
         return ", ".join(f"{_label(name)} {human(value)}" for name, value in self.best.items())
 
 
-def figure(grid: pd.DataFrame, shown: Picture) -> Figure:
+def figure(grid: pd.DataFrame, picture: Picture) -> Figure:
     """Draw a curve over one setting, or a map over two.
 
     `grid` has a row per point: a column per axis, rate_predicted, and at the points that were run status, steps,
     rate_observed.
     """
     with look(), np.errstate(all="ignore"):
-        return _map(grid, shown) if len(shown.axes) == 2 else _curve(grid, shown)
+        return _map(grid, picture) if len(picture.axes) == 2 else _curve(grid, picture)
 
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _holds(shown: Picture) -> str:
+def _holds(picture: Picture) -> str:
     """Say for which runs the theory speaks."""
-    return "exact: the loss is quadratic" if shown.is_quadratic else "theory holds close to the minimum"
+    return "exact: the loss is quadratic" if picture.is_quadratic else "theory holds close to the minimum"
 
 
 def _plus() -> Line2D:
-    found = sign("P", INK, "white", 9)
-    found.set_markeredgewidth(1.3)
-    return found
+    marker = sign("P", INK, "white", 9)
+    marker.set_markeredgewidth(1.3)
+    return marker
 
 
 def _seen(colour: str = "white") -> Line2D:
-    found = sign("o", INK, colour, 7)
-    found.set_markeredgewidth(1.1)
-    return found
+    marker = sign("o", INK, colour, 7)
+    marker.set_markeredgewidth(1.1)
+    return marker
 
 
 def _line(dashes: Any, colour: str = INK, width: float = 1.6) -> Line2D:
@@ -99,10 +99,7 @@ def _split(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
     return runs[seen], runs[diverged], runs[~seen & ~diverged]
 
 
-# ---- two settings: a map
-
-
-def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
+def _map(grid: pd.DataFrame, picture: Picture) -> Figure:
     seen, diverged, other = _split(grid)
     steps = steps_per_decade(floats(grid, "rate_predicted"))
     finite = steps[np.isfinite(steps)]
@@ -113,29 +110,31 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
         entries.append((sign("X", INK, size=6.5), "a run that diverged"))
     if len(other):
         entries.append((_seen(), "a run too short, too wild or\nelsewhere: no rate to show"))
-    entries.append((_plus(), f"best in theory: rate {human(shown.rate)}\n{shown.setting.replace(', ', ',' + chr(10))}"))
+    entries.append(
+        (_plus(), f"best in theory: rate {human(picture.rate)}\n{picture.setting.replace(', ', ',' + chr(10))}")
+    )
     if (floats(grid, "rate_predicted") >= 1).any():
         entries.append((failure_sign("diverged"), "diverges in theory"))
-    if shown.is_closed:
-        entries.append((_line(DASHED), f"edge {FORMULAS[shown.solver]}"))
+    if picture.is_closed:
+        entries.append((_line(DASHED), f"edge {FORMULAS[picture.solver]}"))
         entries.append((_line("-", "white", 0), "modes swing (complex roots):"))
         entries.append((_line(DOTTED), "from here the fastest mode"))
         entries.append((_line("-"), "within here all modes"))
-    subtitle = f"brighter is faster; {_holds(shown)}"
-    figure, (axes,) = page(1, (5.2, 4.4), entries, shown.title, subtitle, below=2.1)
-    values = [np.unique(floats(grid, name)) for name in shown.axes]
+    subtitle = f"brighter is faster; {_holds(picture)}"
+    figure, (axes,) = page(1, (5.2, 4.4), entries, picture.title, subtitle, below=2.1)
+    values = [np.unique(floats(grid, name)) for name in picture.axes]
     scales = scale_of(values[0]), scale_of(values[1])
     sides = [borders(scale.place(v)) for scale, v in zip(scales, values, strict=True)]
     for axis, scale, side in zip((axes.xaxis, axes.yaxis), scales, sides, strict=True):
         dress(axis, scale, side[0], side[-1])
-    axes.set(xlabel=_label(shown.axes[0]), ylabel=_label(shown.axes[1]))
+    axes.set(xlabel=_label(picture.axes[0]), ylabel=_label(picture.axes[1]))
     kinds = np.where(np.isnan(steps), "error", "diverged")
     cells = np.zeros((len(values[1]), len(values[0]), 4), dtype=np.uint8)
-    at = [np.searchsorted(v, floats(grid, name)) for v, name in zip(values, shown.axes, strict=True)]
+    at = [np.searchsorted(v, floats(grid, name)) for v, name in zip(values, picture.axes, strict=True)]
     cells[at[1], at[0]] = shades.colours(steps, kinds)
     axes.pcolorfast(sides[0], sides[1], cells)
-    if shown.is_closed:
-        _borders(axes, shown, scales, values[1])
+    if picture.is_closed:
+        _borders(axes, picture, scales, values[1])
     for runs, marker, faces in (
         (other, "o", "white"),
         (
@@ -145,11 +144,11 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
         ),
         (diverged, "X", INK),
     ):
-        x, y = (scale.place(floats(runs, name)) for scale, name in zip(scales, shown.axes, strict=True))
+        x, y = (scale.place(floats(runs, name)) for scale, name in zip(scales, picture.axes, strict=True))
         rim = "white" if marker == "X" else INK
         axes.scatter(x, y, s=34, marker=marker, c=faces, edgecolors=rim, linewidths=0.9, zorder=5)
     best = _plus()
-    best.set_data(*([float(s.place(shown.best[name]))] for s, name in zip(scales, shown.axes, strict=True)))
+    best.set_data(*([float(s.place(picture.best[name]))] for s, name in zip(scales, picture.axes, strict=True)))
     best.set(zorder=6, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
     axes.add_line(best)
     bar = colour_bar(figure, shades, "rate: factor of the distance per step")
@@ -157,17 +156,17 @@ def _map(grid: pd.DataFrame, shown: Picture) -> Figure:
     return figure
 
 
-def _borders(axes: Axes, shown: Picture, scales: tuple[Scale, Scale], momenta: np.ndarray) -> None:
-    """Return the edge of stability, and where the roots of the slowest and the fastest mode become complex."""
-    low, high = shown.extremes
+def _borders(axes: Axes, picture: Picture, scales: tuple[Scale, Scale], momenta: np.ndarray) -> None:
+    """Draw the edge of stability, and where the roots of the slowest and the fastest mode become complex."""
+    low, high = picture.extremes
     places = scales[1].place(momenta)
     m = scales[1].value(np.linspace(places[0], places[-1], 600))
-    slowest, fastest = complex_between(shown.solver, low, m), complex_between(shown.solver, high, m)
+    slowest, fastest = complex_between(picture.solver, low, m), complex_between(picture.solver, high, m)
     within = slowest[0] <= fastest[1]
-    # the region of all modes is closed at its tip, which no sample hits
+    # The region of all modes is closed at its tip, which no sample hits.
     both = np.concatenate([slowest[0][within][::-1], fastest[1][within]])
     lines = [
-        (stability_edge(shown.solver, high, m), m, DASHED),
+        (stability_edge(picture.solver, high, m), m, DASHED),
         (fastest[0], m, DOTTED),
         (both, np.concatenate([m[within][::-1], m[within]]), "-"),
     ]
@@ -179,7 +178,7 @@ def _borders(axes: Axes, shown: Picture, scales: tuple[Scale, Scale], momenta: n
 
 
 def _name_rates(bar: Axes, shades: Shades, more: bool) -> None:
-    """Name the places of a bar, which are steps, by the rates that take them; `more` says that its end means more."""
+    """Label a bar of steps with the rates that take them; `more` marks its end as "this or more"."""
     rates = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999])
     rates = np.append(rates, 1 - 10.0 ** -np.arange(5.0, 12.0))
     places = np.log10(steps_per_decade(rates))
@@ -193,30 +192,27 @@ def _name_rates(bar: Axes, shades: Shades, more: bool) -> None:
     bar.set_yticks(places[kept], [*texts[:-1], *(f"≥ {text}" if more else text for text in texts[-1:])])
 
 
-# ---- one setting: a curve
-
-
-def _curve(grid: pd.DataFrame, shown: Picture) -> Figure:
+def _curve(grid: pd.DataFrame, picture: Picture) -> Figure:
     seen, diverged, other = _split(grid)
-    name, style = shown.axes[0], style_of(shown.solver)
+    name, style = picture.axes[0], style_of(picture.solver)
     x, rate = floats(grid, name), floats(grid, "rate_predicted")
     scale = scale_of(x)
-    depth = 1 - shown.rate
+    depth = 1 - picture.rate
     observed = floats(seen, "rate_observed")
-    # an observed rate below the best one is shown where it is, unless it is out of all proportion
-    lowest = np.clip(observed.min(initial=shown.rate), shown.rate - depth, shown.rate)
+    # An observed rate below the best one is shown where it is, unless it is out of all proportion.
+    lowest = np.clip(observed.min(initial=picture.rate), picture.rate - depth, picture.rate)
     low, high = lowest - 0.1 * depth, 1 + 0.2 * depth
-    edge = float(stability_edge(shown.solver, shown.extremes[1], shown.momentum)) if shown.is_closed else np.nan
+    edge = float(stability_edge(picture.solver, picture.extremes[1], picture.momentum)) if picture.is_closed else np.nan
     entries = [(_line("-", style.colour, 2.0), "predicted"), (_seen(style.colour), "observed, one run each")]
     if len(diverged):
         entries.append((sign("X", INK, size=6.5), "a run that diverged"))
     if len(other):
         entries.append((_seen(), "too short, too wild or\nelsewhere: no rate"))
-    entries.append((_plus(), f"best in theory: rate {human(shown.rate, 4)},\n{shown.setting}"))
+    entries.append((_plus(), f"best in theory: rate {human(picture.rate, 4)},\n{picture.setting}"))
     if np.isfinite(edge):
-        entries.append((_line(DASHED), f"edge {FORMULAS[shown.solver]} = {human(edge)}"))
-    subtitle = f"lower is faster; {_holds(shown)}"
-    figure, (axes,) = page(1, (5.4, 3.9), entries, shown.title, subtitle)
+        entries.append((_line(DASHED), f"edge {FORMULAS[picture.solver]} = {human(edge)}"))
+    subtitle = f"lower is faster; {_holds(picture)}"
+    figure, (axes,) = page(1, (5.4, 3.9), entries, picture.title, subtitle)
     side = scale.place(x)
     dress(axes.xaxis, scale, side[0], side[-1])
     axes.set(xlabel=_label(name), ylabel="rate: factor of the distance per step", ylim=(low, high))
@@ -237,7 +233,7 @@ def _curve(grid: pd.DataFrame, shown: Picture) -> Figure:
         rim: dict[str, Any] = {"edgecolors": "white" if marker == "X" else INK, "linewidths": 1.0, "zorder": 5}
         axes.scatter(places, heights, s=36, marker=marker, c=colour, clip_on=False, **rim)
     best = _plus()
-    best.set_data([float(scale.place(shown.best[name]))], [shown.rate])
+    best.set_data([float(scale.place(picture.best[name]))], [picture.rate])
     best.set(zorder=6, path_effects=[Stroke(linewidth=3.2, foreground="white"), Stroke()])
     axes.add_line(best)
     return figure

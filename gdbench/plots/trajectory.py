@@ -33,7 +33,8 @@ from gdbench.results.statistics import floats
 from gdbench.theory.drift import DRIFTS
 
 Scene = tuple[Ground, list[Track], pd.DataFrame]
-SIDE = 4.6  # inches of the longer side of a panel that stands alone
+# The longer side of a panel that stands alone, in inches, is at least this.
+SIDE = 4.6
 LONGEST = "contours: loss − f* from 1.2e-10 to 3.4e-10, log-spaced, darker is higher"
 CROWDED = "marked after 1, 10, 100, .. steps"
 
@@ -45,28 +46,28 @@ def figures(
 
     Of more than 60 surfaces the first 60 are drawn, on grids of at most 20; the first 20 have a page of their own.
     """
-    surfaces = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
-    yield from pages("trajectory", "Paths on every surface", surfaces, runs, table, trajectory, contours)
+    problems = in_order(names(table, PROBLEM), names(runs, PROBLEM), contours)
+    yield from pages("trajectory", "Paths on every surface", problems, runs, table, trajectory, contours)
 
 
 def pages(
     kind: str,
     title: str,
-    surfaces: Sequence[str],
+    problems: Sequence[str],
     runs: pd.DataFrame,
     table: pd.DataFrame,
     trajectory: pd.DataFrame,
     contours: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `surfaces`; `title` is that of the grid."""
-    sheet = sheets(kind, surfaces)
-    scenes = scenes_of(runs, table, trajectory, contours, [name for _, shown, _ in sheet for name in shown])
-    if len(surfaces) > 1:
-        for file, shown, remark in sheet:
-            own = {name: scenes[name] for name in shown}
-            yield file, _grid(kind, title, contours, own, names(runs, "solver"), remark)
+    """Draw the pictures `KIND.png` and `KIND-NAME.png` of `problems`; `title` is that of the grid."""
+    sheet = sheets(kind, problems)
+    scenes = scenes_of(runs, table, trajectory, contours, [name for _, on_page, _ in sheet for name in on_page])
+    if len(problems) > 1:
+        for file, on_page, remark in sheet:
+            page_scenes = {name: scenes[name] for name in on_page}
+            yield file, _grid(kind, title, contours, page_scenes, names(runs, "solver"), remark)
     for name, scene in list(scenes.items())[:PANELS]:
-        file = f"{kind}.png" if len(surfaces) == 1 else file_name(kind, name)
+        file = f"{kind}.png" if len(problems) == 1 else file_name(kind, name)
         yield file, _single(name, contours.get(name, {}), scene)
 
 
@@ -82,10 +83,10 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     ground, tracks, rows = scene
     entries = []
     for solver in names(rows, "solver"):
-        own = [track for track in tracks if track.solver == solver]
-        entries.append((handle(solver), _label(solver, own, ground, only(rows, "solver", solver))))
+        solver_tracks = [track for track in tracks if track.solver == solver]
+        entries.append((handle(solver), _label(solver, solver_tracks, ground, only(rows, "solver", solver))))
     crowded = any(not track.stride for track in tracks)
-    # a panel not much lower than its legend
+    # The panel is not much lower than its legend.
     side = float(np.clip((0.24 if crowded else 0.36) * len(entries), SIDE, 6.2))
     size = (side, side)
     if ground.to_scale:
@@ -96,7 +97,7 @@ def _single(name: str, surface: Mapping[str, Any], scene: Scene) -> Figure:
     around = "around the end of the best run" if ground.kind == "random" else ""
     around = f"filter-normalised, {around}" if "filter" in ground.labels[0] else around
     words = [around, CROWDED if crowded else ""]
-    # room for the words; those on the levels are known once these are drawn
+    # The words need room now; those on the levels are known only once these are drawn.
     room = "; ".join(filter(None, [*words, LONGEST])) if around else " "
     figure, (axes,) = page(1, size, entries, _title(name, ground), room)
     words.insert(1, _panel(axes, surface, ground, tracks, 1.0 if crowded else 1.5))
@@ -124,10 +125,10 @@ def _grid(
     remark: str,
 ) -> Figure:
     """Draw all surfaces side by side, with one legend."""
-    tracks = [track for _, own, _ in scenes.values() for track in own]
+    tracks = [track for _, panel_tracks, _ in scenes.values() for track in panel_tracks]
     solvers = [solver for solver in order if solver in solvers_of(tracks)]
     entries = [(handle(solver), solver) for solver in solvers]
-    outside = any(leaves(track, ground) for ground, own, _ in scenes.values() for track in own)
+    outside = any(leaves(track, ground) for ground, panel_tracks, _ in scenes.values() for track in panel_tracks)
     entries += signs([ground for ground, _, _ in scenes.values()], tracks, outside)
     of = f" of the first {PANELS} surfaces" if remark else ""
     crowded = any(not track.stride for track in tracks)
@@ -136,9 +137,9 @@ def _grid(
     subtitle += f"settings and outcomes{of}: {kind}-NAME.png"
     size = (3.9, 3.0) if crowded else (2.9, 2.6)
     figure, panels = page(len(scenes), size, entries, title + remark, subtitle, tiled=crowded)
-    for axes, (surface, (ground, own, _)) in zip(panels, scenes.items(), strict=True):
-        _panel(axes, contours.get(surface, {}), ground, own, 0.9 if crowded else 1.2)
-        axes.set_title(surface + (f": {percent(ground.share)} of variance" if ground.kind == "random" else ""))
+    for axes, (problem, (ground, panel_tracks, _)) in zip(panels, scenes.items(), strict=True):
+        _panel(axes, contours.get(problem, {}), ground, panel_tracks, 0.9 if crowded else 1.2)
+        axes.set_title(problem + (f": {percent(ground.share)} of variance" if ground.kind == "random" else ""))
         axes.set_xlabel(_short(axes.get_xlabel()))
         axes.set_ylabel(_short(axes.get_ylabel()))
     return figure
@@ -183,15 +184,15 @@ def _label(solver: str, tracks: Sequence[Track], ground: Ground, rows: pd.DataFr
     first += f", {kind}" if isinstance(kind, str) else ""
     if stride:
         first += " · marker every step" if stride == 1 else f" · marker every {human(stride)} steps"
-    first += "\n" if stride else " · "  # of a crowd, each has one line
+    first += "\n" if stride else " · "  # In a crowd each has one line.
     if len(rows) <= 1:
         return first + _outcome(tracks[0], ground)
     hits = np.nan_to_num(floats(rows, "steps_to_target"), nan=np.inf)
     reached = np.isfinite(hits)
     median = np.median(hits)
     steps = f", median {whole(median)} steps" if np.isfinite(median) else ""
-    shown = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
-    return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{shown}"
+    drawn = f" ({len(tracks)} drawn)" if len(tracks) < len(rows) else ""
+    return f"{first}{reached.sum()} of {len(rows)} starts reached{steps}{drawn}"
 
 
 def _outcome(track: Track, ground: Ground) -> str:
@@ -218,7 +219,7 @@ def _outcome(track: Track, ground: Ground) -> str:
 def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Sequence[Track], width: float) -> str:
     """Draw the ground and the paths; returns the remark for the subtitle."""
     if len(tracks) > len(solvers_of(tracks)):
-        width *= 0.6  # several starts
+        width *= 0.6  # Several starts need thinner lines.
     if ground.kind == "line":
         return draw_curve(axes, surface, ground, tracks, width)
     remark = draw_ground(axes, surface, ground)
@@ -228,12 +229,12 @@ def _panel(axes: Axes, surface: Mapping[str, Any], ground: Ground, tracks: Seque
         axes.set_aspect("equal", adjustable="box", anchor="NW")
     for track in tracks:
         style = style_of(track.solver)
-        shown = within_reach(track.points, ground)
-        calm = calmness(shown, ground)
+        path = within_reach(track.points, ground)
+        calm = calmness(path, ground)
         if calm <= CALMEST:
-            shown = shown[:ENDLESS]  # it swings without end: how it began says more than a filled panel
-        axes.plot(*shown.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
-        axes.plot(*shown.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
+            path = path[:ENDLESS]  # The path swings without end, and its beginning says more than a filled panel.
+        axes.plot(*path.T, color="white", linewidth=width * calm + 1.4, alpha=0.7 * calm**2, zorder=3)
+        axes.plot(*path.T, color=style.colour, linewidth=width * calm, linestyle=style.dashes, alpha=calm, zorder=3.5)
         marked = track.points[track.marked]
         axes.plot(
             *marked[inside(marked, ground)].T,

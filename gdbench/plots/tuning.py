@@ -24,13 +24,13 @@ def figures(expected_best: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
     if expected_best.empty or floats(expected_best, "k").max() < 2:
         return
     tried = expected_best.groupby(PROBLEM, sort=False)["k"].max()
-    for file, surfaces, remark in sheets("tuning", [str(name) for name in tried[tried > 1].index]):
-        yield file, _sheet(expected_best[expected_best[PROBLEM].isin(surfaces)], surfaces, remark)
+    for file, problems, remark in sheets("tuning", [str(name) for name in tried[tried > 1].index]):
+        yield file, _sheet(expected_best[expected_best[PROBLEM].isin(problems)], problems, remark)
 
 
-def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
+def _sheet(best: pd.DataFrame, problems: Sequence[str], remark: str) -> Figure:
     """Draw a page with a panel per surface."""
-    solvers, single = in_order(best["solver"].unique()), len(surfaces) == 1
+    solvers, single = in_order(best["solver"].unique()), len(problems) == 1
     entries = []
     for solver in solvers:
         last = only(best, "solver", solver).iloc[-1]
@@ -40,13 +40,13 @@ def _sheet(best: pd.DataFrame, surfaces: Sequence[str], remark: str) -> Figure:
     if len(solvers) > BANDS:
         subtitle += f" (for the best {FEW})"
     subtitle += "; lower and flatter is easier to tune"
-    title = "How many trials tuning needs" + (f" on {surfaces[0]}" if single else "")
+    title = "How many trials tuning needs" + (f" on {problems[0]}" if single else "")
     size = (5.2, 3.9) if single else (2.9, 2.5 if len(solvers) <= 8 else 3.2)
-    figure, panels = page(len(surfaces), size, entries, title + remark, subtitle, grows=True)
-    for axes, surface in zip(panels, surfaces, strict=True):
-        _panel(axes, only(best, PROBLEM, surface), 1.6 if single else 1.2)
+    figure, panels = page(len(problems), size, entries, title + remark, subtitle, grows=True)
+    for axes, problem in zip(panels, problems, strict=True):
+        _panel(axes, only(best, PROBLEM, problem), 1.6 if single else 1.2)
         if not single:
-            axes.set_title(surface)
+            axes.set_title(problem)
     return figure
 
 
@@ -75,11 +75,11 @@ def _panel(axes: Axes, best: pd.DataFrame, width: float) -> None:
     ends = best.groupby("solver", sort=False)["median"].last().sort_values(kind="stable")
     banded = solvers if len(solvers) <= BANDS else [str(name) for name in ends.index[:FEW]]
     for i, solver in enumerate(solvers):
-        own, style = only(best, "solver", solver).sort_values("k"), style_of(solver)
-        k, median = floats(own, "k"), np.maximum(floats(own, "median"), 1.0)
+        curve, style = only(best, "solver", solver).sort_values("k"), style_of(solver)
+        k, median = floats(curve, "k"), np.maximum(floats(curve, "median"), 1.0)
         good = np.isfinite(median)
         if solver in banded:
-            lower, upper = (np.clip(floats(own, name), 1.0, high) for name in ("low", "high"))
+            lower, upper = (np.clip(floats(curve, name), 1.0, high) for name in ("low", "high"))
             axes.fill_between(
                 k, lower, upper, where=lower < high, color=style.colour, alpha=0.12, linewidth=0, zorder=2
             )

@@ -43,7 +43,7 @@ class Comparable:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare_results` found: the names, a row per surface and solver, and what explains them in words."""
+    """The outcome of `compare_results`: the names, a row per surface and solver, and what explains them in words."""
 
     a: str
     b: str

@@ -1,4 +1,4 @@
-"""What follows from the stored runs of a sweep alone: labels, the table, statistics. No JAX is needed."""
+"""Derive labels, the table and statistics from the stored runs of a sweep alone. No JAX is needed."""
 
 from __future__ import annotations
 

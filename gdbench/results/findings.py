@@ -1,4 +1,4 @@
-"""What a table shows, in one line for each surface: who arrives first, and how plain descent fares beside it."""
+"""Say what a table shows, in one line for each surface: who arrives first, and how plain descent fares beside it."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ REPLAYED = ("theory.csv", "trajectory.csv", "curves.csv", "contours.npz")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a result folder holds: which runs stand in which shard, in the order of runs.
+    """The contents of a result folder: which runs stand in which shard, in the order of runs.
 
     kind : "run" or "sweep", the command that made it: a sweep has statistics.
     """
@@ -97,7 +97,7 @@ class Manifest:
 
     @property
     def runs(self) -> int:
-        """How many runs are planned."""
+        """The number of runs planned."""
         return sum(entry.rows for entry in self.shards)
 
     def of_runs(self, runs: np.ndarray) -> list[Entry]:
@@ -156,7 +156,7 @@ class StoredRuns:
 
     @property
     def rows(self) -> int:
-        """How many runs are stored."""
+        """The number of runs stored."""
         return sum(pq.read_metadata(_source(shard)).num_rows for _, shard in self.files)
 
     def schema(self) -> pa.Schema:

@@ -33,7 +33,7 @@ from gdbench.theory.rate_notes import Seen, note_of
 
 @dataclass(frozen=True)
 class Policy:
-    """How much is looked at once runs have ended.
+    """The amount of work once runs have ended.
 
     starts : chosen runs of every problem and solver that are replayed; None replays every run, chosen or not.
     problems : problems whose paths and landscape are kept: each costs a second, and nobody looks at more.
@@ -63,7 +63,7 @@ def policy_of(spec: SweepSpec) -> Policy:
 
 @dataclass
 class Looked:
-    """What was looked at after the runs: paths and grids by run, theory in parts, landscapes by problem."""
+    """The findings after the runs: paths and grids by run, theory in parts, landscapes by problem."""
 
     paths: dict[int, Trajectory] = field(default_factory=dict)
     grids: dict[int, RunGrid] = field(default_factory=dict)

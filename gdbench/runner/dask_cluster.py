@@ -25,17 +25,17 @@ from gdbench.runner.digest import build
 from gdbench.runner.sharding import Compute, Shard, healthy_rows, runnable, shard_content
 from gdbench.statuses import Status
 
-# seconds to wait for a scheduler or for the first worker
+# Wait so many seconds for a scheduler or for the first worker.
 PATIENCE = 30
-# a shard that has taken so many workers of our own cluster with it is at fault itself
+# A shard that has taken so many workers of our own cluster with it is at fault itself.
 DEATHS = 5
 GO_ON = "what is done is kept, and the same command goes on"
-# shards that are under way for every worker: enough that none waits, few enough that none piles up
+# Every worker has so many shards under way: enough that none waits, few enough that none piles up.
 AHEAD = 2
 
 
 def compute_on_dask(address: str | None = None, workers: int | None = None) -> Compute:
-    """Computes on the workers of the scheduler at `address`, or of a local cluster of `workers` processes.
+    """Return a function that computes shards on Dask: at `address`, or in a local cluster of `workers` processes.
 
     Every worker needs gdbench in the same versions. A worker that dies costs its shards' time: they go to others.
     Raises `UsageError` where Dask is missing or the scheduler does not answer.
@@ -63,7 +63,7 @@ def compute_on_dask(address: str | None = None, workers: int | None = None) -> C
 
 
 def _client(distributed: ModuleType, stack: ExitStack, address: str | None, workers: int | None) -> Any:
-    """A client of the scheduler at `address`, or of a cluster of its own with one thread a process; `stack` ends both.
+    """Connect to the scheduler at `address`, or to a new cluster with one thread a process; `stack` ends both.
 
     Dask's own log stays silent meanwhile: what matters of it is told in our sentences.
     """
@@ -84,9 +84,9 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
                 cluster = distributed.LocalCluster(
                     n_workers=workers or cores(),
                     threads_per_worker=1,
-                    # a worker over its share of memory would be paused for good: what XLA holds is not Dask's to spill
+                    # A worker over its share of memory would be paused for good: Dask cannot spill what XLA holds.
                     memory_limit=0,
-                    # any free port: a fixed one may be taken by another cluster, which Dask would say on stderr
+                    # Any free port serves: a fixed one may be taken by another cluster, which Dask would say on stderr.
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
                     env=_compilation_cache(),
@@ -102,11 +102,11 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
 
 @contextmanager
 def _interrupted_later() -> Iterator[None]:
-    """Ctrl-C waits meanwhile, and is never heard by processes of threads begun here: a terminal sends it to all."""
+    """Hold Ctrl-C back until the end, and hide it from processes that start here: a terminal sends it to all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # which would lift the block, were it begun below
+    resource_tracker.ensure_running()  # Started below, it would lift the block.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -115,7 +115,7 @@ def _interrupted_later() -> Iterator[None]:
 
 
 def _compilation_cache() -> dict[str, str]:
-    """Where this process keeps compiled programs, as the environment of another."""
+    """Return the environment that makes another process keep compiled programs where this one does."""
     import jax
 
     names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
@@ -142,7 +142,7 @@ def _gather(
         if shard.block not in pickled:
             content = pickle_block(blocks[shard.block])
             digest = hashlib.sha256(content).hexdigest()
-            # a task, so that a worker fetches a block once, and the scheduler makes it anew when who had it has died
+            # As a task, a block is fetched once by each worker, and made anew when the worker that had it dies.
             pickled[shard.block] = (digest, client.submit(bytes, content, pure=False))
         digest, content = pickled[shard.block]
         future = client.submit(compute_shard, digest, content, shard, code, pure=False)
@@ -169,7 +169,7 @@ def _gather(
 
 
 def _failure(distributed: ModuleType, block: RunGrid, shard: Shard, error: BaseException) -> GdbenchError:
-    """The sentence for a shard that no worker could compute."""
+    """Return the error for a shard that no worker could compute."""
     if isinstance(error, GdbenchError):
         return error
     runs = (
@@ -182,7 +182,7 @@ def _failure(distributed: ModuleType, block: RunGrid, shard: Shard, error: BaseE
 
 
 def pickle_block(block: RunGrid) -> bytes:
-    """A block as bytes, with its facts; what a plug-in file defines travels along, for workers do not have the file."""
+    """Pickle a block with its facts and with the plug-in files' definitions, which workers do not have."""
     import cloudpickle
 
     _ = block.problems
@@ -201,13 +201,13 @@ _reading = Lock()
 
 
 def compute_shard(digest: str, pickled: bytes, shard: Shard, code: str) -> tuple[bytes, list[int], int]:
-    """On a worker: the file of a shard, how its runs ended, and their useful steps.
+    """Compute a shard on a worker: return its file, the count of each status, and the runs' useful steps.
 
     Raises `UsageError` where the worker's gdbench is not that of `code`: its numbers would be others.
     """
     if code != build():
         raise UsageError("a Dask worker has gdbench, JAX or numpy in another version than this machine has")
-    with _reading:  # unpickled once: another copy of its functions would be compiled again
+    with _reading:  # Unpickle once, because another copy of its functions would be compiled again.
         if digest not in _blocks:
             _blocks[digest] = pickle.loads(pickled)
         block = _blocks[digest]

@@ -59,7 +59,7 @@ def block_digest(block: RunGrid) -> str:
 
 @cache
 def build() -> str:
-    """Hash the code and the packages that compute, which are the same wherever the numbers are."""
+    """Hash the code and the packages that compute; where the hash is the same, so are the numbers."""
     digest = hashlib.sha256(repr([(name, version(name)) for name in PACKAGES]).encode())
     for file in sorted(files_behind(*(OURS / name for name in COMPUTES))):
         digest.update(file.read_bytes())
@@ -89,7 +89,7 @@ def code_digest(thing: Any) -> str:
     if isinstance(thing, partial):
         words = [code_digest(thing.func), *map(_word, thing.args), repr(_words(thing.keywords))]
         return hashlib.sha256("|".join(words).encode()).hexdigest()
-    # a function under `jax.jit` has no file of its own, and its `repr` another address in every process
+    # A function under `jax.jit` has no file of its own, and its `repr` another address in every process.
     thing = inspect.unwrap(thing)
     if not inspect.isroutine(thing):
         return hashlib.sha256(f"{code_digest(type(thing).__call__)}|{_words(vars(thing))}".encode()).hexdigest()
@@ -105,7 +105,7 @@ def code_digest(thing: Any) -> str:
 
 
 def _word(thing: Any) -> str:
-    """A value in words; of a function its code, for its `repr` has an address."""
+    """Write a value as a word; a function by its code, because its `repr` has an address."""
     return code_digest(thing) if callable(thing) else repr(thing)
 
 
@@ -122,6 +122,6 @@ def _sources(file: str, _: int) -> bytes:
 
 
 def _code_bytes(code: Any) -> bytes:
-    """Of a function without a file (typed into a notebook): its instructions, names and constants."""
+    """Return instructions, names and constants of a function without a file (typed into a notebook)."""
     constants = [_code_bytes(item) if hasattr(item, "co_code") else repr(item).encode() for item in code.co_consts]
     return b"|".join([code.co_code, repr(code.co_names).encode(), *constants])

@@ -1,4 +1,4 @@
-"""Records to pandas frames: one row per run, per drawn step, per surface and solver."""
+"""Turn records into pandas frames: one row per run, per drawn step, per surface and solver."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from gdbench.planning.run_grid import NOISE, NOISE_DECAY, Problem, RunGrid
 from gdbench.statuses import Status
 from gdbench.surfaces.metrics import held_out_losses, scores_of
 
-# a run has arrived in a minimum when it is this close to it, relative to the minimiser's size
+# A run has arrived in a minimum when it is this close to it, relative to the minimiser's size.
 ARRIVED = 1e-2
 
-# of one path in trajectory.csv: ten thousand steps of a hundred weights
+# One path in trajectory.csv has at most so many numbers: ten thousand steps of a hundred weights.
 PATH_NUMBERS = 1_000_000
 
 
 def runs_of_rows(
     block: RunGrid, rows: np.ndarray, records: Records | None, message: str | np.ndarray = ""
 ) -> pd.DataFrame:
-    """The rows of a block's runs; without records they have the status `error` and the `message`, one or `[rows]`."""
+    """Return the rows of a block's runs; without records, with the status `error` and `message`, one or `[rows]`."""
     count, problem = len(rows), block.problem_index(rows)
-    known = block.problems
+    problems = block.problems
     frame = pd.DataFrame({"run": block.first_run + rows})
     frame["surface"], frame["solver"] = block.surface.name, block.solver.name
     frame["start"], frame["seed"] = block.start_index(rows), block.seeds[rows % len(block.seeds)]
@@ -47,12 +47,12 @@ def runs_of_rows(
         frame["steps"] = pd.array(records.steps, dtype="Int64")
         frame["steps_to_target"] = pd.arrays.IntegerArray(records.steps.astype(np.int64), status != "reached")
         frame["loss_start"] = records.loss_start
-        # a loss that is not a number is no better than an infinite one, and an empty cell would hide it
+        # A loss that is not a number is no better than an infinite one, and an empty cell would hide it.
         frame["loss_final"] = np.where(np.isnan(records.loss_final), np.inf, records.loss_final)
         frame["loss_best"] = records.loss_best
-        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in known])
+        f_star = np.array([item.facts.f_star if item.facts else np.nan for item in problems])
         frame["gap"] = frame["loss_final"] - f_star[problem]
-        distance, minimum = _arrival(records.x, problem, known)
+        distance, minimum = _arrival(records.x, problem, problems)
         frame["distance"], frame["grad_norm"] = distance, records.grad_norm
         frame["minimum"] = pd.arrays.IntegerArray(minimum, minimum < 0)
         for name in ("value_evals", "grad_evals", "hess_evals"):
@@ -62,8 +62,8 @@ def runs_of_rows(
             frame["held_out_loss"], frame["held_out_step"] = records.held_out_loss, records.held_out_step
         for name, scores in scores_of(block.surface, records.x).items():
             frame[name] = scores
-    numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in known])
-    prints = np.array([item.facts.fingerprint if item.facts else "" for item in known], dtype=object)
+    numbers = np.array([item.facts.condition_number if item.facts else np.nan for item in problems])
+    prints = np.array([item.facts.fingerprint if item.facts else "" for item in problems], dtype=object)
     frame["condition_number"], frame["fingerprint"], frame["message"] = numbers[problem], prints[problem], messages
     columns: dict[str, Any] = {}
     for level, target in enumerate(block.conditions.targets):
@@ -77,7 +77,7 @@ def runs_of_rows(
 
 
 def _surface_settings(block: RunGrid, problem: np.ndarray) -> dict[str, Any]:
-    """Parameters, options, dimension and swept conditions, which together name a problem."""
+    """Return parameters, options, dimension and swept conditions, which together name a problem."""
     settings: dict[str, Any] = {**block.surface.parameters, **block.surface.options}
     noise = {NOISE: block.noise, NOISE_DECAY: block.noise_decay}
     settings |= {name: value for name, value in noise.items() if value is not None}
@@ -88,17 +88,17 @@ def _surface_settings(block: RunGrid, problem: np.ndarray) -> dict[str, Any]:
 
 
 def _errors(block: RunGrid, records: Records) -> np.ndarray:
-    """What is wrong with runs of the status `error`: nothing raised, so a number is missing."""
+    """Say what is wrong with runs of the status `error`: nothing raised, so a number is missing."""
     at_start = f"surface '{block.surface.name}' is not a number at the start"
     at_step = f"solver '{block.solver.name}' made the weights not a number in its first step"
     return np.where(np.isnan(records.loss_start), at_start, at_step).astype(object)
 
 
-def _arrival(x: np.ndarray, problem: np.ndarray, known: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
-    """Distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in, -1 for none."""
+def _arrival(x: np.ndarray, problem: np.ndarray, problems: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance `[runs]` to the nearest global minimiser, and the number of the minimum arrived in or -1."""
     distance, minimum = np.full(len(x), np.nan), np.full(len(x), -1, np.int64)
     for number in np.unique(problem):
-        facts, rows = known[number].facts, np.flatnonzero(problem == number)
+        facts, rows = problems[number].facts, np.flatnonzero(problem == number)
         if facts is None or not len(facts.minimisers):
             continue
         with np.errstate(over="ignore", invalid="ignore"):
@@ -107,20 +107,20 @@ def _arrival(x: np.ndarray, problem: np.ndarray, known: Sequence[Problem]) -> tu
         nearest = distances.argmin(axis=1)
         size = 1 + np.linalg.norm(facts.minimisers, axis=1)[nearest]
         arrived = distances[np.arange(len(rows)), nearest] <= ARRIVED * size
-        # none is global where the loss is not a number at the minimisers themselves
+        # No minimiser is global where the loss is not a number at the minimisers themselves.
         distance[rows] = distances[:, facts.is_global].min(axis=1, initial=np.inf)
         minimum[rows] = np.where(arrived, nearest, -1)
     return distance, minimum
 
 
 def join_runs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All runs in one frame: the fixed columns, then hyperparameters, then `surface.NAME`, then `start.i`."""
+    """Join all runs in one frame: the fixed columns, then hyperparameters, then `surface.NAME`, then `start.i`."""
     runs = pd.concat(parts, ignore_index=True).sort_values("run", ignore_index=True)
     return runs[ordered(runs.columns)]
 
 
 def trajectory_frame(paths: Mapping[int, Trajectory], most: int = PATH_NUMBERS) -> pd.DataFrame:
-    """Every step of the drawn runs: `run, step, x0.., loss, grad_norm`; a path of over `most` numbers is thinned."""
+    """Return every step of drawn runs: `run, step, x0.., loss, grad_norm`; a path of over `most` numbers is thinned."""
     parts = []
     for run, path in paths.items():
         stride = -(-path.x.size // most)
@@ -139,7 +139,7 @@ POINTS_PER_DECADE = 20
 
 
 def log_spaced(last: int) -> np.ndarray:
-    """Steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
+    """Return steps 0, 1, 2, .. `last`, thinned to equal distances on a log axis."""
     if last <= 0:
         return np.array([0])
     decades = np.log10(last)
@@ -174,12 +174,12 @@ def curves_frame(runs: pd.DataFrame, paths: Mapping[int, Trajectory], blocks: Ma
 
 
 def ranges(loss: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The lowest, median and highest of `loss` `[k]` from behind each of `steps` up to and with the next one.
+    """Return the lowest, median and highest `loss` `[k]` after each of `steps`, up to and with the next one.
 
     A loss that is not a number counts as an infinite one.
     """
     loss = np.where(np.isnan(loss), np.inf, loss)
     groups = np.split(loss, steps[:-1] + 1)
-    # the lower of two in the middle: a loss that was there
+    # The lower of two in the middle is a loss that occurred; their mean is not.
     medians = [np.sort(group)[(len(group) - 1) // 2] for group in groups]
     return np.array([group.min() for group in groups]), np.array(medians), np.array([group.max() for group in groups])

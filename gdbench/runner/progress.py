@@ -16,13 +16,13 @@ from gdbench.formatting import clock, speed, whole
 from gdbench.runner.sharding import Shard
 from gdbench.statuses import Status
 
-# seconds between plain lines
+# Plain lines are this many seconds apart.
 EVERY = 5.0
 
 
 @dataclass
 class Listener:
-    """Whom a job tells how far it is; every call may come from another thread."""
+    """The callbacks that a job tells how far it is; every call may come from another thread."""
 
     on_begin: Callable[[Sequence[Shard], Sequence[Shard], Sequence[Path]], None] = lambda *_: None
     on_advance: Callable[[Advance], None] | None = None
@@ -30,7 +30,7 @@ class Listener:
 
 
 class Tally:
-    """What has been computed so far. Threads report to it."""
+    """A count of what has been computed so far. Threads report to it."""
 
     def __init__(self, planned: int) -> None:
         self.planned, self.before = planned, 0
@@ -47,11 +47,11 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """Runs that are there: stored before, or ended now."""
+        """The number of runs that are there: stored before, or ended now."""
         return min(self.planned, self.before + int(self.ended.sum()))
 
     def sentence(self) -> str:
-        """Runs done, speed, time left and how the runs ended."""
+        """Say how many runs are done, the speed, the time left and how the runs ended."""
         seconds = max(time.monotonic() - self.began, 1e-3)
         fresh = int(self.ended.sum())
         parts = [

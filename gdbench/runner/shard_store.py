@@ -27,7 +27,7 @@ DERIVED = (".csv", ".json", ".npz", ".parquet", ".png")
 
 
 class Store(Protocol):
-    """Where the shards of a plan stand while it is computed, and its tables afterwards."""
+    """The shards of a plan while it is computed, and its tables afterwards."""
 
     def opened(self, spec: SweepSpec, manifest: Manifest) -> AbstractContextManager[None]:
         """Hold the store for one job of `spec`; use everything else inside."""

@@ -17,10 +17,10 @@ from gdbench.runner.digest import block_digest
 from gdbench.runner.frames import join_runs, runs_of_rows
 from gdbench.spec.run import RunSpec
 
-# Runs of a shard: small enough to lose little when a machine dies, large enough that a million runs are some thirty
-# files.
+# A shard has so many runs: few enough to lose little when a machine dies, enough to keep a million runs in some
+# thirty files.
 ROWS = 32_768
-# Weights are what makes a row large.
+# A shard of many weights has fewer runs, because weights make a row large.
 NUMBERS = 4_000_000
 # A grid is cut into this many shards, so that every thread has some, unless they would hold fewer runs than are worth a
 # thread of their own.
@@ -49,15 +49,15 @@ class Shard:
         return np.arange(self.first, self.last)
 
 
-# computes shards, wherever: yields each with the content of its file as it is done, in any order
+# Such a function computes shards somewhere, and yields each with the content of its file once done, in any order.
 Compute = Callable[
     [Sequence[RunGrid], Sequence[Shard], Callable[[Advance], None] | None], Generator[tuple[Shard, bytes], None, None]
 ]
 
 
 def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
-    """Cut all grids into shards, in the order of their runs; how depends on no machine, so that keys agree."""
-    made = []
+    """Cut all grids into shards, in the order of their runs and alike on every machine, so that keys agree."""
+    shards = []
     for index, block in enumerate(blocks):
         much = sum(array.size for array in block.surface.data) > MUCH_DATA
         worth = max(WORTH_WITH_MUCH_DATA if much else WORTH_A_THREAD, -(-len(block) // PARTS))
@@ -66,8 +66,8 @@ def shards_of(blocks: Sequence[RunGrid]) -> list[Shard]:
         for first in range(0, len(block), size):
             last = min(first + size, len(block))
             key = hashlib.sha256(f"{digest}:{first}:{last}".encode()).hexdigest()[:20]
-            made.append(Shard(index, first, last, block.first_run + first, key))
-    return made
+            shards.append(Shard(index, first, last, block.first_run + first, key))
+    return shards
 
 
 def manifest_of(plan: Plan, shards: Sequence[Shard]) -> Manifest:
@@ -81,17 +81,17 @@ def manifest_of(plan: Plan, shards: Sequence[Shard]) -> Manifest:
 
 
 def failures_of(block: RunGrid, shard: Shard) -> np.ndarray:
-    """Why each run of a shard cannot run, `[rows]`: "" where it can."""
+    """Return the reason why each run of a shard cannot run, `[rows]`: "" where it can."""
     return np.array([problem.failure for problem in block.problems], dtype=object)[block.problem_index(shard.rows)]
 
 
 def healthy_rows(block: RunGrid, shard: Shard) -> np.ndarray:
-    """The rows of a shard that can run."""
+    """Return the rows of a shard that can run."""
     return shard.rows[failures_of(block, shard) == ""] if block.failure else shard.rows
 
 
 def runnable(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> tuple[list[tuple[Shard, bytes]], list[Shard]]:
-    """The shards of which no run can run, with their content, and the others."""
+    """Split off the shards of which no run can run, with their content, from the others."""
     hopeless, able = [], []
     for shard in shards:
         block = blocks[shard.block]
@@ -103,9 +103,9 @@ def runnable(blocks: Sequence[RunGrid], shards: Sequence[Shard]) -> tuple[list[t
 
 
 def shard_content(block: RunGrid, shard: Shard, outcome: Records | Exception | None) -> bytes:
-    """The file of a shard: the records of the runs that could run, and rows that say why there are none of others."""
+    """Return the file of a shard: a record of every run that could run, and for the others a row that says why not."""
     if isinstance(outcome, MemoryError):
-        raise outcome  # of the machine, not of the run: to be computed again
+        raise outcome  # The machine is at fault and not the run, which is computed again.
     failures = failures_of(block, shard)
     healthy = failures == ""
     if isinstance(outcome, Records):
@@ -115,7 +115,7 @@ def shard_content(block: RunGrid, shard: Shard, outcome: Records | Exception | N
                 failed = runs_of_rows(block, shard.rows[~healthy], None, failures[~healthy])
                 frame = join_runs([frame, failed])
             return shard_bytes(frame)
-        except Exception as error:  # facts of a plug-in may be anything, and one surface must not stop the others
+        except Exception as error:  # A plug-in's facts may be anything, and one surface must not stop the others.
             outcome = error
     if outcome is not None:
         failures[healthy] = f"solver '{block.solver.name}' on '{block.surface.name}': {one_line(outcome)}"

@@ -55,7 +55,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: `facts` in numbers and words, the `grid` with what runs showed, the `spec` of the best run."""
+    """The findings: `facts` in numbers and words, the `grid` with what runs showed, the `spec` of the best run."""
 
     facts: dict[str, Any]
     grid: pd.DataFrame
@@ -88,7 +88,7 @@ def report_on(plan: Plan) -> Report:
         grid = grid_of(local)
     except UsageError:
         raise
-    except Exception as error:  # a plug-in whose step has no forward derivative
+    except Exception as error:  # A plug-in's step may have no forward derivative.
         raise _no_rate(block, f"its step has no derivative: {one_line(error)}") from None
     if np.isnan(grid.rate).all():
         reasons, counts = np.unique(grid.reason.astype(str), return_counts=True)
@@ -106,7 +106,7 @@ def _no_rate(block: RunGrid, why: str) -> UsageError:
 
 
 def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Facts]:
-    """The solver at the global minimum of the surface."""
+    """Return the solver at the global minimum of the surface, and the facts of that surface."""
     if block.failure:
         raise UsageError(block.failure)
     facts = block.facts
@@ -116,7 +116,7 @@ def _local(block: RunGrid, fixed: frozenset[str]) -> tuple[SolverAtMinimum, Fact
     spectra = np.linalg.eigvalsh(np.nan_to_num(facts.hessians[facts.is_global]))
     if not np.allclose(spectra, spectra[0], rtol=1e-6):
         raise _no_rate(block, f"{len(spectra)} minima are equally deep, and their eigenvalues differ")
-    # what is linear only closer than a usual target (RMSprop below its eps) is nothing that a run would show
+    # No run shows a step that is linear only closer than a usual target, as RMSprop is below its eps.
     program = block.take(np.zeros(1, np.int64)).under(rtol=USUAL)
     return SolverAtMinimum(program, block.solver.name, facts.minimisers[0], facts.hessians[0], fixed), facts
 
@@ -147,7 +147,7 @@ def _runs(plan: Plan, settings: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 
 def _with_runs(grid: Grid, runs: pd.DataFrame) -> pd.DataFrame:
-    """The points of `grid`, with what was observed at those that were run."""
+    """Return the points of `grid`, with what was observed at those that were run."""
     frame = grid.frame()
     places = [np.searchsorted(values, runs[name].to_numpy(float)) for name, values in grid.axes.items()]
     rows = np.ravel_multi_index(tuple(places), grid.rate.shape) if places else np.zeros(1, np.int64)
@@ -155,14 +155,14 @@ def _with_runs(grid: Grid, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_quadratic(block: RunGrid, hessian: np.ndarray) -> bool:
-    """Whether the Hessian is the same all over the box."""
+    """Decide whether the Hessian is the same all over the box."""
     surface = block.problems[0].surface
     others = np.array([hessian_at(surface, point) for point in surface.probe_points()[:4]])
     return bool(np.abs(others - hessian).max() <= 1e-9 * np.abs(hessian).max())
 
 
 def _facts(block: RunGrid, local: SolverAtMinimum, facts: Facts, grid: Grid, row: pd.Series) -> dict[str, Any]:
-    """Everything found, as JSON has it."""
+    """Collect all findings, as JSON has them."""
     low, high = float(local.eigenvalues[0]), float(local.eigenvalues[-1])
     best, settings = grid.best_setting, {**local.settings, **grid.best_setting}
     momentum, rate = settings.get("momentum", 0.0), float(row["rate_predicted"])

@@ -1,1 +1,1 @@
-"""What was asked for: pydantic models, axes, YAML with line numbers."""
+"""The specification of what was asked for: pydantic models, axes, YAML with line numbers."""

@@ -39,7 +39,7 @@ class Axis:
 
     @property
     def is_random(self) -> bool:
-        """Whether the values are drawn."""
+        """True if the values are drawn."""
         return self.spacing in DISTRIBUTIONS
 
     def written(self) -> Any:

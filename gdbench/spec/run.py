@@ -1,4 +1,4 @@
-"""What one run is asked to do: the specification of a sweep in which every setting has one value."""
+"""Specify one run: a sweep in which every setting has one value."""
 
 from __future__ import annotations
 

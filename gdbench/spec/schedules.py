@@ -96,7 +96,7 @@ class Schedules:
 
     @property
     def lack_base(self) -> bool:
-        """Whether one of them is given no base."""
+        """True if one of them is given no base."""
         return any(choice.base not in choice.numbers for choice in self.choices)
 
     def written(self) -> Any:

@@ -1,4 +1,4 @@
-"""What a sweep is asked to do: the one model from which options, arguments and the JSON Schema are made."""
+"""Specify a sweep: the one model from which options, arguments and the JSON Schema are made."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ Types = Annotated[Axis, PlainValidator(located(_dtypes)), PlainSerializer(Axis.w
 
 @dataclass(frozen=True)
 class Flag:
-    """How `gdbench run` takes a key of the specification on its command line; a key without one has no option.
+    """The option by which `gdbench run` takes a key of the specification; a key without one has no option.
 
     form : how the text is read: "value" as the `type`; "repeat" names, the option once for each; "list" values apart
     by commas; "numbers", "pairs" (`KEY=VALUE`, repeated) and "rates" (`LOW,HIGH,NUM`) as they say; "switch" takes none.
@@ -155,7 +155,7 @@ def _single(value: Any) -> Axis:
 
 
 class Range(BaseModel):
-    """Where tuning looks for a hyperparameter: log-uniform, uniform, or log-uniform in 1 - value."""
+    """The range in which tuning looks for a hyperparameter: log-uniform, uniform, or log-uniform in 1 - value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -61,7 +61,7 @@ class SolverAtMinimum:
 
     @cached_property
     def is_closed(self) -> bool:
-        """Whether a closed form gives the rates: it knows the name, and the solver's own step agrees with it."""
+        """True if a closed form gives the rates: it knows the name, and the solver's own step agrees with it."""
         if self.name not in closed_forms.FORMULAS or RATE not in self.axes or {*self.axes} - {RATE, "momentum"}:
             return False
         rates, momenta = np.repeat([0.07, 0.6, 1.3], 3) / self.eigenvalues[-1], np.tile([0.1, 0.6, 0.83], 3)

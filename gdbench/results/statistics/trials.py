@@ -1,4 +1,4 @@
-"""What tuning is worth: the outcome to expect of the best of k trials, exactly."""
+"""Compute the worth of tuning: the outcome to expect of the best of k trials, exactly."""
 
 from __future__ import annotations
 
