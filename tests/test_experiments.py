@@ -73,7 +73,7 @@ def test_rprop_runs_away_where_sgd_stands_still():
 
 
 def test_only_diagonal_adagrad_sees_a_rotation():
-    table = swept("adagrad-rotation").table.assign(angle=lambda frame: frame["surface"].astype(str))
+    table = swept("adagrad-rotation").table.assign(angle=lambda frame: frame["problem"].astype(str))
     steps = {name: rows["steps_to_target"].tolist() for name, rows in table.groupby("solver")}
     assert len(set(steps["adagrad-full"])) == 1
     assert steps["adagrad"] == sorted(set(steps["adagrad"]))

@@ -55,7 +55,7 @@ def test_the_main_job_writes_everything(here, capsys):
     assert "64 learning rates × 1 start = 64 runs" in out
     assert str(Path("results/ellipse-rmsprop")) in err
     runs = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values=[""])
-    assert list(runs.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(runs.columns[: len(COLUMNS)]) == COLUMNS
     rest = ["learning_rate", "decay", "eps", "convention", "surface.condition", "surface.angle", "surface.dimension"]
     assert list(runs.columns[len(COLUMNS) :]) == [*rest, "start.0", "start.1"]
     assert list(runs["run"]) == list(range(64))

@@ -261,7 +261,7 @@ def test_a_surface_may_have_batch_sizes_of_its_own():
     own = {**same, "surface": {"contradictory": {"batch_size": [1, 2]}, "ellipse": None}}
     alone = {**same, "surface": "contradictory", "batch_size": [1, 2]}
     runs, expected = (gdbench.sweep(spec, plots=False).runs for spec in (own, alone))
-    assert list(runs["surface"].astype(str)) == ["contradictory batch_size=1", "contradictory batch_size=2", "ellipse"]
+    assert list(runs["problem"].astype(str)) == ["contradictory batch_size=1", "contradictory batch_size=2", "ellipse"]
     assert runs["surface.shuffle"].astype("boolean").tolist() == [False, False, pd.NA]
     # the cycle of two steps that plain descent ends in: 1/(1 - lr) after the target 2
     assert runs["loss_final"][0] == pytest.approx((1 / 0.8 - 1) ** 2 + 1, rel=1e-3)  # 20 steps: 0.6^20 from the cycle

@@ -146,7 +146,7 @@ def test_a_million_rows():
 
 def test_the_rows_of_a_real_result():
     result = gdbench.run(["ellipse", "rosenbrock"], ["sgd", "adam"], starts=3, steps=200, rates={"num": 5})
-    found = chosen_runs(result.runs, result.table)
+    found = chosen_runs(result.runs, result.table).astype({"problem": str, "solver": str})
     assert found.groupby(["problem", "solver"]).size().tolist() == [3, 3, 3, 3]
     success = found.assign(reached=found["status"] == "reached").groupby(["problem", "solver"])["reached"].mean()
     told = result.table.set_index(["problem", "solver"])["success"].sort_index()

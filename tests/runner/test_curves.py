@@ -69,8 +69,8 @@ def test_held_out_loss_and_accuracy_are_numpys_at_every_point(moons):
 
 
 def test_the_last_point_is_the_runs_and_none_lies_under_its_lowest(moons):
-    last = moons.curves.groupby("run").tail(1).set_index("run")
-    runs = moons.runs.set_index("run").loc[last.index]
+    last = moons.curves.groupby("run").tail(1).set_index("run").sort_index()
+    runs = moons.runs.set_index("run").loc[last.index].astype({"held_out_step": int})
     for name in ("train_accuracy", "test_accuracy"):
         np.testing.assert_array_equal(last[name], runs[name])
     np.testing.assert_array_equal(last["loss"], runs["loss_final"])
@@ -104,7 +104,7 @@ def test_a_loss_that_is_no_number_counts_as_an_infinite_one():
 
 def test_results_without_data_have_the_columns_that_they_had():
     plain = gdbench.run("ellipse", "sgd", learning_rate=0.1, steps=20).curves
-    assert tuple(plain.columns) == CURVE == ("run", "surface", "solver", "start", "step", "loss", "gap")
+    assert tuple(plain.columns) == CURVE == ("run", "problem", "surface", "solver", "start", "step", "loss", "gap")
 
 
 def test_columns_are_empty_where_a_surface_has_none(moons):
@@ -148,7 +148,14 @@ def learnt(metric="accuracy", surfaces=("a",), held_out=True, steps=50, random=F
     for number, surface in enumerate(surfaces):
         for run, solver in enumerate(("sgd", "adam")):
             loss = 1 / (1 + 0.1 * (run + 1) * step)
-            part = {"run": 2 * number + run, "surface": surface, "solver": solver, "start": 0, "step": step}
+            part = {
+                "run": 2 * number + run,
+                "problem": surface,
+                "surface": surface,
+                "solver": solver,
+                "start": 0,
+                "step": step,
+            }
             part |= {"loss": loss, "gap": np.nan, f"train_{metric}": 1 - 0.5 * loss}
             if held_out:
                 part |= {"held_out_loss": loss + 0.01 * step, f"test_{metric}": 0.9 - 0.5 * loss}
@@ -156,11 +163,11 @@ def learnt(metric="accuracy", surfaces=("a",), held_out=True, steps=50, random=F
                 part |= {"loss_low": 0.9 * loss, "loss_median": loss, "loss_high": 2 * loss}
             parts.append(pd.DataFrame(part))
     curves = pd.concat(parts, ignore_index=True)
-    runs = curves.drop_duplicates("run")[["run", "surface", "solver"]].assign(status="budget")
+    runs = curves.drop_duplicates("run")[["run", "problem", "surface", "solver"]].assign(status="budget")
     if held_out:
         least = curves.loc[curves.groupby("run")["held_out_loss"].idxmin()]
         runs["held_out_loss"], runs["held_out_step"] = least["held_out_loss"].to_numpy(), least["step"].to_numpy()
-    return runs, runs[["surface", "solver"]], curves
+    return runs, runs[["problem", "surface", "solver"]], curves
 
 
 def test_solid_is_trained_on_and_dashed_is_held_out():

@@ -325,7 +325,7 @@ def test_another_sweep_is_refused_and_with_force_keeps_what_both_share(here, mon
     files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert call(command) == 2
-    said = "gdbench: 'results/a' holds another sweep (surface, solver differ): choose another --name, or --force"
+    said = "gdbench: 'results/a' holds another result (surface, solver differ): choose another --name, or --force"
     assert capsys.readouterr().err.startswith(said)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
     assert call([*command, "--force", "--no-plots"]) == 0
@@ -360,7 +360,7 @@ def test_a_run_is_replaced_by_a_sweep_only_with_force(here, capsys):
     assert call(["run", "-f", "ellipse", "-s", "sgd", "--rates", "1e-3,1,4", "--steps", "50", "--name", "a"]) == 0
     Path("c.yaml").write_text("surface: [ellipse]\nsolver: [sgd]\nsteps: 10\n")
     assert call(["sweep", "c.yaml", "--name", "a"]) == 2
-    assert "holds the result of another command" in capsys.readouterr().err
+    assert "holds another result (rates, steps differ)" in capsys.readouterr().err
     assert call(["sweep", "c.yaml", "--name", "a", "--force", "--no-plots"]) == 0
     assert not list((here / "results" / "a").glob("*.png"))
 

@@ -91,7 +91,7 @@ def test_every_planned_run_has_its_row(small):
             ours = parquet[name].astype(float).to_numpy()
             np.testing.assert_array_equal(ours, runs[name].to_numpy(float), err_msg=name)
     problems = ["ellipse condition=10", "ellipse condition=100", "double-well"]
-    assert sorted(zip(table["surface"], table["solver"], strict=True)) == sorted(
+    assert sorted(zip(table["problem"], table["solver"], strict=True)) == sorted(
         (problem, solver) for problem in problems for solver in ("sgd", "momentum")
     )
     assert json.loads((folder / "manifest.json").read_text())["runs"] == len(runs)
@@ -106,7 +106,7 @@ def test_the_table_follows_from_the_rows(small):
     runs, table = read(folder / "runs.csv"), read(folder / "table.csv")
     runs["steps_to_target"] = runs["steps_to_target"].fillna(np.inf)
     for row in table.itertuples():
-        name, _, condition = row.surface.partition(" condition=")
+        name, _, condition = row.problem.partition(" condition=")
         own = runs[(runs["surface"] == name) & (runs["solver"] == row.solver)]
         own = own[own["surface.condition"] == float(condition)] if condition else own
         settings = ["learning_rate"] if row.solver == "sgd" else ["learning_rate", "momentum"]
@@ -390,7 +390,7 @@ def test_names_of_plug_ins_never_leave_the_folder(here):
         assert path.is_file() or path.name == "shards"
     pictures = [path.name for path in folder.glob("trajectory-*.png")]
     assert len(pictures) == 7
-    assert list(read(folder / "table.csv")["surface"].unique()) == [
+    assert list(read(folder / "table.csv")["problem"].unique()) == [
         "../../climbs",
         "a/b",
         "..",
@@ -434,7 +434,7 @@ def test_noise_and_precision_are_axes(here):
     assert single != double
     assert single == pytest.approx(double, rel=1e-4)  # forty steps in 24 bits
     assert len(table) == 4
-    assert "ellipse noise=0.1 dtype=float32" in set(table["surface"])
+    assert "ellipse noise=0.1 dtype=float32" in set(table["problem"])
     alone = gdbench.run(["ellipse"], ["sgd"], learning_rate=0.01, steps=40, dtype="float32").runs
     assert alone["loss_final"].item() == single
 
@@ -524,7 +524,7 @@ def test_a_sweep_of_a_file_from_python_is_the_sweep_of_the_command(small, here):
     assert len(result.runs) == 135
     # calling again goes on, and another specification is refused
     assert len(gdbench.sweep("a.yaml", out="mine", plots=False).runs) == 135
-    with pytest.raises(gdbench.GdbenchError, match=r"another sweep \(steps differs\)"):
+    with pytest.raises(gdbench.GdbenchError, match=r"another result \(steps differs\)"):
         gdbench.sweep("a.yaml", out="mine", plots=False, steps=7)
     with pytest.raises(gdbench.GdbenchError, match=r"^the specification: unknown surface 'elipse'; did you mean"):
         gdbench.sweep({"surface": "elipse", "solver": "sgd"})

@@ -247,7 +247,7 @@ def test_a_damaged_table_is_told_and_written_again(quick, whole, capsys, name):
     for command in ("table", "plot"):
         assert call([command, "results/a"]) == 2
         said = capsys.readouterr().err
-        assert re.fullmatch(rf"gdbench: 'results/a/{name}' [^\n]*the same `gdbench sweep` writes it again\n", said)
+        assert re.fullmatch(rf"gdbench: 'results/a/{name}' [^\n]*the same command writes it again\n", said)
     before = identities(shards_in(quick))
     assert call([*SWEEP, "--no-plots"]) == 0
     assert identities(shards_in(quick)) == before

@@ -13,6 +13,7 @@ from helpers import torch_networks
 import gdbench
 from gdbench.cli.app import call
 from gdbench.cli.tables import results_table
+from gdbench.columns import hyperparameters
 from gdbench.errors import DataError, SpecError, UsageError
 from gdbench.planning.plan import make_plan
 from gdbench.results.table import table_of
@@ -318,8 +319,8 @@ def test_scores_stand_in_every_table_and_are_no_settings(here, capsys):
         steps=200,
         starts=3,
     )
-    assert gdbench.chosen.hyperparameters(runs.runs)[0] == "learning_rate"
-    assert not {"test_accuracy", "train_accuracy"} & set(gdbench.chosen.hyperparameters(runs.runs))
+    assert hyperparameters(runs.runs)[0] == "learning_rate"
+    assert not {"test_accuracy", "train_accuracy"} & set(hyperparameters(runs.runs))
     for _, row in runs.table.iterrows():
         chosen = runs.runs[
             (runs.runs["solver"] == row["solver"]) & (runs.runs["learning_rate"] == row["learning_rate"])

@@ -235,10 +235,10 @@ def test_a_sweep_goes_over_layouts(here):
     spec = {"surface": {"backprop": {"layout": ["2,3,3,1", "2, 4, 1"]}}, "solver": ["sgd"], "learning_rate": 10}
     result = sweep({**spec, "steps": 400}, plots=False)
     names = ["backprop layout=2,3,3,1", "backprop layout=2,4,1"]
-    assert result.table["surface"].tolist() == names
+    assert result.table["problem"].tolist() == names
     assert result.table["status"].tolist() == ["reached", "reached"]
     for name, weights in zip(names, (18, 12), strict=True):
-        own = result.runs[result.runs["surface"] == name]
+        own = result.runs[result.runs["problem"] == name]
         assert own[f"start.{weights - 1}"].notna().all()
         assert f"start.{weights}" not in own.dropna(axis=1).columns
         paths = result.trajectory[result.trajectory["run"].isin(own["run"])].dropna(axis=1)

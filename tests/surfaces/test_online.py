@@ -148,7 +148,8 @@ def frames_of(sizes, x, *, dimension=1, solvers=("sgd",), rates=(0.1,)):
     runs = pd.DataFrame(
         {
             "run": range(len(cells)),
-            "surface": [f"line batch_size={size}" for size, _, _ in cells],
+            "problem": [f"line batch_size={size}" for size, _, _ in cells],
+            "surface": "line",
             "solver": [solver for _, solver, _ in cells],
             "learning_rate": [rate for *_, rate in cells],
             "status": "budget",
@@ -156,8 +157,8 @@ def frames_of(sizes, x, *, dimension=1, solvers=("sgd",), rates=(0.1,)):
         }
     )
     parts = [pd.DataFrame({"run": run, "step": range(len(x)), "x0": x}) for run in runs["run"]]
-    contours = {name: {"dimension": dimension, "u": np.array([-2.0, 2.0])} for name in runs["surface"]}
-    return runs, runs[["surface", "solver", "learning_rate"]], pd.concat(parts), contours
+    contours = {name: {"dimension": dimension, "u": np.array([-2.0, 2.0])} for name in runs["problem"]}
+    return runs, runs[["problem", "surface", "solver", "learning_rate"]], pd.concat(parts), contours
 
 
 def pictures(*frames):
