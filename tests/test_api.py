@@ -78,6 +78,7 @@ def test_wrong_requests_raise_what_the_command_line_prints():
         gdbench.run(["ellipse"], ["sgd"], step=3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled_for_speed")
 def test_data_set_preprocessed(here):
     rows = np.random.default_rng(0).normal(size=(200, 3)) * [1.0, 50.0, 1.0] + [0.0, 0.0, 30.0]

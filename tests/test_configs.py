@@ -52,6 +52,7 @@ def test_every_file_has_its_test():
         assert path.read_text().startswith("# "), f"{path.name} says what it is for"
 
 
+@pytest.mark.slow
 def test_quick(here, capsys):
     runs, table = small("quick", "--set", "learning_rate.num=6", "--set", "starts=2", "--set", "steps=400")
     problems = ["ellipse condition=10", "ellipse condition=100", "multi-minima"]

@@ -120,6 +120,7 @@ def test_adam_ends_at_the_worst_point_and_amsgrad_at_the_best():
         np.testing.assert_allclose(path, plain, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_minimum_at_infinity_is_never_reached():
     result = swept("minimum-at-infinity")
     runs, table = result.runs.set_index("solver"), result.table.set_index("solver")

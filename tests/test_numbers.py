@@ -103,6 +103,7 @@ def test_sgd_is_stable_up_to_two_over_the_largest_eigenvalue(name):
     assert records.loss_final[1] > 1e6 * (1 + records.loss_start[1])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled_for_speed")
 def test_rates_per_weight_cure_what_lies_along_the_axes_and_nothing_else():
     result = gdbench.run(

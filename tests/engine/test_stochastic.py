@@ -375,6 +375,7 @@ def test_without_noise_and_with_all_examples_the_program_is_the_old_one():
     np.testing.assert_allclose(execute(replace(program, noise=0.0)).x, execute(program).x, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_evaluations_are_counted_as_before():
     program = program_of(table(20, 2), "nesterov", 0.01, steps=30)
     exact, random = execute(program), execute(replace(program.under(batch_size=4), noise=0.1))

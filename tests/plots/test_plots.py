@@ -49,6 +49,7 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
+@pytest.mark.slow
 def test_several_surfaces_give_a_grid_one_path_picture_each_and_a_profile(course, tmp_path):
     written = plots.draw(course, tmp_path)
     expected = ["trajectory.png", *(f"trajectory-{name}.png" for name in SURFACES)]

@@ -378,6 +378,7 @@ def written(folder, **options):
     return Comparable(folder.name, frames.runs, frames.table, read_yaml(folder / "config.yaml").values)
 
 
+@pytest.mark.slow
 def test_real_results(tmp_path):
     options = {"starts": 16, "rates": {"low": 1e-4, "high": 1.0, "num": 9}}
     base, again = written(tmp_path / "base", **options), written(tmp_path / "again", **options)

@@ -138,6 +138,7 @@ CASES = given(
 )
 
 
+@pytest.mark.slow
 @CASES
 @settings(max_examples=25, deadline=None)
 def test_the_table_is_that_of_one_problem_after_the_other(seed, metric, searched, held_out):
@@ -149,6 +150,7 @@ def test_the_table_is_that_of_one_problem_after_the_other(seed, metric, searched
     assert table.to_csv() == plain[table.columns].to_csv()
 
 
+@pytest.mark.slow
 @CASES
 @settings(max_examples=25, deadline=None)
 def test_trials_are_those_of_one_problem_after_the_other(seed, metric, searched, held_out):

@@ -332,6 +332,7 @@ SAID = {
 }
 
 
+@pytest.mark.slow
 def test_what_fails_gives_rows_that_say_so_and_the_others_go_on(here):
     Path("p.py").write_text(BROKEN)
     for kind, pairs in (("ellipse", "solver"), ("sgd", "surface")):
@@ -371,6 +372,7 @@ def test_a_surface_on_which_every_solver_fails(here):
     assert set(read(folder / "runs.csv")["status"]) == {"error"}
 
 
+@pytest.mark.slow
 def test_names_of_plug_ins_never_leave_the_folder(here):
     Path("p.py").write_text(
         "import gdbench, jax.numpy as jnp\n"
@@ -404,7 +406,7 @@ def test_names_of_plug_ins_never_leave_the_folder(here):
 # ---- stochastic gradients, precision
 
 
-@pytest.mark.parametrize("how", ["batch_size", pytest.param("noise", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how", [pytest.param("batch_size", marks=pytest.mark.slow), "noise"])
 def test_stochastic_runs_differ_by_seed_and_repeat(here, how):
     where = "data: sklearn:wine\npreprocess: standardize\n" if how == "batch_size" else "surface: ellipse\n"
     value = "16" if how == "batch_size" else "0.1"

@@ -109,6 +109,7 @@ def test_killed_at_twenty_moments(here):
     assert_same_files(folder, wanted)
 
 
+@pytest.mark.slow
 def test_asked_to_end(quick, whole):
     """SIGTERM while runs are computed, Ctrl-C while tables are written, then the rest."""
     for number, code, met in [
@@ -184,6 +185,7 @@ def test_a_full_disk(quick, whole, disk):
     assert_same_files(quick, whole)
 
 
+@pytest.mark.slow
 def test_two_sweeps_into_one_folder(quick, whole, capsys):
     first = begin(*SWEEP)
     wait_until((quick / "config.yaml").exists, first)

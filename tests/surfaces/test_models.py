@@ -398,6 +398,7 @@ def test_directions_without_variance_cannot_be_whitened():
         preprocessing.preprocess(dataset.Dataset("t", columns * [1, 0, 1], draw[:, 0], names, "y"), "minmax")
 
 
+@pytest.mark.slow
 def test_the_command_shows_that_whitening_makes_a_circle(here, capsys):
     line = "run --data sklearn:wine --preprocess raw,standardize,whiten -s sgd --rates 1e-4,0.5,3 --steps 50 --no-plots"
     assert call(line.split()) == 0
