@@ -47,7 +47,7 @@ def test_every_file_has_its_test():
 def test_quick(here, capsys):
     runs, table = small("quick", "--set", "learning_rate.num=6", "--set", "starts=2", "--set", "steps=400")
     problems = ["ellipse condition=10", "ellipse condition=100", "multi-minima"]
-    assert set(zip(table["surface"], table["solver"], strict=True)) == {
+    assert set(zip(table["problem"], table["solver"], strict=True)) == {
         (problem, solver) for problem in problems for solver in ("sgd", "momentum", "adam")
     }
     assert len(runs) == 3 * (1 + 2 + 1) * 6 * 2
@@ -61,7 +61,7 @@ def test_momentum_map(here):
     flags = ["--set", "set.momentum.num=21", "--set", "learning_rate.num=41", "--set", "starts=2", "--set", "steps=600"]
     runs, table = small("momentum-map", *flags)
     assert len(runs) == 2 * 2 * 21 * 41 * 2
-    table = table.set_index(["surface", "solver"])
+    table = table.set_index(["problem", "solver"])
     rate, momentum = runs["learning_rate"], runs["momentum"]
     for condition in (10, 100):
         curvature = np.linalg.eigvalsh(facts_of(SURFACES["ellipse"].with_parameters(condition=condition)).hessians[0])
@@ -103,9 +103,9 @@ def test_scale_and_center(here, capsys):
     out = capsys.readouterr().out
     surfaces = ["unscaled", "scaled", "uncentered", "centered"]
     surfaces += [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]
-    assert list(dict.fromkeys(table["surface"])) == surfaces
-    assert (table.groupby("surface")["solver"].agg(list) == pd.Series([COURSE] * 8, sorted(surfaces))).all()
-    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    assert list(dict.fromkeys(table["problem"])) == surfaces
+    assert (table.groupby("problem")["solver"].agg(list) == pd.Series([COURSE] * 8, sorted(surfaces))).all()
+    condition = table.drop_duplicates("problem").set_index("problem")["condition_number"]
     assert condition["unscaled"] == pytest.approx(1e4)
     assert condition["scaled"] == pytest.approx(1)
     assert condition["uncentered"] > 100 * condition["centered"]
@@ -115,7 +115,7 @@ def test_scale_and_center(here, capsys):
         singular = np.linalg.svd(design_matrix(preprocess(wine, how)), compute_uv=False)
         assert condition[f"wine-{how}"] == pytest.approx((singular[0] / singular[-1]) ** 2, rel=1e-6)
     assert condition["wine-standardize"] < min(condition[f"wine-{how}"] for how in ("raw", "center", "scale")) / 10
-    steps = table.set_index(["surface", "solver"])["steps_to_target"]
+    steps = table.set_index(["problem", "solver"])["steps_to_target"]
     for mended, left in (("scaled", "unscaled"), ("centered", "uncentered"), ("wine-standardize", "wine-raw")):
         assert steps[mended, "sgd"] < steps[left, "sgd"] / 3
         assert np.isfinite(steps[mended, "sgd"])
@@ -126,7 +126,7 @@ def test_scale_and_center(here, capsys):
 def test_course(here):
     flags = ["--set", "tune.trials=8", "--set", "tune.holdout_starts=3", "--set", "starts=2", "--set", "steps=1000"]
     runs, table = small("course", *flags)
-    problems = set(table["surface"])
+    problems = set(table["problem"])
     named = {problem.partition(" ")[0] for problem in problems}
     prepared = {f"wine-{how}" for how in ("raw", "center", "scale", "standardize", "whiten")}
     formulas = "long-valley plateau saddle monkey-saddle himmelblau rastrigin rosenbrock beale double-well".split()
@@ -159,7 +159,7 @@ def run_and_swept(name):
 def test_gallery(here):
     runs, table = run_and_swept("gallery")
     lessons = ["ellipse", "unscaled", "uncentered", "multi-minima"]
-    assert set(zip(table["surface"], table["solver"], strict=True)) == {(p, s) for p in lessons for s in COURSE}
+    assert set(zip(table["problem"], table["solver"], strict=True)) == {(p, s) for p in lessons for s in COURSE}
     assert len(runs) == 4 * 6 * 7
     assert set(table["trials"]) == {7}
 
@@ -169,10 +169,10 @@ def test_wine(here):
     runs, table = run_and_swept("wine")
     ways = [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]
     assert len(runs) == 4 * 3 * 7
-    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    condition = table.drop_duplicates("problem").set_index("problem")["condition_number"]
     assert list(condition.index) == ways
     assert condition["wine-standardize"] < condition["wine-center"] < condition["wine-raw"]
-    losses = table.set_index(["surface", "solver"])["loss_final"]
+    losses = table.set_index(["problem", "solver"])["loss_final"]
     assert losses["wine-standardize", "sgd"] < losses["wine-raw", "sgd"]
 
 
@@ -201,7 +201,7 @@ def test_ruder(here, capsys):
     assert set(named) == pairs
     few = "[sgd, momentum, adagrad, adam, newton]"  # all of them compile for minutes
     runs, table = small("ruder", "--set", f"solver={few}", "--set", "rates.num=9", "--set", "steps=600")
-    table = table.set_index(["surface", "solver"])
+    table = table.set_index(["problem", "solver"])
     # Newton's method goes to where the gradient vanishes, here two saddles; where the valley's slope is all but
     # constant, it goes |x0|³ / width² far
     newton = runs[runs["solver"] == "newton"].set_index("surface")

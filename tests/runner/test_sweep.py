@@ -91,7 +91,7 @@ def test_every_planned_run_has_its_row(small):
             ours = parquet[name].astype(float).to_numpy()
             np.testing.assert_array_equal(ours, runs[name].to_numpy(float), err_msg=name)
     problems = ["ellipse condition=10", "ellipse condition=100", "double-well"]
-    assert sorted(zip(table["surface"], table["solver"], strict=True)) == sorted(
+    assert sorted(zip(table["problem"], table["solver"], strict=True)) == sorted(
         (problem, solver) for problem in problems for solver in ("sgd", "momentum")
     )
     assert json.loads((folder / "manifest.json").read_text())["runs"] == len(runs)
@@ -197,7 +197,7 @@ def settings_of(runs):
 @pytest.mark.parametrize("metric", ["steps_to_target", "loss_best"])
 def test_tuning_chooses_on_some_starts_and_reports_on_others(here, metric):
     folder, out, _ = sweep(TUNED, "--no-plots", "--set", f"tune.metric={metric}")
-    runs, table = read(folder / "runs.csv"), read(folder / "table.csv").set_index(["surface", "solver"])
+    runs, table = read(folder / "runs.csv"), read(folder / "table.csv").set_index(["problem", "solver"])
     assert len(runs) == 2 * 3 * 6 * (2 + 4)
     runs["steps_to_target"] = runs["steps_to_target"].fillna(np.inf)
     for (surface, solver), own in runs.groupby(["surface", "solver"]):
@@ -390,7 +390,7 @@ def test_names_of_plug_ins_never_leave_the_folder(here):
         assert path.is_file() or path.name == "shards"
     pictures = [path.name for path in folder.glob("trajectory-*.png")]
     assert len(pictures) == 7
-    assert list(read(folder / "table.csv")["surface"].unique()) == [
+    assert list(read(folder / "table.csv")["problem"].unique()) == [
         "../../climbs",
         "a/b",
         "..",
@@ -434,7 +434,7 @@ def test_noise_and_precision_are_axes(here):
     assert single != double
     assert single == pytest.approx(double, rel=1e-4)  # forty steps in 24 bits
     assert len(table) == 4
-    assert "ellipse noise=0.1 dtype=float32" in set(table["surface"])
+    assert "ellipse noise=0.1 dtype=float32" in set(table["problem"])
     alone = gdbench.run(["ellipse"], ["sgd"], learning_rate=0.01, steps=40, dtype="float32").runs
     assert alone["loss_final"].item() == single
 

@@ -138,7 +138,7 @@ def test_a_problem_is_compared_with_itself_whatever_it_is_called(plugin, capsys)
 
 def test_a_budget_is_equal_where_only_surfaces_differ():
     table = pd.DataFrame(
-        {"surface": ["a", "a", "b", "b"], "solver": ["s", "t"] * 2, "trials": 8, "tuning_runs": [24, 24, 8, 8]}
+        {"problem": ["a", "a", "b", "b"], "solver": ["s", "t"] * 2, "trials": 8, "tuning_runs": [24, 24, 8, 8]}
     ).assign(tuned=True, tuning_steps=10, tuning_edge="", starts=1)
     assert "equal on each surface: 8 to 24 runs" in budget_sentence(table)
     table.loc[0, "tuning_runs"] = 16
