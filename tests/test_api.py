@@ -88,11 +88,11 @@ def test_data_set_preprocessed(here):
     how = ["raw", "center", "scale", "standardize"]
     result = gdbench.run(solvers=["sgd", "momentum"], data="t.csv", target="y", preprocess=how)
     table = result.table
-    assert list(table["surface"].unique()) == [f"t-{name}" for name in how]
-    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    assert list(table["problem"].unique()) == [f"t-{name}" for name in how]
+    condition = table.drop_duplicates("problem").set_index("problem")["condition_number"]
     inputs = np.column_stack([rows, np.ones(200)])
     assert condition["t-raw"] == pytest.approx(np.linalg.cond(inputs) ** 2, rel=1e-6)
     assert condition["t-standardize"] < 2
-    steps = table.set_index(["surface", "solver"])["steps_to_target"]
+    steps = table.set_index(["problem", "solver"])["steps_to_target"]
     assert steps["t-standardize", "sgd"] < 50
     assert steps["t-raw", "sgd"] > 50 * steps["t-standardize", "sgd"]

@@ -113,8 +113,8 @@ def test_scale_and_center(here, capsys):
     surfaces = ["unscaled", "scaled", "uncentered", "centered"]
     surfaces += [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]
     assert list(dict.fromkeys(table["problem"])) == surfaces
-    assert (table.groupby("surface")["solver"].agg(list) == pd.Series([COURSE] * 8, sorted(surfaces))).all()
-    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    assert (table.groupby("problem")["solver"].agg(list) == pd.Series([COURSE] * 8, sorted(surfaces))).all()
+    condition = table.drop_duplicates("problem").set_index("problem")["condition_number"]
     assert condition["unscaled"] == pytest.approx(1e4)
     assert condition["scaled"] == pytest.approx(1)
     assert condition["uncentered"] > 100 * condition["centered"]
@@ -178,7 +178,7 @@ def test_wine(here):
     runs, table = run_and_swept("wine")
     ways = [f"wine-{how}" for how in ("raw", "center", "scale", "standardize")]
     assert len(runs) == 4 * 3 * 7
-    condition = table.drop_duplicates("surface").set_index("surface")["condition_number"]
+    condition = table.drop_duplicates("problem").set_index("problem")["condition_number"]
     assert list(condition.index) == ways
     assert condition["wine-standardize"] < condition["wine-center"] < condition["wine-raw"]
     losses = table.set_index(["problem", "solver"])["loss_final"]

@@ -27,6 +27,8 @@ from gdbench.spec.schedule_parsing import SETTING_SCHEMA, AnySetting, scheduled_
 MOST_TARGETS = 8
 # Seeds and counts of steps travel through the engine as float32, which holds every whole number up to 2**24.
 LARGEST_WHOLE = 2**24
+# More examples than any table has, and more steps than any run makes: a larger count is a mistake.
+LARGEST_COUNT = 2**31
 # A larger number in a specification would overflow in the first product.
 LARGEST = 1e300
 
@@ -36,7 +38,7 @@ def named_once(kind: str, names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{kind} '{name}' is named twice")
+            raise ValueError(f"duplicate {kind} '{name}'")
         seen.add(name)
 
 
@@ -339,7 +341,7 @@ class SweepSpec(BaseModel):
         if len(value) > MOST_TARGETS:
             raise ValueError(f"at most {MOST_TARGETS} targets")
         if not all(0 < target <= 1 for target in value) or len(set(value)) < len(value):
-            raise ValueError("every target must be above 0 and at most 1, and none may stand twice")
+            raise ValueError("every target must be above 0 and at most 1, without duplicates")
         if len({f"{target:g}" for target in value}) < len(value):
             raise ValueError("two targets are the same in six digits, and would share a column")
         return sorted(value, reverse=True)
@@ -350,7 +352,7 @@ class SweepSpec(BaseModel):
         if isinstance(value, int) and not 1 <= value <= LARGEST_WHOLE:
             raise ValueError(f"the number of seeds must be from 1 to {LARGEST_WHOLE}")
         if isinstance(value, list) and (not value or len(set(value)) < len(value)):
-            raise ValueError("a list of seeds must not be empty, nor name one twice")
+            raise ValueError("a list of seeds must not be empty, nor have duplicates")
         if isinstance(value, list) and not all(0 <= seed < LARGEST_WHOLE for seed in value):
             raise ValueError(f"every seed must be from 0 to {LARGEST_WHOLE - 1}")
         return value
@@ -365,8 +367,8 @@ class SweepSpec(BaseModel):
     @field_validator("batch_size", "patience")
     @classmethod
     def _countable(cls, value: Axis | None) -> Axis | None:
-        if value is not None and any(size > 2**31 for size in value.values):  # type: ignore[operator]
-            raise ValueError(f"must be at most {2**31}")
+        if value is not None and any(size > LARGEST_COUNT for size in value.values):  # type: ignore[operator]
+            raise ValueError(f"must be at most {LARGEST_COUNT}")
         return value
 
     @model_validator(mode="after")

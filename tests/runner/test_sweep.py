@@ -197,7 +197,7 @@ def settings_of(runs):
 @pytest.mark.parametrize("metric", ["steps_to_target", "loss_best"])
 def test_tuning_chooses_on_some_starts_and_reports_on_others(here, metric):
     folder, out, _ = sweep(TUNED, "--no-plots", "--set", f"tune.metric={metric}")
-    runs, table = read(folder / "runs.csv"), read(folder / "table.csv").set_index(["surface", "solver"])
+    runs, table = read(folder / "runs.csv"), read(folder / "table.csv").set_index(["problem", "solver"])
     assert len(runs) == 2 * 3 * 6 * (2 + 4)
     runs["steps_to_target"] = runs["steps_to_target"].fillna(np.inf)
     for (surface, solver), own in runs.groupby(["surface", "solver"]):

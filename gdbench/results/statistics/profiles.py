@@ -45,7 +45,8 @@ def performance_ratios(times: np.ndarray) -> np.ndarray:
     """
     steps = np.maximum(times, 1.0)
     # inf / inf would be NaN and warn; a failure is infinitely slow whoever else failed.
-    ratios = np.full(np.shape(steps), np.inf)
+    # laid out as `steps` are: the order in which scores are summed follows from it
+    ratios: np.ndarray = np.full_like(steps, np.inf)
     np.divide(steps, steps.min(axis=-1, keepdims=True), out=ratios, where=np.isfinite(steps))
     return ratios
 
