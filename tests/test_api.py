@@ -46,6 +46,7 @@ def test_objects_that_are_registered_nowhere():
     assert "bowl" not in gdbench.SURFACES
 
 
+@pytest.mark.slow
 def test_saved_frames_read_back_exactly(tmp_path):
     result = gdbench.run(["ellipse", "double-well"], ["sgd", "momentum"], out=tmp_path / "r", starts=2, **FEW)
     again = read_frames(tmp_path / "r")

@@ -134,6 +134,7 @@ def test_show(here, capsys, name):
         assert Path("it.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_plot_draws_the_same_again_without_jax(here):
     surfaces = ["-f", "ellipse", "-f", "double-well", "--param", "dimension=3"]
     assert call(["run", *surfaces, "-s", "sgd", "-s", "adam", "--rates", "1e-3,1,8", "--name", "a"]) == 0

@@ -330,6 +330,7 @@ def test_neither_the_order_nor_the_company_changes_a_bit_and_the_trace_is_the_ru
         np.testing.assert_array_equal(path.loss[-1], records.loss_final[i])
 
 
+@pytest.mark.slow
 def test_every_solver_gets_the_same_draws():
     # both are plain descent, with other states and other evaluations besides
     asks = solver(register=False, name="asks")(

@@ -55,6 +55,7 @@ def test_every_solver_looks_different():
         assert len({str(getattr(look, part)) for look in course}) == 6
 
 
+@pytest.mark.slow
 def test_the_style_of_a_plugin_follows_from_its_name_in_every_process():
     code = "from gdbench.plots.style import style_of; print(style_of('my-solver'))"
     for seed in ("1", "2"):

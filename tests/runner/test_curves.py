@@ -115,6 +115,7 @@ def test_columns_are_empty_where_a_surface_has_none(moons):
 # ---- pictures
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_again_from_files_without_jax(moons, folder):
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.png")}
     assert {"regions.png", "learning.png", "convergence.png"} <= {*pictures}

@@ -71,6 +71,7 @@ def test_plain_lines_in_a_pipe(here, monkeypatch, capsys):
     assert capsys.readouterr().err == "Written to results/c\n"
 
 
+@pytest.mark.slow
 def test_a_live_line_in_a_terminal(here):
     Path("c.yaml").write_text(SPEC)
     terminal, other = pty.openpty()

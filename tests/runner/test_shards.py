@@ -279,6 +279,7 @@ def computed(folder, spec, rows, monkeypatch, compute):
     return StoredRuns.of(manifest_of(plan, shards), stored).read()
 
 
+@pytest.mark.slow
 def test_runs_are_the_same_bits_whoever_computes_them(tmp_path, monkeypatch):
     """Threads, the size of shards, and the order of a file decide nothing."""
     console.use_compilation_cache()
@@ -299,6 +300,7 @@ def test_runs_are_the_same_bits_whoever_computes_them(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(second[first.columns], first, check_exact=True, check_categorical=False)
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_run_give_the_same_numbers(here, monkeypatch):
     monkeypatch.setattr(sharding, "ROWS", 7)
     common = "surface: [ellipse, double-well]\nsolver: [sgd, adam]\nstarts: 3\nsteps: 300\n"

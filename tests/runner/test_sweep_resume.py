@@ -15,6 +15,9 @@ from helpers.sweep_folders import assert_same_files, begin, content, finish, ide
 from gdbench.cli.app import call
 from gdbench.results.shards import Manifest, checksum
 
+# Of a run, tests/runner/test_one_path.py and tests/cli/test_cli.py hold the same by default.
+pytestmark = pytest.mark.slow
+
 QUICK = """\
 surface: [ellipse, double-well]
 solver: {sgd: , momentum: {momentum: [0.5, 0.9]}}

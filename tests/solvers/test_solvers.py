@@ -43,7 +43,11 @@ every_code = pytest.mark.parametrize(
     scope="module",
 )
 # in float64 all of them, in float32 a few, the others in the slow checks, on all surfaces
-of_either_type = [(name, "float64") for name in METHODS] + [(name, "float32") for name in list(METHODS)[::12]]
+# by default each solver as its paper has it, and a few in float32
+of_either_type = [
+    pytest.param(name, "float64", marks=[pytest.mark.slow] if solver.options.get(CONVENTION, PAPER) != PAPER else [])
+    for name, solver in METHODS.items()
+] + [(name, "float32") for name in list(METHODS)[::12]]
 
 
 # ---- on the surfaces

@@ -228,7 +228,7 @@ def check_any_file(folder, content):
 
 
 @settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(number=st.integers(0, 2**32))
 def test_any_mutated_file_gives_a_plan_or_a_sentence(here, number):

@@ -307,6 +307,7 @@ def test_a_constant_target_has_no_r2(here):
     assert np.isnan(scores_of(made, np.zeros((2, 2)))["train_r2"]).all()
 
 
+@pytest.mark.slow
 def test_scores_stand_in_every_table_and_are_no_settings(here, capsys):
     runs = gdbench.run(
         solvers=["sgd", "adam"],

@@ -303,6 +303,7 @@ def test_what_no_cause_bears_out_is_unexplained():
 # ---- sweeps: from what is stored, without JAX
 
 
+@pytest.mark.slow
 def test_a_stored_sweep_has_the_same_notes_without_jax(tmp_path):
     spec = {
         "surface": ["ellipse"],
