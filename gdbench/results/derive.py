@@ -54,7 +54,9 @@ def labelled_runs(stored: StoredRuns, *, starts: bool = False) -> pd.DataFrame:
     runs = stored.read([name for name in stored.schema().names if starts or not name.startswith(START)])
     if not len(runs):
         raise ResultError("there is no finished shard yet")
-    return label_runs(runs).astype({PROBLEM: "category"})
+    labelled = label_runs(runs)
+    labelled[PROBLEM] = labelled[PROBLEM].astype("category")
+    return labelled
 
 
 def with_theory(runs: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:

@@ -214,7 +214,8 @@ def test_an_interrupted_run_keeps_what_had_finished(here):
     names = ["-f", "ellipse", "-f", "heavy", "-s", "sgd"]
     arguments = [sys.executable, "-m", "gdbench", "run", "--plugin", "p.py", *names, "--steps", "1000000"]
     process = subprocess.Popen([*arguments, "--name", "a", "--atol", "1"], stderr=subprocess.PIPE, text=True)
-    wait_until(Path("begun").exists, process)
+    # the shard of the ellipse is stored while the heavy one runs
+    wait_until(lambda: Path("begun").exists() and list(Path("results/a/shards").glob("*.parquet")), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -263,8 +263,8 @@ def test_a_solver_survives_a_journey():
         assert_same_bits(execute(again.program), records)
     done = subprocess.run([sys.executable, "-c", ELSEWHERE], input=content, capture_output=True, check=True)
     for line, block, records in zip(done.stdout.decode().splitlines(), blocks, wanted, strict=True):
-        digest, loss = line.split()
-        assert digest == digest.block_digest(block)
+        key, loss = line.split()
+        assert key == digest.block_digest(block)
         # compiled in another way than here, see the fixture
         assert float.fromhex(loss) == pytest.approx(records.loss_final[0], rel=1e-12)
 
