@@ -16,7 +16,8 @@ from gdbench.engine.program import Program
 from gdbench.engine.stream import execute
 from gdbench.planning.plan import make_plan
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import make_spec
+from gdbench.spec.run import RunSpec
+from gdbench.spec.validation import validated
 
 SURFACE_NAMES = ("ellipse", "unscaled")
 
@@ -44,7 +45,7 @@ def main() -> None:
     table = Table("surface", "solver", "first call, s", "second call, s", "first / smallest jit")
     for surface in SURFACE_NAMES:
         # the grid that `gdbench run` tunes over, each run cut short: compiling is what is timed
-        plan = make_plan(make_spec({"surface": [surface], "solver": sorted(SOLVERS), "steps": 64}))
+        plan = make_plan(validated(RunSpec, {"surface": [surface], "solver": sorted(SOLVERS), "steps": 64}))
         for block in plan.blocks:
             first, second, least = [], [], []
             for _ in range(rounds):

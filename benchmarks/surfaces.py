@@ -26,7 +26,8 @@ from gdbench.engine.stream import Stream
 from gdbench.engine.threads import cores
 from gdbench.planning.plan import make_plan
 from gdbench.solvers import SOLVERS
-from gdbench.spec.run import make_spec
+from gdbench.spec.run import RunSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import SURFACES, Surface
 from gdbench.surfaces.facts import facts_of
 
@@ -61,7 +62,7 @@ def models() -> dict[str, Surface]:
     """The surfaces made of tables, by what they are called here."""
     made = {}
     for name, given in MODELS.items():
-        spec = make_spec({**given, "preprocess": ["standardize"], "solver": ["sgd"]})
+        spec = validated(RunSpec, {**given, "preprocess": ["standardize"], "solver": ["sgd"]})
         made[name] = make_plan(spec).surfaces[0]
     return made
 

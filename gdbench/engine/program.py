@@ -121,12 +121,6 @@ class Program:
         return any(kind != CONSTANT for kind in self.schedules.values())
 
     @property
-    def surface_settings(self) -> dict[str, Any]:
-        """The surface's static settings under their own names: its options, and a batch size if one is set."""
-        batch_size = self.conditions.batch_size
-        return {**self.surface_options, **({"batch_size": batch_size} if batch_size else {})}
-
-    @property
     def swept(self) -> dict[str, Float[np.ndarray, " runs"]]:
         """The swept settings: a hyperparameter under its own name, a parameter as `surface.NAME`."""
         return {name: value for name, value in self.settings.items() if isinstance(value, np.ndarray)}

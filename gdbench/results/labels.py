@@ -29,11 +29,6 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return labelled
 
 
-def unlabelled(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return `runs` as runs.csv has them: without `problem`, which follows from the other columns."""
-    return runs.drop(columns=PROBLEM, errors="ignore")
-
-
 def label_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return a `table` of `runs` with the column `problem`, which those of older results lack.
 

@@ -99,11 +99,6 @@ def table_with_theory(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame
     return table.assign(**{name: [column[row] for row in rows] for name, column in _theory(chosen, groups).items()})
 
 
-def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join tables, the settings right after the names."""
-    return _in_order([row for part in parts for row in part.to_dict("records")])
-
-
 def _in_order(rows: Sequence[Mapping[Any, object]]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     at = [name for name in table.columns if name.startswith(AT)]

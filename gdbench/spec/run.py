@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -11,8 +10,6 @@ from pydantic_core import PydanticCustomError
 from gdbench.spec.axes import Axis
 from gdbench.spec.schedules import Schedules
 from gdbench.spec.sweep import SweepSpec
-from gdbench.spec.validation import validated
-from gdbench.spec.yaml_file import Document
 
 # The relative targets at which a run's table tells the steps, unless `targets` names others.
 LADDER = tuple(10.0**-k for k in range(1, 9))
@@ -48,11 +45,3 @@ def _settings(spec: SweepSpec) -> Iterator[tuple[tuple[str, ...], Axis | Schedul
                 for key, setting in entry.items():
                     if isinstance(setting, Axis | Schedules):
                         yield (name, thing, key), setting
-
-
-def make_spec(values: Mapping[str, Any], where: str = "", elsewhere: Collection[str] = ()) -> RunSpec:
-    """Return the specification of `values`; a `UsageError` names the key, what is wrong, and `where` it stands.
-
-    The keys `elsewhere` do not stand there: flags that override a file.
-    """
-    return validated(RunSpec, values, Document(where, {}) if where else None, elsewhere)

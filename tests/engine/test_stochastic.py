@@ -384,15 +384,13 @@ def test_evaluations_are_counted_as_before():
         np.testing.assert_array_equal(getattr(random, name), getattr(exact, name))
 
 
-def test_settings_name_the_noise_and_the_batch_size():
+def test_settings_name_the_noise():
     program = program_of(table(20, 2), "sgd", [0.1, 0.2])
     assert "surface.noise" not in program.settings
-    assert program.surface_settings == {}
     swept = replace(program.under(batch_size=30), noise=np.array([0.1, 0.2]))
     assert "surface.noise" in swept.swept
     assert swept.take(np.array([1])).noise.tolist() == [0.2]
     assert replace(program, noise=0.1).shared["surface.noise"] == 0.1
-    assert swept.surface_settings == {"batch_size": 30}
 
 
 def test_no_rate_is_predicted_of_what_is_random():

@@ -13,7 +13,7 @@ from gdbench.planning.plan import make_plan
 from gdbench.planning.search_space import _spread
 from gdbench.plugins import load_file
 from gdbench.registry import RESERVED, refuse_reserved
-from gdbench.spec.run import make_spec
+from gdbench.spec.run import RunSpec
 from gdbench.spec.sweep import Range, SweepSpec
 from gdbench.spec.validation import dump_config, validated
 from gdbench.spec.yaml_file import parse_yaml
@@ -410,7 +410,7 @@ def test_a_range_may_span_all_numbers():
 
 def test_numbers_too_large_for_a_run_are_a_usage_error():
     with pytest.raises(UsageError, match="every number must be finite"):
-        make_plan(make_spec({"surface": "ellipse", "solver": "momentum", "set": {"momentum": np.inf}}))
+        make_plan(validated(RunSpec, {"surface": "ellipse", "solver": "momentum", "set": {"momentum": np.inf}}))
 
 
 def test_a_single_target_is_a_list_of_one():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gdbench.errors import ResultError
-from gdbench.results.labels import label_curves, label_runs, label_table, problem_labels, unlabelled
+from gdbench.results.labels import label_curves, label_runs, label_table, problem_labels
 
 
 def as_csv(frame):
@@ -65,7 +65,7 @@ def test_runs_and_table_get_the_same_labels_and_only_once(read):
     assert label_runs(labelled) is labelled
     assert label_table(told, labelled) is told
     assert "problem" not in runs
-    pd.testing.assert_frame_equal(unlabelled(labelled), runs)
+    pd.testing.assert_frame_equal(labelled.drop(columns="problem"), runs)
 
 
 def test_a_table_needs_the_parameters_that_differ_and_no_others():

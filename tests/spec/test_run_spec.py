@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from gdbench.errors import UsageError
 from gdbench.planning.plan import make_plan
-from gdbench.spec.run import RunSpec, make_spec
-from gdbench.spec.validation import dump_config
-from gdbench.spec.yaml_file import read_yaml
+from gdbench.spec.run import RunSpec
+from gdbench.spec.validation import dump_config, validated
+from gdbench.spec.yaml_file import Document, read_yaml
 
 GOOD = {"surface": ["ellipse"], "solver": ["sgd"], "steps": 50, "rates": {"low": 1e-3, "high": 1.0, "num": 4}}
 KEYS = st.sampled_from([*RunSpec.model_fields, "surfaces", "step", "momentum", ""])
@@ -34,12 +34,12 @@ VALUES = st.recursive(
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_any_values_give_a_specification_or_a_sentence(mutation):
     try:
-        spec = make_spec({**GOOD, **mutation}, "file.yaml")
+        spec = validated(RunSpec, {**GOOD, **mutation}, Document("file.yaml", {}))
     except UsageError as error:
         assert str(error).startswith("file.yaml: ")
         assert "\n" not in str(error)
         return
-    assert make_spec(yaml.safe_load(dump_config(spec))) == spec
+    assert validated(RunSpec, yaml.safe_load(dump_config(spec))) == spec
 
 
 @settings(max_examples=300, deadline=None)
@@ -63,7 +63,7 @@ def test_numbers_mean_what_everyone_means(tmp_path, text, value):
 
 def test_settings_go_to_those_that_have_them():
     settings = {"momentum": 0.5, "nesterov.momentum": 0.7}
-    spec = make_spec({**GOOD, "solver": ["sgd", "momentum", "nesterov"], "set": settings, "steps": 5})
+    spec = validated(RunSpec, {**GOOD, "solver": ["sgd", "momentum", "nesterov"], "set": settings, "steps": 5})
     by_solver = {block.solver.name: block.program.hyperparameters for block in make_plan(spec).blocks}
     assert by_solver["momentum"]["momentum"] == 0.5
     assert by_solver["nesterov"]["momentum"] == 0.7
@@ -71,6 +71,6 @@ def test_settings_go_to_those_that_have_them():
 
 
 def test_parameters_go_to_those_that_have_them():
-    spec = make_spec({**GOOD, "surface": ["ellipse", "rosenbrock"], "param": {"condition": 7, "b": 3.0}})
+    spec = validated(RunSpec, {**GOOD, "surface": ["ellipse", "rosenbrock"], "param": {"condition": 7, "b": 3.0}})
     by_surface = {block.surface.name: block.program.parameters for block in make_plan(spec).blocks}
     assert by_surface == {"ellipse": {"condition": 7.0, "angle": 0.0}, "rosenbrock": {"a": 1.0, "b": 3.0}}

@@ -23,7 +23,8 @@ from gdbench.engine.stream import execute
 from gdbench.errors import UsageError
 from gdbench.planning.limits import path_bytes, step_bytes
 from gdbench.planning.plan import make_plan
-from gdbench.spec.run import make_spec
+from gdbench.spec.run import RunSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import facts, surface
 from gdbench.surfaces.data.models import Multilayer
 from gdbench.theory import predicted_rate
@@ -176,7 +177,7 @@ def large(rows, weights, minimisers=None):
 
 def test_what_does_not_fit_is_refused_before_anything_runs():
     def blocks_of(made, solver, **options):
-        return make_plan(make_spec({"surface": ["large"], "solver": [solver], **options}), [made]).blocks
+        return make_plan(validated(RunSpec, {"surface": ["large"], "solver": [solver], **options}), [made]).blocks
 
     [block] = blocks_of(large(100_000, 30), "sgd")
     # a few numbers for each example, in one lane

@@ -22,7 +22,8 @@ from gdbench.results.derive import read_frames_of_shards, read_optional, with_no
 from gdbench.runner.analysis import compare_with_theory, paths_of
 from gdbench.runner.frames import runs_of_rows
 from gdbench.solvers import SOLVERS, solver
-from gdbench.spec.run import make_spec
+from gdbench.spec.run import RunSpec
+from gdbench.spec.validation import validated
 from gdbench.surfaces import surface
 from gdbench.surfaces.facts import facts_of
 from gdbench.theory import observed_rate, predicted_rate, rate_notes
@@ -273,7 +274,7 @@ def test_the_linear_model_is_the_run_on_a_quadratic():
 
 def compared(**options):
     """Runs of sgd on the ellipse: their block and frame."""
-    spec = make_spec({"surface": ["ellipse"], "solver": ["sgd"], "learning_rate": 0.015, **options})
+    spec = validated(RunSpec, {"surface": ["ellipse"], "solver": ["sgd"], "learning_rate": 0.015, **options})
     block = make_plan(spec).blocks[0]
     runs = runs_of_rows(block, np.arange(len(block)), execute(block.program))
     return block, runs
