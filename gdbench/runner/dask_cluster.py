@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import pickle
@@ -94,10 +95,13 @@ def _client(distributed: ModuleType, stack: ExitStack, address: str | None, work
             address = stack.enter_context(cluster)
         client = stack.enter_context(distributed.Client(address, timeout=PATIENCE))
         client.wait_for_workers(1, timeout=PATIENCE)
+        return client
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise UsageError(f"no Dask scheduler with workers answers at '{address}': {reason}") from None
-    return client
+    # A client that never connected ends its threads when it is collected. Were that while another thread starts, both
+    # would wait for each other for ever; so it is collected now.
+    gc.collect()
+    raise UsageError(f"no Dask scheduler with workers answers at '{address}': {reason}")
 
 
 @contextmanager

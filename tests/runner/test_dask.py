@@ -1,5 +1,6 @@
 """Sweeps on Dask: the same bytes as here, whatever happens to workers; clear sentences, and nothing left behind."""
 
+import gc
 import json
 import os
 import re
@@ -114,6 +115,8 @@ def test_nobody_answers(here, monkeypatch, capsys, address):
     assert call([*DASK, "--scheduler", address]) == 2
     said = rf"gdbench: no Dask scheduler with workers answers at '{address}': [^\n]+\n"
     assert re.fullmatch(said, capsys.readouterr().err)
+    # nothing is left that would close itself within some later thread
+    assert not [one for one in gc.get_objects() if type(one).__name__ == "Client" and hasattr(one, "scheduler_info")]
 
 
 def test_without_dask(here, monkeypatch, capsys):
