@@ -66,6 +66,7 @@ def test_quick(here, capsys):
     assert "ellipse condition=100" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_momentum_map(here):
     flags = ["--set", "set.momentum.num=21", "--set", "learning_rate.num=41", "--set", "starts=2", "--set", "steps=600"]
     runs, table = small("momentum-map", *flags)

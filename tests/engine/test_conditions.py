@@ -245,6 +245,7 @@ def test_a_table_is_split_before_it_is_prepared(csv, how):
     assert row["surface.holdout"] == 0.25
 
 
+@pytest.mark.slow
 def test_early_stopping_in_a_sweep_with_mini_batches(csv):
     spec = {"data": str(csv), "target": "y", "preprocess": "standardize", "solver": ["sgd", "adam"], "steps": 2000}
     more = {"holdout": 0.25, "patience": [20, 200], "batch_size": 4, "learning_rate": [0.01, 0.1], "seeds": 2}

@@ -167,6 +167,7 @@ def test_same_gradient(name):
     assert_same(jax.value_and_grad(total(FUNCTIONS[name])), jnp.asarray(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["transpose", "norm", "logsumexp", "scatter"])
 def test_same_hessian(name):
     assert_same(jax.hessian(total(FUNCTIONS[name])), jnp.asarray(X))

@@ -65,7 +65,7 @@ REFUSED = {
 NAMES = list(factories())
 
 # one of every kind always: the others take minutes
-ALWAYS = ("sgd", "polyak_sgd", "noisy_sgd", "scale_by_yogi", "contrib.schedule_free_adamw", "contrib.sophia")
+ALWAYS = ("sgd", "noisy_sgd", "contrib.schedule_free_adamw")
 ASKS = {
     **dict.fromkeys(("polyak_sgd", "scale_by_polyak", "contrib.momo", "contrib.momo_adam"), ("value",)),
     "contrib.reduce_on_plateau": ("value",),

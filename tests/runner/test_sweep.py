@@ -143,6 +143,7 @@ def test_a_second_time_computes_nothing_and_changes_nothing(small, monkeypatch):
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_the_configuration_of_a_run_can_be_swept_and_gives_the_same_numbers(here):
     arguments = [
         "-f",
@@ -478,6 +479,7 @@ def test_dry_run_tells_and_writes_nothing(here):
     assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) < 30 * plan["bytes"]
 
 
+@pytest.mark.slow
 def test_table_and_plot_derive_the_same_bytes_without_jax(small):
     folder = small[0]
     kept = ("table.csv", "ert.csv", "profile.csv", "data_profile.csv", "ecdf.csv", "scores.csv", "expected_best.csv")

@@ -30,7 +30,13 @@ from gdbench.solvers.oracle import Oracle
 from gdbench.spec.run import LADDER
 from gdbench.surfaces import SURFACES
 
-every_method = pytest.mark.parametrize("name", METHODS)
+every_method = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if solver.options.get(CONVENTION, PAPER) != PAPER else [])
+        for name, solver in METHODS.items()
+    ],
+)
 # of the module, so that all tests of one code stand together and need one compiled program; a library's own code is
 # compared with the library's iterates by default, and takes part in this in the slow checks
 every_code = pytest.mark.parametrize(
@@ -47,7 +53,7 @@ every_code = pytest.mark.parametrize(
 of_either_type = [
     pytest.param(name, "float64", marks=[pytest.mark.slow] if solver.options.get(CONVENTION, PAPER) != PAPER else [])
     for name, solver in METHODS.items()
-] + [(name, "float32") for name in list(METHODS)[::12]]
+] + [(name, "float32") for name in list(METHODS)[::24]]
 
 
 # ---- on the surfaces

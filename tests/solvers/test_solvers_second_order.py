@@ -269,7 +269,11 @@ class DenseBfgs:
 
 @pytest.mark.parametrize(
     ("surface", "memory", "steps", "param"),
-    [("rosenbrock", 10, 25, {}), ("rosenbrock", 1, 25, {}), ("ellipse", 4, 25, {"dimension": 6, "angle": 20.0})],
+    [
+        ("rosenbrock", 10, 25, {}),
+        pytest.param("rosenbrock", 1, 25, {}, marks=pytest.mark.slow),
+        pytest.param("ellipse", 4, 25, {"dimension": 6, "angle": 20.0}, marks=pytest.mark.slow),
+    ],
     ids=["rosenbrock", "memory of one", "six weights"],
 )
 def test_lbfgs_agrees_with_dense_bfgs_in_numpy(surface, memory, steps, param):
@@ -372,7 +376,7 @@ def surfaces_of(dimension):
 @pytest.mark.parametrize(
     "dimension",
     [
-        pytest.param(dimension, marks=[pytest.mark.slow] if dimension == 2 else [])
+        pytest.param(dimension, marks=[pytest.mark.slow] if dimension < 4 else [])
         for dimension in sorted({surface.dimension for surface in SURFACES.values()})
     ],
 )

@@ -451,6 +451,7 @@ def test_moons_are_sklearns():
     assert np.isfinite(regression.logistic_solution(dataset.design_matrix(loaded), loaded.target).f_star)
 
 
+@pytest.mark.slow
 def test_architecture_activation_and_decay_are_axes(here):
     keys = {
         "data": "sklearn:moons", "model": "mlp", "solver": "adam", "learning_rate": 0.05, "steps": 20,

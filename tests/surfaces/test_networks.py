@@ -204,6 +204,7 @@ def test_descent_by_hand_learns_the_table_when_the_engine_says():
     assert 200 < len(path) < 300
 
 
+@pytest.mark.slow
 def test_one_example_at_a_time_is_the_backward_pass_of_that_example():
     network = Network((2, 4, 1), biases=True)
     program = program_of(
